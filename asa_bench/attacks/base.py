@@ -1,0 +1,46 @@
+"""What an attack is: its description, cheap to list, and what running it leaves behind."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from asa_bench.tasks.base import Frozen
+
+# TextAttack's words for what became of one example, and ours for what it has no word for.
+Status = Literal["successful", "failed", "skipped", "errored"]
+
+# Columns of an attack record, in order, beside the task's slice columns.
+COLUMNS = (
+    "id",
+    "text_hash",
+    "label",
+    "status",
+    "original",  # JSON list of the texts in column order
+    "perturbed",  # the same after the attack; "" unless successful
+    "queries",  # how often the victim was asked in this example's search
+    "original_logits",
+    "perturbed_logits",  # by a fresh forward pass at another batch size; empty unless successful
+    "error",  # what went wrong, for status "errored"
+)
+
+
+class Attack(Frozen):
+    """The description of one attack recipe; building it is the business of `asa_bench.attacks.engine`."""
+
+    name: str = Field(description="the name in suites; every substitute adds '+name'")
+    title: str = Field(description="the column head in tables")
+    recipe: str = Field(description="the class in textattack.attack_recipes, or the builder 'module:function'")
+    paper: str = Field(description="author, year, venue")
+    box: Literal["black", "white"] = "black"
+    inputs: tuple[int, ...] = Field(default=(1, 2), description="how many text columns it can handle")
+    substitutes: tuple[str, ...] = Field(default=(), description="what differs from the library's recipe, in words")
+    needs: tuple[str, ...] = Field(default=(), description="resources beside the installed packages")
+    note: str = ""
+
+
+class AttackOptions(Frozen):
+    """Overrides of one attack in a suite."""
+
+    query_budget: int | None = Field(default=None, ge=1, description="stop a search after this many queries")

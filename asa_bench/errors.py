@@ -1,0 +1,39 @@
+"""The errors that a user can cause, each told in one line, and how near misses are spelled out."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class AsaBenchError(Exception):
+    """Base of every error that asa-bench raises on purpose; its text is one line for stderr."""
+
+    exit_code = 2
+
+
+class BadInput(AsaBenchError):
+    """What the user gave cannot be used: names the file, field or value and what would be right."""
+
+
+class Unavailable(AsaBenchError):
+    """Something that the work needs is not here (a file, a model, a network): names what would provide it."""
+
+
+class StoreError(AsaBenchError):
+    """The output folder cannot be read or written (rights, full disk, torn record): names the file."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint for a misspelled `name`: the nearest known names, or all of them where none is near.
+
+    Returns:
+        A phrase that can end a sentence, such as ``did you mean 'robustness'?``.
+    """
+    choices = sorted(set(known))
+    close = difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    if not choices:
+        return "there are none"
+    return "known: " + ", ".join(choices)

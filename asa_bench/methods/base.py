@@ -1,0 +1,73 @@
+"""What a training method is: the forward passes it needs and the loss that it returns."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+
+class Options(BaseModel):
+    """Hyperparameters of a method; a subclass adds typed fields with their published defaults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass
+class Loss:
+    """What one training step of a method returns.
+
+    Attributes:
+        total: scalar, with gradient: what is minimized.
+        logits: (batch, labels), of the clean pass.
+        parts: named scalars worth logging (cross-entropy, divergence, ...), detached.
+    """
+
+    total: torch.Tensor
+    logits: torch.Tensor
+    parts: dict[str, float] = field(default_factory=dict)
+
+
+class Method(ABC):
+    """A training objective. One object serves one training run.
+
+    The order of calls is `attach`, then `loss` once per step, then `detach`; after `detach` the model is the
+    plain model that it was. Modules must not import torch or transformers at their top level, so that
+    `asa-bench list methods` stays quick.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    summary: ClassVar[str]
+    citation: ClassVar[str]
+    Options: ClassVar[type[Options]] = Options
+
+    def __init__(self, options: Mapping[str, Any] | None = None) -> None:
+        self.options = self.Options(**(options or {}))
+
+    def attach(self, model: PreTrainedModel, seed: int) -> None:
+        """Prepare `model` (hooks, adversaries). Own parameters are initialized from `seed` alone, so that the
+        model's weights and the order of examples are the same for every method."""
+
+    @abstractmethod
+    def loss(self, model: PreTrainedModel, inputs: Mapping[str, torch.Tensor]) -> Loss:
+        """The loss of one batch.
+
+        Args:
+            model: in train mode.
+            inputs: the tokenizer's tensors, (batch, length), and ``labels``, (batch,).
+        """
+
+    def extra_parameters(self) -> Iterable[torch.nn.Parameter]:
+        """Parameters beside the model's (adversaries), optimized with it and clipped on their own."""
+        return ()
+
+    def detach(self) -> None:
+        """Remove everything that `attach` added to the model."""

@@ -1,0 +1,159 @@
+"""What a task is: one data set's columns, label names, splits, slices, sources, licence and exposure."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Family = Literal["sentiment", "paraphrase", "inference"]
+Role = Literal["train", "challenge"]
+
+
+class Frozen(BaseModel):
+    """A typed, immutable value object that refuses fields it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Split(Frozen):
+    """One split of a task, with the published size that loading checks.
+
+    A field that is None was not published or depends on the request; loading then checks only that
+    the split is not empty and that its labels are known.
+    """
+
+    rows: int | None = Field(default=None, description="published number of rows")
+    labels: Mapping[str, int] | None = Field(default=None, description="published rows per label name")
+
+
+class LaboratoryOptions(Frozen):
+    """What the embedded laboratory is asked to generate."""
+
+    strength: float = Field(
+        default=0.9,
+        ge=0.0,
+        le=1.0,
+        description="how strongly the planted shortcut agrees with the label in training: "
+        "0 = independent of it, 1 = always",
+    )
+
+
+class Source(Frozen):
+    """Where rows come from: the embedded laboratory, a folder in the original layouts, or the Hugging Face hub."""
+
+    kind: Literal["laboratory", "folder", "hub"] = "laboratory"
+    root: Path | None = Field(default=None, description="the folder, for kind 'folder'")
+    laboratory: LaboratoryOptions = LaboratoryOptions()
+
+
+class Task(Frozen):
+    """One data set, described completely enough to be loaded, checked, scored and cited.
+
+    Every field is part of what `asa-bench show NAME` prints.
+    """
+
+    name: str = Field(description="the name in suites, e.g. 'sst2', 'advglue/sst2', 'laboratory/hans'")
+    title: str = Field(description="the column head in tables, e.g. 'SST-2'")
+    family: Family
+    role: Role = Field(description="'train': a model is trained on it; 'challenge': a trained model faces it")
+    columns: tuple[str, ...] = Field(description="text columns in model order: one, or (premise, hypothesis)")
+    labels: tuple[str, ...] = Field(description="label names; their order is the order of the logits in training")
+    splits: Mapping[str, Split] = Field(description="split name -> published size")
+    evaluation_split: str = Field(description="the split that a trained model is evaluated on")
+    train_tasks: tuple[str, ...] = Field(
+        default=(), description="for a challenge task: the training tasks whose models can face it"
+    )
+    label_map: Mapping[str, str] = Field(
+        default_factory=dict,
+        description="label name of the model -> label name of this task, where they differ "
+        "(HANS: neutral -> non-entailment)",
+    )
+    attack_column: str = Field(description="the text column that an attack may change")
+    slices: tuple[str, ...] = Field(default=(), description="columns by which accuracy is also reported")
+    exposure: tuple[str, ...] = Field(
+        default=(), description="training data that a model must not have seen for the score to be zero-shot"
+    )
+    licence: str
+    citation: str = Field(description="author, year, venue; with DOI or URL")
+    homepage: str
+    note: str = Field(default="", description="what a reader of the table must know, in one sentence")
+    comparable: bool = Field(
+        default=True, description="False for generated sets: not comparable with published numbers"
+    )
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """The rows of one split, checked and canonical.
+
+    Attributes:
+        frame: columns ``id`` (str, unique), the task's text columns (str), ``label`` (a label name, str) and
+            the task's slice columns (str; "" where a row has none).
+        fingerprint: sha256 over the canonical rows (see `fingerprint`), equal for every source with equal data.
+        origin: where the rows came from: source kind, files with sha256, or hub repository and revision.
+            Contains no absolute path and no clock.
+    """
+
+    task: Task
+    split: str
+    frame: pd.DataFrame
+    fingerprint: str
+    origin: Mapping[str, Any] = field(default_factory=dict)
+
+
+def canonical_text(text: str) -> str:
+    """Unicode NFC, runs of white space folded to one space, ends stripped: what a fingerprint sees of a text."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def row_hash(texts: tuple[str, ...], label: str = "") -> str:
+    """sha256 (hex) of one canonical row: its texts in column order and, if given, its label name.
+
+    Lone surrogates, which UTF-8 cannot hold, are hashed by their code points.
+    """
+    digest = hashlib.sha256()
+    for part in (*(canonical_text(text) for text in texts), label):
+        encoded = part.encode("utf-8", "surrogatepass")
+        digest.update(len(encoded).to_bytes(8, "big"))
+        digest.update(encoded)
+    return digest.hexdigest()
+
+
+def fingerprint(frame: pd.DataFrame, columns: tuple[str, ...]) -> str:
+    """sha256 (hex) over the canonical rows of `frame`, whatever their order and ids.
+
+    The rows' hashes are sorted before they are hashed together, so row order does not count but
+    multiplicity does. White space, Unicode form and column order are settled by `row_hash`.
+
+    Raises:
+        ValueError: the frame is empty; a fingerprint of nothing would match every other nothing.
+    """
+    if len(frame) == 0:
+        raise ValueError("cannot fingerprint an empty frame")
+    texts = zip(*(frame[column].tolist() for column in columns), strict=True)
+    hashes = sorted(row_hash(tuple(row), label) for row, label in zip(texts, frame["label"].tolist(), strict=True))
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+
+def choose(frame: pd.DataFrame, columns: tuple[str, ...], count: int | None, purpose: str) -> pd.DataFrame:
+    """A fixed sample of `count` rows (all where `count` is None or larger), in canonical order.
+
+    Rows are ordered by a hash of their canonical text and `purpose`, so the sample depends neither on the
+    order of the file nor on the ids that a source happened to give.
+    """
+    texts = zip(*(frame[column].tolist() for column in columns), strict=True)
+    keys = [
+        hashlib.sha256(f"{purpose}\n{row_hash(tuple(row), label)}".encode()).hexdigest()
+        for row, label in zip(texts, frame["label"].tolist(), strict=True)
+    ]
+    order = sorted(range(len(keys)), key=lambda i: (keys[i], str(frame["id"].iat[i])))
+    return frame.iloc[order[:count]].reset_index(drop=True)
