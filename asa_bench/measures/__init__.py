@@ -1,0 +1,39 @@
+"""Measures: pure functions from arrays to numbers. No torch, no files, no tables; randomness is passed in."""
+
+from __future__ import annotations
+
+from asa_bench.measures.accuracy import (
+    HANS_CELLS,
+    Proportion,
+    accuracy,
+    f1,
+    hans_cells,
+    macro_average,
+    precision_recall_area,
+    shortcut_reliance,
+    slice_accuracies,
+)
+from asa_bench.measures.attacks import AttackMeasures, attack_measures
+from asa_bench.measures.paired import McNemar, mcnemar
+from asa_bench.measures.seeds import Summary, paired_differences, summarize, t_interval, wilson_interval
+
+__all__ = [
+    "HANS_CELLS",
+    "AttackMeasures",
+    "McNemar",
+    "Proportion",
+    "Summary",
+    "accuracy",
+    "attack_measures",
+    "f1",
+    "hans_cells",
+    "macro_average",
+    "mcnemar",
+    "paired_differences",
+    "precision_recall_area",
+    "shortcut_reliance",
+    "slice_accuracies",
+    "summarize",
+    "t_interval",
+    "wilson_interval",
+]

@@ -1,0 +1,82 @@
+"""What an attack did to a victim: clean and robust accuracy, success rate and cost, each with its denominator."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from asa_bench.measures.accuracy import Proportion
+
+STATUSES = ("successful", "failed", "skipped", "errored")
+
+
+@dataclass(frozen=True)
+class AttackMeasures:
+    """The outcome of one attack on one victim over a fixed list of ids.
+
+    Attributes:
+        clean: the victim's right answers before the attack, over all ids.
+        robust: right answers that survived the attack (status "failed"), over all ids. An example that was
+            wrong before ("skipped") or whose search crashed ("errored") never counts as robust.
+        success: successful attacks over the ids that were right before; None where none was.
+        successful, failed, skipped, errored: how many ids ended so; they sum to `total`.
+        total: how many ids there are.
+        mean_queries: queries per search that ran to its end (successful or failed); None where none did.
+    """
+
+    clean: Proportion
+    robust: Proportion
+    success: Proportion | None
+    successful: int
+    failed: int
+    skipped: int
+    errored: int
+    total: int
+    mean_queries: float | None
+
+
+def attack_measures(statuses: ArrayLike, clean_correct: ArrayLike, queries: ArrayLike) -> AttackMeasures:
+    """Measures of one attack.
+
+    Args:
+        statuses: (ids,) one of "successful", "failed", "skipped" (wrong before the attack), "errored".
+        clean_correct: (ids,) bool: was the victim right before the attack?
+        queries: (ids,) how often the victim was asked in the search for this id.
+
+    Raises:
+        ValueError: an unknown status; lengths differ; no ids; or a status that contradicts `clean_correct`
+            (a skipped example that was right, a searched one that was wrong).
+    """
+    status = np.asarray(statuses, dtype=object)
+    correct = np.asarray(clean_correct, dtype=bool)
+    asked = np.asarray(queries, dtype=np.float64)
+    if status.ndim != 1 or status.shape != correct.shape or status.shape != asked.shape:
+        raise ValueError(
+            f"statuses {status.shape}, clean_correct {correct.shape}, queries {asked.shape} differ"
+        )
+    if status.size == 0:
+        raise ValueError("nothing to score: no example was attacked")
+    unknown = sorted({str(value) for value in status.tolist()} - set(STATUSES))
+    if unknown:
+        raise ValueError(f"unknown status {unknown[0]!r} (known: {', '.join(STATUSES)})")
+    ended = (status == "successful") | (status == "failed")
+    if bool(np.any(ended & ~correct)):
+        raise ValueError("an example that the victim got wrong was attacked; it must be skipped")
+    if bool(np.any((status == "skipped") & correct)):
+        raise ValueError("an example that the victim got right was skipped; it must be attacked")
+    counts = {name: int(np.count_nonzero(status == name)) for name in STATUSES}
+    total, right = int(status.size), int(np.count_nonzero(correct))
+    return AttackMeasures(
+        clean=Proportion(right, total),
+        robust=Proportion(counts["failed"], total),
+        success=Proportion(counts["successful"], right) if right else None,
+        successful=counts["successful"],
+        failed=counts["failed"],
+        skipped=counts["skipped"],
+        errored=counts["errored"],
+        total=total,
+        mean_queries=math.fsum(asked[ended].tolist()) / int(ended.sum()) if ended.any() else None,
+    )
