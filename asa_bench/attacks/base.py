@@ -31,11 +31,15 @@ class Attack(Frozen):
 
     name: str = Field(description="the name in suites; every substitute adds '+name'")
     title: str = Field(description="the column head in tables")
-    recipe: str = Field(description="the class in textattack.attack_recipes, or the builder 'module:function'")
+    recipe: str = Field(
+        description="the class in textattack.attack_recipes, or the builder 'module:function'"
+    )
     paper: str = Field(description="author, year, venue")
     box: Literal["black", "white"] = "black"
     inputs: tuple[int, ...] = Field(default=(1, 2), description="how many text columns it can handle")
-    substitutes: tuple[str, ...] = Field(default=(), description="what differs from the library's recipe, in words")
+    substitutes: tuple[str, ...] = Field(
+        default=(), description="what differs from the library's recipe, in words"
+    )
     needs: tuple[str, ...] = Field(default=(), description="resources beside the installed packages")
     note: str = ""
 

@@ -1,0 +1,23 @@
+"""Attacks: TextAttack's recipes behind one adapter, run on a fixed list of examples.
+
+This package is the only one that imports textattack, and only when a recipe is built: listing attacks and
+reading their descriptions import neither textattack nor torch nor pandas.
+"""
+
+from __future__ import annotations
+
+from asa_bench.attacks.base import COLUMNS, Attack, AttackOptions
+from asa_bench.registry import Registry
+
+ATTACKS: Registry[Attack] = Registry(
+    "attack",
+    "asa_bench.attacks",
+    {
+        "deepwordbug+stopwords": "asa_bench.attacks.recipes:DEEPWORDBUG_STOPWORDS",
+        "pruthi+stopwords": "asa_bench.attacks.recipes:PRUTHI_STOPWORDS",
+        "deepwordbug": "asa_bench.attacks.recipes:DEEPWORDBUG",
+        "pruthi": "asa_bench.attacks.recipes:PRUTHI",
+    },
+)
+
+__all__ = ["ATTACKS", "COLUMNS", "Attack", "AttackOptions"]

@@ -1,0 +1,197 @@
+"""The classes that meet textattack: victim wrapper, column guard, and the building of a recipe.
+
+Importing this module imports textattack; only `asa_bench.attacks.engine` does, when a recipe is built.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from asa_bench.attacks import library
+from asa_bench.attacks.base import Attack, AttackOptions
+from asa_bench.errors import BadInput, Unavailable, nearest
+
+if TYPE_CHECKING:
+    from asa_bench.tasks.base import Task
+    from asa_bench.victims import Victim
+
+textattack = library.load_textattack()
+
+# Candidates are handed to the victim in chunks this many times its batch size, so that it can sort them by length.
+_CHUNK = 8
+
+
+def pool(logits: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """The logits of the task's labels: for each, the largest of the victim's labels that map to it.
+
+    The argmax of the result is the argmax of `logits`, mapped; summed probabilities would not have that.
+
+    Args:
+        logits: (texts, victim labels).
+        groups: (victim labels,), the index of the task label that each one maps to.
+
+    Returns:
+        float64 array of shape (texts, task labels).
+    """
+    pooled = np.full((len(logits), int(groups.max()) + 1), -np.inf)
+    for column, group in enumerate(groups):
+        pooled[:, group] = np.maximum(pooled[:, group], logits[:, column])
+    return pooled
+
+
+class VictimWrapper(textattack.models.wrappers.ModelWrapper):  # type: ignore[misc]
+    """A victim as textattack asks it: texts in, probabilities of the task's labels out, padded dynamically.
+
+    Probabilities are float64: in float32 they can miss the sum of 1 that textattack checks, and a confident
+    victim's would be exactly 1 for every candidate, which leaves a search nothing to follow.
+
+    Attributes:
+        first: logits, (victim labels,), of the first text asked since `reset`, or None.
+        asked: how many texts were last asked together, by text.
+    """
+
+    def __init__(self, victim: Victim | None, groups: np.ndarray) -> None:
+        self.victim = victim
+        self.groups = groups
+        self.model = getattr(victim, "model", None)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets the last example."""
+        self.first: np.ndarray | None = None
+        self.asked: dict[tuple[str, ...], int] = {}
+
+    def __call__(self, text_input_list: Sequence[str | tuple[str, ...]], **_: Any) -> torch.Tensor:
+        if self.victim is None:
+            raise RuntimeError("this recipe was built to be described, not to be run")
+        texts = [(text,) if isinstance(text, str) else tuple(text) for text in text_input_list]
+        logits = self.victim.logits(texts)
+        if self.first is None:
+            self.first = logits[0]
+        self.asked.update(dict.fromkeys(texts, len(texts)))
+        pooled = pool(logits, self.groups)
+        exponential = np.exp(pooled - pooled.max(axis=1, keepdims=True))
+        return torch.from_numpy(exponential / exponential.sum(axis=1, keepdims=True))
+
+    def batch_sizes(self, texts: tuple[str, ...]) -> set[int]:
+        """The sizes of the forward passes that `texts` may have been part of when last asked."""
+        together = self.asked.get(texts, 1)
+        size = self.victim.batch_size if self.victim is not None else 1
+        return {min(together, size), together % size}
+
+
+class OtherColumnsUnchanged(textattack.constraints.Constraint):  # type: ignore[misc]
+    """Refuses a candidate that differs from the original in any text but the attacked one, in so much as a space."""
+
+    def __init__(self, column: str) -> None:
+        super().__init__(compare_against_original=True)
+        self.column = column
+
+    def _check_constraint(self, transformed_text: Any, reference_text: Any) -> bool:
+        return self._others(transformed_text) == self._others(reference_text)
+
+    def _others(self, text: Any) -> list[tuple[str, str]]:
+        return [(name, value) for name, value in text._text_input.items() if name != self.column]
+
+
+def _builder(attack: Attack) -> Any:
+    if ":" in attack.recipe:
+        module, _, function = attack.recipe.partition(":")
+        try:
+            return getattr(importlib.import_module(module), function)
+        except (ImportError, AttributeError) as error:
+            raise BadInput(
+                f"attack {attack.name!r}: cannot import its recipe {attack.recipe!r}: {error}"
+            ) from error
+    recipe = getattr(textattack.attack_recipes, attack.recipe, None)
+    if recipe is None:
+        known = [name for name in vars(textattack.attack_recipes) if name[:1].isupper()]
+        raise BadInput(
+            f"attack {attack.name!r}: textattack has no recipe {attack.recipe!r}; {nearest(attack.recipe, known)}"
+        )
+    return recipe.build
+
+
+def build(attack: Attack, wrapper: VictimWrapper) -> Any:
+    """The recipe as textattack builds it (a `textattack.Attack`), with the substitutes that its name tells.
+
+    Raises:
+        Unavailable: a resource that the recipe loads is not here.
+        BadInput: there is no such recipe, or it is not an untargeted attack on a classifier.
+    """
+    builder = _builder(attack)
+    try:
+        with library.offline_nltk(library.substitutes_stop_words(attack)):
+            built = builder(wrapper)
+    except LookupError as error:
+        missing = [need for need in library.requirements(attack) if not need.present]
+        if not missing:
+            raise
+        raise Unavailable(f"attack {attack.name!r} needs {missing[0].name}: {missing[0].where}") from error
+    if type(built.goal_function) is not textattack.goal_functions.UntargetedClassification:
+        goal = type(built.goal_function).__name__
+        raise BadInput(
+            f"attack {attack.name!r} pursues {goal}; only UntargetedClassification can be measured"
+        )
+    return built
+
+
+def prepare(attack: Attack, wrapper: VictimWrapper, task: Task, options: AttackOptions) -> Any:
+    """A recipe built and bound: query budget set and, for pairs, every column but the attacked one locked."""
+    built = build(attack, wrapper)
+    if options.query_budget is not None:
+        built.goal_function.query_budget = options.query_budget
+    if wrapper.victim is not None:
+        built.goal_function.batch_size = _CHUNK * wrapper.victim.batch_size
+    if len(task.columns) > 1:
+        others = [column for column in task.columns if column != task.attack_column]
+        # The first saves the work; the second is the guarantee, since the first counts words by column and the
+        # library may split a text otherwise alone than together with its neighbour.
+        built.pre_transformation_constraints.insert(
+            0,
+            textattack.constraints.pre_transformation.InputColumnModification(
+                list(task.columns), set(others)
+            ),
+        )
+        built.constraints.insert(0, OtherColumnsUnchanged(task.attack_column))
+    return built
+
+
+def describe(component: Any) -> Any:
+    """A component of a recipe as plain data: class name and every attribute that is data, nested components too.
+
+    Sets and long lists of words are told by their length and sha256, so that nothing hides behind a `repr`.
+    """
+    if component is None or isinstance(component, (bool, int, str)):
+        return component
+    if isinstance(component, float):
+        return component if np.isfinite(component) else str(component)
+    if isinstance(component, dict):
+        return {
+            str(key): describe(value)
+            for key, value in sorted(component.items(), key=lambda item: str(item[0]))
+        }
+    if isinstance(component, (set, frozenset)) or (
+        isinstance(component, (list, tuple)) and len(component) > 64
+    ):
+        words = [str(item) for item in component]
+        return {"count": len(words), "sha256": library.words_sha256(words)}
+    if isinstance(component, (list, tuple)):
+        return [describe(item) for item in component]
+    module = type(component).__module__
+    name = f"{module}.{type(component).__qualname__}"
+    if module.partition(".")[0] not in ("textattack", "asa_bench") or isinstance(component, VictimWrapper):
+        return {"class": name}
+    hidden = {"goal_function", "get_transformations", "get_goal_results", "get_indices_to_order"}
+    hidden |= {"filter_transformations", "model"}
+    attributes = {
+        key: describe(value)
+        for key, value in sorted(vars(component).items())
+        if key not in hidden and not key.startswith("_") and not callable(value)
+    }
+    return {"class": name, **attributes}

@@ -1,0 +1,215 @@
+"""Imports textattack without downloads, without files in the home folder and without side effects on the process.
+
+As it comes, `import textattack` raises LookupError where NLTK's stop words are missing, downloads six NLTK
+packages on its first import, creates ``~/.cache/textattack``, disables every logger made before it and sets
+environment variables. All of it is kept away here by running under changed circumstances that are restored
+afterwards; no line of the library is replaced. (matplotlib, which the library imports through bert_score,
+keeps its font list where it always does.)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib
+import importlib.util
+import logging
+import os
+import random
+import sys
+import tempfile
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from asa_bench.attacks.base import Attack
+from asa_bench.errors import BadInput, Unavailable
+
+VERSION = "0.3.11"
+_INSTALL = "textattack.shared.utils.install"
+_NLTK = "nltk:"
+
+
+class Requirement(NamedTuple):
+    """One thing an attack needs: what, whether it is here, and where it is or was looked for."""
+
+    name: str
+    present: bool
+    where: str
+
+
+class _ListOfStopWords:
+    """Stands where NLTK's stop-word corpus is asked for."""
+
+    def words(self, language: str = "english") -> list[str]:
+        if language != "english":
+            raise Unavailable(f"the substitute stop-word list is English; no list for {language!r}")
+        return stop_words()
+
+
+def stop_words() -> list[str]:
+    """scikit-learn's English stop words, sorted."""
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+    return sorted(ENGLISH_STOP_WORDS)
+
+
+def words_sha256(words: list[str]) -> str:
+    """sha256 (hex) of a word list, whatever its order."""
+    return hashlib.sha256("\n".join(sorted(words)).encode()).hexdigest()
+
+
+def _no_download(*arguments: Any, **options: Any) -> bool:
+    wanted = arguments[0] if arguments else options.get("info_or_id", "data")
+    raise Unavailable(f"a recipe wants to download NLTK's {wanted!r}; nothing is downloaded during a run")
+
+
+@contextlib.contextmanager
+def offline_nltk(substitute_stop_words: bool) -> Iterator[None]:
+    """While inside, NLTK downloads nothing and, where asked, serves the substitute stop-word list."""
+    import nltk
+
+    download, stopwords = nltk.download, nltk.corpus.stopwords
+    nltk.download = _no_download
+    if substitute_stop_words:
+        nltk.corpus.stopwords = _ListOfStopWords()
+    try:
+        yield
+    finally:
+        nltk.download, nltk.corpus.stopwords = download, stopwords
+
+
+def _nltk_has_stop_words() -> bool:
+    import nltk
+
+    try:
+        return bool(nltk.corpus.stopwords.words("english"))
+    except (LookupError, OSError, ValueError):
+        return False
+
+
+@contextlib.contextmanager
+def _unchanged_process() -> Iterator[None]:
+    """Restores environment variables, loggers and random states on leaving."""
+    import numpy as np
+
+    environment = dict(os.environ)
+    disabled = {
+        name: logger.disabled
+        for name, logger in logging.Logger.manager.loggerDict.items()
+        if isinstance(logger, logging.Logger)
+    }
+    handlers, level = list(logging.root.handlers), logging.root.level
+    state, numpy_state = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        for name in set(os.environ) - set(environment):
+            del os.environ[name]
+        os.environ.update(environment)
+        for name, value in disabled.items():
+            logging.getLogger(name).disabled = value
+        logging.root.handlers[:], logging.root.level = handlers, level
+        random.setstate(state)
+        np.random.set_state(numpy_state)
+
+
+def _run_install_module() -> None:
+    """Runs textattack's own installation module on its own, in a throw-away cache folder that looks installed.
+
+    The library then finds the module already imported. Its cache folder is set to where it would be, and is
+    created only if a recipe really stores something.
+    """
+    package = importlib.util.find_spec("textattack")
+    if package is None or not package.submodule_search_locations:
+        raise Unavailable("textattack is not installed; `pip install textattack==0.3.11` provides it")
+    path = Path(package.submodule_search_locations[0], "shared", "utils", "install.py")
+    spec = importlib.util.spec_from_file_location(_INSTALL, path)
+    if spec is None or spec.loader is None:
+        raise Unavailable(f"textattack {VERSION} has no {path.name}; is another version installed?")
+    cache = os.environ.get("TA_CACHE_DIR", str(Path("~/.cache/textattack").expanduser()))
+    module: Any = importlib.util.module_from_spec(spec)
+    with tempfile.TemporaryDirectory(prefix="asa-bench-") as folder, _unchanged_process():
+        Path(folder, "post_install_check_3").touch()
+        os.environ["TA_CACHE_DIR"] = folder
+        spec.loader.exec_module(module)
+    module.TEXTATTACK_CACHE_DIR = cache
+    # Its notices go the way of every other library's: to the root logger, and only where something is wrong.
+    module.logger.handlers.clear()
+    module.logger.propagate = True
+    module.logger.setLevel(logging.ERROR)
+    sys.modules[_INSTALL] = module
+
+
+def load_textattack() -> Any:
+    """The package textattack, imported safely; the second call costs nothing.
+
+    Raises:
+        Unavailable: it is not installed, or in another version than the one this adapter was written against.
+    """
+    if "textattack" in sys.modules and hasattr(sys.modules["textattack"], "attack_recipes"):
+        return sys.modules["textattack"]
+    try:
+        version = metadata.version("textattack")
+    except metadata.PackageNotFoundError:
+        version = "none"
+    if version != VERSION:
+        raise Unavailable(
+            f"attacks need textattack {VERSION}, found {version}; `pip install textattack=={VERSION}` provides it"
+        )
+    # These read HF_HOME and the like when first imported, so they come before anything is changed.
+    for name in ("datasets", "transformers", "nltk"):
+        importlib.import_module(name)
+    _run_install_module()
+    try:
+        with _unchanged_process(), offline_nltk(substitute_stop_words=not _nltk_has_stop_words()):
+            return importlib.import_module("textattack")
+    except BaseException:
+        # A half-imported library would answer the next import with a puzzling AttributeError.
+        for name in [name for name in sys.modules if name.partition(".")[0] == "textattack"]:
+            del sys.modules[name]
+        raise
+
+
+def substitutes_stop_words(attack: Attack) -> bool:
+    """Whether the attack uses the substitute list; its name says so.
+
+    Raises:
+        BadInput: a recipe of the library whose name promises a substitute that does not exist.
+    """
+    substitutes = attack.name.split("+")[1:]
+    unknown = [name for name in substitutes if name != "stopwords"]
+    if unknown and ":" not in attack.recipe:
+        raise BadInput(f"attack {attack.name!r}: unknown substitute {unknown[0]!r}; known: stopwords")
+    return "stopwords" in substitutes
+
+
+def requirements(attack: Attack) -> list[Requirement]:
+    """What `attack` needs, what of it is here and where it was looked for; imports no textattack."""
+    found = []
+    for package, wanted in (("textattack", VERSION), ("scikit-learn", "")):
+        if package == "scikit-learn" and not substitutes_stop_words(attack):
+            continue
+        try:
+            distribution = metadata.distribution(package)
+            where = f"version {distribution.version} in {distribution.locate_file('')}"
+            found.append(Requirement(package, wanted in ("", distribution.version), where))
+        except metadata.PackageNotFoundError:
+            found.append(Requirement(package, False, "not an installed package"))
+    for need in attack.needs:
+        found.append(
+            _nltk_requirement(need) if need.startswith(_NLTK) else Requirement(need, False, "nowhere")
+        )
+    return found
+
+
+def _nltk_requirement(need: str) -> Requirement:
+    import nltk
+
+    try:
+        return Requirement(need, True, str(nltk.data.find(need.removeprefix(_NLTK))))
+    except LookupError:
+        return Requirement(need, False, "not in " + ", ".join(nltk.data.path))
+    except (OSError, ValueError) as error:  # NLTK refuses folders that others may write to
+        return Requirement(need, False, f"refused by NLTK: {' '.join(str(error).split())}")
