@@ -1,0 +1,87 @@
+"""Adversarial Self-Attention: train against learned masks that take away what the model attends to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from asa_bench.errors import BadInput
+from asa_bench.methods.base import Loss, Method, Options
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+    from asa_bench.models.asa import AdversarialSelfAttention as Mechanism
+
+
+class AsaOptions(Options):
+    """Hyperparameters of ASA with the paper's defaults."""
+
+    tau: float = Field(
+        default=0.5, gt=0.0, description="weight of the mask term (its square); larger masks less"
+    )
+    variant: Literal["padding_invariant", "released"] = Field(
+        default="padding_invariant",
+        description="'released' also counts padded queries in the mask term and lets fully masked rows attend to "
+        "padding, as the released code does",
+    )
+
+
+class AdversarialSelfAttention(Method):
+    """loss = CE(clean) + 1/2 [KL(p || p') + KL(p' || p)] + tau^2 * sum over layers of sum(M) / batch.
+
+    p and p' are the predictions of the clean and the biased pass. The mechanism is `asa_bench.models.asa`.
+    Logged per step: `cross_entropy`, `divergence`, `mask_term`, `kept_fraction` (of all layers, and of each as
+    ``kept_fraction/LAYER``) and `fully_masked_rows` (over all layers).
+    """
+
+    name = "asa"
+    title = "ASA"
+    summary = "adversarial self-attention: learned masks take away what the model attends to"
+    citation = "Wu et al., AAAI 2023, https://doi.org/10.1609/aaai.v37i11.26608"
+    Options: ClassVar[type[Options]] = AsaOptions
+    options: AsaOptions
+
+    def __init__(self, options: Mapping[str, Any] | None = None) -> None:
+        super().__init__(options)
+        self._mechanism: Mechanism | None = None
+
+    def attach(self, model: PreTrainedModel, seed: int) -> None:
+        from asa_bench.models.asa import attach
+
+        self._mechanism = attach(model, tau=self.options.tau, variant=self.options.variant, seed=seed)
+
+    @property
+    def mechanism(self) -> Mechanism:
+        """The adversaries in use.
+
+        Raises:
+            BadInput: `attach` was not called, or `detach` was.
+        """
+        if self._mechanism is None:
+            raise BadInput("method 'asa' is not attached to a model")
+        return self._mechanism
+
+    def loss(self, model: PreTrainedModel, inputs: Mapping[str, torch.Tensor]) -> Loss:
+        step = self.mechanism.loss(**inputs)
+        parts = {
+            "cross_entropy": step.cross_entropy.detach(),
+            "divergence": step.divergence.detach(),
+            "mask_term": step.mask_term.detach(),
+            "kept_fraction": step.kept_fraction.mean(),
+            "fully_masked_rows": step.fully_masked_rows,
+        }
+        for layer, kept in enumerate(step.kept_fraction.unbind()):
+            parts[f"kept_fraction/{layer}"] = kept
+        return Loss(step.total, step.logits, parts)
+
+    def extra_parameters(self) -> Iterable[torch.nn.Parameter]:
+        return self.mechanism.parameters()
+
+    def detach(self) -> None:
+        if self._mechanism is not None:
+            self._mechanism.detach()
+            self._mechanism = None
