@@ -48,11 +48,70 @@ class LaboratoryOptions(Frozen):
 
 
 class Source(Frozen):
-    """Where rows come from: the embedded laboratory, a folder in the original layouts, or the Hugging Face hub."""
+    """Where rows come from: the embedded laboratory, a folder in the original layouts, or the hub."""
 
     kind: Literal["laboratory", "folder", "hub"] = "laboratory"
     root: Path | None = Field(default=None, description="the folder, for kind 'folder'")
     laboratory: LaboratoryOptions = LaboratoryOptions()
+
+
+class Layout(Frozen):
+    """How a task's rows lie in a data folder, in the layouts in which the data set is distributed.
+
+    A file may be packed (``.xz`` or ``.gz`` appended). Beside each file named here, ``STEM_sample*`` with the
+    same ending is accepted too: rows of the published file, but not all of them, so that the published counts
+    are not checked.
+    """
+
+    folders: tuple[str, ...] = Field(
+        default=("",), description="folders under the root in which the files are looked for, in this order"
+    )
+    files: Mapping[str, tuple[str, ...]] = Field(
+        description="split name -> names the file may have, relative to a folder; the first found is read"
+    )
+    columns: Mapping[str, tuple[str, ...]] = Field(
+        description="text column, 'label' or slice -> the names that files give it, in order of preference"
+    )
+    labels: Mapping[str, str] = Field(description="label as written in a file -> label name")
+    held_out: Mapping[str, str] = Field(
+        default_factory=dict,
+        description="split without a file of its own -> split out of whose sample it is held: dev -> train",
+    )
+    skips_malformed: bool = Field(
+        default=False,
+        description="the published file holds rows with too few columns, which all readers skip; the "
+        "published row count is the one after skipping and is checked all the same",
+    )
+    reader: str = Field(
+        default="asa_bench.tasks.files:read_table",
+        description="'module:function' that yields the rows of one file: function(task, split, path) -> "
+        "iterator of asa_bench.tasks.files.Row",
+    )
+    provided_by: str = Field(
+        description="what a reader without the files can fetch, and where; ends a message"
+    )
+
+
+class Hub(Frozen):
+    """Where a task's rows are on the Hugging Face hub, as parquet files (scripts are never run)."""
+
+    repo: str = Field(description="data set id, 'organisation/name'")
+    config: str = Field(description="configuration name, as the hub's own viewer calls it")
+    files: Mapping[str, str] = Field(
+        description="split name -> pattern of its parquet files in the repository"
+    )
+    columns: Mapping[str, str] = Field(
+        description="text column, 'label' or slice -> column of the parquet files"
+    )
+    labels: Mapping[str, str] = Field(description="label as written in the parquet files -> label name")
+    revision: str | None = Field(
+        default=None,
+        description="commit that is read; None: the head of `branch` is resolved at run time and recorded",
+    )
+    branch: str = Field(
+        default="main", description="the branch whose head is resolved where no revision is pinned"
+    )
+    found: str = Field(description="the public source that tells the id, the files and the revision")
 
 
 class Task(Frozen):
@@ -66,7 +125,9 @@ class Task(Frozen):
     family: Family
     role: Role = Field(description="'train': a model is trained on it; 'challenge': a trained model faces it")
     columns: tuple[str, ...] = Field(description="text columns in model order: one, or (premise, hypothesis)")
-    labels: tuple[str, ...] = Field(description="label names; their order is the order of the logits in training")
+    labels: tuple[str, ...] = Field(
+        description="label names; their order is the order of the logits in training"
+    )
     splits: Mapping[str, Split] = Field(description="split name -> published size")
     evaluation_split: str = Field(description="the split that a trained model is evaluated on")
     train_tasks: tuple[str, ...] = Field(
@@ -77,10 +138,18 @@ class Task(Frozen):
         description="label name of the model -> label name of this task, where they differ "
         "(HANS: neutral -> non-entailment)",
     )
+    layout: Layout | None = Field(
+        default=None, description="where its rows are in a data folder, if they can be"
+    )
+    hub: Hub | None = Field(
+        default=None, description="where its rows are on the Hugging Face hub, if they are"
+    )
     attack_column: str = Field(description="the text column that an attack may change")
     slices: tuple[str, ...] = Field(default=(), description="columns by which accuracy is also reported")
     exposure: tuple[str, ...] = Field(
-        default=(), description="training data that a model must not have seen for the score to be zero-shot"
+        default=(),
+        description="training data that a model must not have seen for the score to be zero-shot, "
+        "as 'task:split', e.g. 'mnli:dev'",
     )
     licence: str
     citation: str = Field(description="author, year, venue; with DOI or URL")
@@ -98,7 +167,7 @@ class TaskData:
     Attributes:
         frame: columns ``id`` (str, unique), the task's text columns (str), ``label`` (a label name, str) and
             the task's slice columns (str; "" where a row has none).
-        fingerprint: sha256 over the canonical rows (see `fingerprint`), equal for every source with equal data.
+        fingerprint: sha256 over the canonical rows (see `fingerprint`), equal wherever the data are equal.
         origin: where the rows came from: source kind, files with sha256, or hub repository and revision.
             Contains no absolute path and no clock.
     """
@@ -111,7 +180,7 @@ class TaskData:
 
 
 def canonical_text(text: str) -> str:
-    """Unicode NFC, runs of white space folded to one space, ends stripped: what a fingerprint sees of a text."""
+    """Unicode NFC, runs of white space folded to one space, ends stripped: what a fingerprint sees."""
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
@@ -128,6 +197,12 @@ def row_hash(texts: tuple[str, ...], label: str = "") -> str:
     return digest.hexdigest()
 
 
+def row_hashes(frame: pd.DataFrame, columns: tuple[str, ...]) -> list[str]:
+    """`row_hash` of every row of `frame`: its text `columns` and its ``label``, in the frame's order."""
+    texts = zip(*(frame[column].tolist() for column in columns), strict=True)
+    return [row_hash(tuple(row), label) for row, label in zip(texts, frame["label"].tolist(), strict=True)]
+
+
 def fingerprint(frame: pd.DataFrame, columns: tuple[str, ...]) -> str:
     """sha256 (hex) over the canonical rows of `frame`, whatever their order and ids.
 
@@ -139,8 +214,7 @@ def fingerprint(frame: pd.DataFrame, columns: tuple[str, ...]) -> str:
     """
     if len(frame) == 0:
         raise ValueError("cannot fingerprint an empty frame")
-    texts = zip(*(frame[column].tolist() for column in columns), strict=True)
-    hashes = sorted(row_hash(tuple(row), label) for row, label in zip(texts, frame["label"].tolist(), strict=True))
+    hashes = sorted(row_hashes(frame, columns))
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
@@ -150,10 +224,7 @@ def choose(frame: pd.DataFrame, columns: tuple[str, ...], count: int | None, pur
     Rows are ordered by a hash of their canonical text and `purpose`, so the sample depends neither on the
     order of the file nor on the ids that a source happened to give.
     """
-    texts = zip(*(frame[column].tolist() for column in columns), strict=True)
-    keys = [
-        hashlib.sha256(f"{purpose}\n{row_hash(tuple(row), label)}".encode()).hexdigest()
-        for row, label in zip(texts, frame["label"].tolist(), strict=True)
-    ]
+    keys = [hashlib.sha256(f"{purpose}\n{row}".encode()).hexdigest() for row in row_hashes(frame, columns)]
     order = sorted(range(len(keys)), key=lambda i: (keys[i], str(frame["id"].iat[i])))
-    return frame.iloc[order[:count]].reset_index(drop=True)
+    chosen: pd.DataFrame = frame.iloc[order[:count]].reset_index(drop=True)
+    return chosen
