@@ -5,8 +5,10 @@ Importing this module imports textattack; only `asa_bench.attacks.engine` does, 
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,8 +24,15 @@ if TYPE_CHECKING:
 
 textattack = library.load_textattack()
 
-# Candidates are handed to the victim in chunks this many times its batch size, so that it can sort them by length.
+# mypy sees the library as Any and refuses attribute access in a base class.
+_ModelWrapper: Any = textattack.models.wrappers.ModelWrapper
+_Constraint: Any = textattack.constraints.Constraint
+
+# The victim gets candidates in chunks this many times its batch size, so that it can sort them by length.
 _CHUNK = 8
+
+# Strings up to this length are words and worth remembering; whole texts hardly ever come twice.
+_WORD = 48
 
 
 def pool(logits: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -44,7 +53,7 @@ def pool(logits: np.ndarray, groups: np.ndarray) -> np.ndarray:
     return pooled
 
 
-class VictimWrapper(textattack.models.wrappers.ModelWrapper):  # type: ignore[misc]
+class VictimWrapper(_ModelWrapper):  # type: ignore[misc]
     """A victim as textattack asks it: texts in, probabilities of the task's labels out, padded dynamically.
 
     Probabilities are float64: in float32 they can miss the sum of 1 that textattack checks, and a confident
@@ -85,8 +94,8 @@ class VictimWrapper(textattack.models.wrappers.ModelWrapper):  # type: ignore[mi
         return {min(together, size), together % size}
 
 
-class OtherColumnsUnchanged(textattack.constraints.Constraint):  # type: ignore[misc]
-    """Refuses a candidate that differs from the original in any text but the attacked one, in so much as a space."""
+class OtherColumnsUnchanged(_Constraint):  # type: ignore[misc]
+    """Refuses a candidate whose texts, but for the attacked one, are not exactly the original's."""
 
     def __init__(self, column: str) -> None:
         super().__init__(compare_against_original=True)
@@ -97,6 +106,30 @@ class OtherColumnsUnchanged(textattack.constraints.Constraint):  # type: ignore[
 
     def _others(self, text: Any) -> list[tuple[str, str]]:
         return [(name, value) for name, value in text._text_input.items() if name != self.column]
+
+
+@contextlib.contextmanager
+def words_remembered() -> Iterator[None]:
+    """While inside, how a word splits into words is looked up instead of computed again.
+
+    The library splits every word of a text twice for every candidate it makes, which is most of its time.
+    The function is pure, so results are the same.
+    """
+    module = textattack.shared.attacked_text
+    split = module.words_from_text
+
+    @functools.lru_cache(maxsize=2**14)
+    def remembered(text: str) -> tuple[str, ...]:
+        return tuple(split(text))
+
+    def words_from_text(text: str) -> list[str]:
+        return list(remembered(text)) if len(text) <= _WORD else list(split(text))
+
+    module.words_from_text = words_from_text
+    try:
+        yield
+    finally:
+        module.words_from_text = split
 
 
 def _builder(attack: Attack) -> Any:
@@ -111,9 +144,8 @@ def _builder(attack: Attack) -> Any:
     recipe = getattr(textattack.attack_recipes, attack.recipe, None)
     if recipe is None:
         known = [name for name in vars(textattack.attack_recipes) if name[:1].isupper()]
-        raise BadInput(
-            f"attack {attack.name!r}: textattack has no recipe {attack.recipe!r}; {nearest(attack.recipe, known)}"
-        )
+        hint = nearest(attack.recipe, known)
+        raise BadInput(f"attack {attack.name!r}: textattack has no recipe {attack.recipe!r}; {hint}")
     return recipe.build
 
 
@@ -150,8 +182,8 @@ def prepare(attack: Attack, wrapper: VictimWrapper, task: Task, options: AttackO
         built.goal_function.batch_size = _CHUNK * wrapper.victim.batch_size
     if len(task.columns) > 1:
         others = [column for column in task.columns if column != task.attack_column]
-        # The first saves the work; the second is the guarantee, since the first counts words by column and the
-        # library may split a text otherwise alone than together with its neighbour.
+        # The first saves the work; the second is the guarantee, since the first counts words by column and
+        # the library may split a text otherwise alone than together with its neighbour.
         built.pre_transformation_constraints.insert(
             0,
             textattack.constraints.pre_transformation.InputColumnModification(
@@ -163,7 +195,7 @@ def prepare(attack: Attack, wrapper: VictimWrapper, task: Task, options: AttackO
 
 
 def describe(component: Any) -> Any:
-    """A component of a recipe as plain data: class name and every attribute that is data, nested components too.
+    """A component of a recipe as plain data: class name and every attribute, nested components too.
 
     Sets and long lists of words are told by their length and sha256, so that nothing hides behind a `repr`.
     """

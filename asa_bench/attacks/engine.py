@@ -50,14 +50,14 @@ def attack_rows(
     - ``failed``: the search ended, or used up its query budget, without one.
     - ``errored``: neither, with the reason in ``error``: something raised an exception, the text is beyond
       what can be searched (`MAX_CHARACTERS`, `MAX_WORD`), or the fresh pass did not confirm the flip, which
-      happens to near-ties. Nothing is known of the victim there, so it counts neither as robust nor as a success.
+      happens to near-ties. Nothing is known of the victim there: it counts as neither robust nor fooled.
 
     Args:
         attack: which recipe.
         victim: whom it faces. A label of the victim that is not the task's is mapped by ``task.label_map``;
             where several map to one, the largest logit counts, so predictions are the mapped predictions.
         task: what the rows are; for pairs only ``task.attack_column`` may change.
-        rows: columns ``id``, the task's text columns, ``label`` (the task's label names) and its slice columns.
+        rows: columns ``id``, the task's text columns, ``label`` (the task's names) and its slice columns.
         seed: the attack's seed. Every example's random numbers derive from it, the attack's name and the id.
         options: overrides.
         progress: called with (rows done, all rows) after each row.
@@ -65,7 +65,7 @@ def attack_rows(
     Returns:
         One row per input row, in their order: `asa_bench.attacks.base.COLUMNS` and the task's slice columns.
         ``original_logits`` and ``perturbed_logits`` are lists of floats in the order of ``victim.labels``,
-        empty where there are none; ``queries`` is the library's count, the first look at the original included.
+        empty where there are none; ``queries`` is the library's count, the look at the original included.
 
     Raises:
         BadInput: the rows, the labels or the number of text columns do not fit.
@@ -83,7 +83,7 @@ def attack_rows(
     built = adapter.prepare(attack, wrapper, task, options)
     texts = list(zip(*(rows[column].tolist() for column in task.columns), strict=True))
     records = []
-    with _random_state_kept():
+    with _random_state_kept(), adapter.words_remembered():
         for number, (identity, text, label) in enumerate(
             zip(rows["id"].tolist(), texts, rows["label"].tolist(), strict=True)
         ):
@@ -97,7 +97,7 @@ def attack_rows(
             records.append(record | _attack_one(built, wrapper, task, text, task.labels.index(label)))
             if progress is not None:
                 progress(number + 1, len(texts))
-    frame = pd.DataFrame.from_records(records, columns=list(COLUMNS))
+    frame: pd.DataFrame = pd.DataFrame.from_records(records, columns=list(COLUMNS))
     for column in task.slices:
         frame[column] = rows[column].tolist()
     return frame
@@ -251,7 +251,7 @@ def _refusal(text: tuple[str, ...]) -> str:
 def _verify(
     wrapper: VictimWrapper, text: tuple[str, ...], perturbed: tuple[str, ...], label: int
 ) -> tuple[list[float], str]:
-    """Logits of the perturbed texts in a fresh forward pass at another batch size; why they do not do, or nothing."""
+    """Logits of a fresh forward pass at another batch size, and why they do not confirm, or nothing."""
     from asa_bench.attacks.adapter import pool
 
     if wrapper.victim is None:

@@ -1,4 +1,4 @@
-"""Imports textattack without downloads, without files in the home folder and without side effects on the process.
+"""Imports textattack without downloads, without files in the home folder and without side effects.
 
 As it comes, `import textattack` raises LookupError where NLTK's stop words are missing, downloads six NLTK
 packages on its first import, creates ``~/.cache/textattack``, disables every logger made before it and sets
@@ -116,7 +116,7 @@ def _unchanged_process() -> Iterator[None]:
 
 
 def _run_install_module() -> None:
-    """Runs textattack's own installation module on its own, in a throw-away cache folder that looks installed.
+    """Runs textattack's own installation module alone, in a throw-away cache folder that looks installed.
 
     The library then finds the module already imported. Its cache folder is set to where it would be, and is
     created only if a recipe really stores something.
@@ -156,12 +156,14 @@ def load_textattack() -> Any:
         version = "none"
     if version != VERSION:
         raise Unavailable(
-            f"attacks need textattack {VERSION}, found {version}; `pip install textattack=={VERSION}` provides it"
+            f"attacks need textattack {VERSION}, found {version}; "
+            f"`pip install textattack=={VERSION}` provides it"
         )
     # These read HF_HOME and the like when first imported, so they come before anything is changed.
     for name in ("datasets", "transformers", "nltk"):
         importlib.import_module(name)
     _run_install_module()
+    logging.getLogger("jieba").setLevel(logging.ERROR)  # tells everybody when it meets Chinese
     try:
         with _unchanged_process(), offline_nltk(substitute_stop_words=not _nltk_has_stop_words()):
             return importlib.import_module("textattack")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from asa_bench.attacks.base import Attack
 
-_STOP_WORDS = "words that may not be changed: scikit-learn's ENGLISH_STOP_WORDS instead of NLTK's list, on every machine"
+_STOP_WORDS = (
+    "stop words, which stay as they are: scikit-learn's ENGLISH_STOP_WORDS, not NLTK's list, on every machine"
+)
 _GAO = "Gao, Lanchantin, Soffa and Qi, 2018, IEEE Security and Privacy Workshops; arXiv:1801.04354"
 _PRUTHI = "Pruthi, Dhingra and Lipton, 2019, ACL; arXiv:1905.11268"
 _GAO_NOTE = (
