@@ -1,0 +1,153 @@
+"""Loads encoders for training: safetensors only, float32, a fresh head from a seed, errors in one line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from asa_bench.errors import BadInput, Unavailable
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "model.pth", "model.ckpt")
+
+
+def load_model(
+    source: str | Path, labels: Sequence[str], seed: int, revision: str | None = None
+) -> PreTrainedModel:
+    """An encoder with a fresh classification head.
+
+    Args:
+        source: a folder in Hugging Face layout, or a hub id.
+        labels: label names in the order of the logits; they become the config's id2label and label2id.
+        seed: everything that the checkpoint does not hold is initialized from it alone; a head that the
+            checkpoint does hold is initialized anew. Global random state is left as it was.
+        revision: of a hub id.
+
+    Raises:
+        BadInput: the folder lacks config.json, has its weights only as a pickle, or does not hold the
+            encoder that its config describes.
+        Unavailable: a hub id that cannot be reached.
+    """
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    _check_folder(source)
+    with quiet(), _explained(source), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model, info = AutoModelForSequenceClassification.from_pretrained(
+            str(source),
+            revision=revision,
+            num_labels=len(labels),
+            id2label=dict(enumerate(labels)),
+            label2id={label: number for number, label in enumerate(labels)},
+            problem_type="single_label_classification",
+            ignore_mismatched_sizes=True,  # of the head only, see below
+            use_safetensors=True,
+            trust_remote_code=False,
+            dtype=torch.float32,
+            output_loading_info=True,
+        )
+        encoder = f"{model.base_model_prefix}."
+        absent = [
+            name for name in info["missing_keys"] if name.startswith(encoder) and ".pooler." not in name
+        ]
+        if absent:
+            raise BadInput(f"model {source}: its weights lack {sorted(absent)[0]!r} of the encoder")
+        wrong = [str(entry[0]) for entry in info["mismatched_keys"] if str(entry[0]).startswith(encoder)]
+        if wrong:
+            raise BadInput(
+                f"model {source}: {sorted(wrong)[0]!r} has another shape than its config.json says"
+            )
+        torch.manual_seed(seed)
+        for name, module in model.named_children():
+            if name != model.base_model_prefix:
+                for part in module.modules():
+                    part._is_hf_initialized = False
+                module.apply(model._init_weights)
+    return model
+
+
+def load_tokenizer(source: str | Path, revision: str | None = None) -> PreTrainedTokenizerBase:
+    """The tokenizer of a folder or hub id.
+
+    Raises:
+        BadInput: the folder has no usable tokenizer.
+        Unavailable: a hub id that cannot be reached.
+    """
+    from transformers import AutoTokenizer
+
+    _check_folder(source)
+    with quiet(), _explained(source):
+        tokenizer = AutoTokenizer.from_pretrained(str(source), revision=revision, trust_remote_code=False)
+    return tokenizer
+
+
+def _check_folder(source: str | Path) -> None:
+    folder = Path(source).expanduser()
+    if not folder.is_dir():
+        looks_like_path = isinstance(source, Path) or str(source).startswith((".", "/", "~"))
+        if folder.exists():
+            raise BadInput(
+                f"model {source}: is a file; give the folder with config.json and model.safetensors"
+            )
+        if looks_like_path or str(source).count("/") > 1:
+            raise BadInput(f"model {source}: there is no such folder")
+        return
+    names = {path.name for path in folder.iterdir()}
+    if "config.json" not in names:
+        raise BadInput(f"model {source}: no config.json in it; a folder saved by save_pretrained is needed")
+    if not any(name.endswith(".safetensors") for name in names):
+        pickles = [name for name in PICKLES if name in names]
+        if pickles:
+            raise BadInput(
+                f"model {source}: {pickles[0]} is a pickle, which can execute code; if you trust it, load it with "
+                "transformers and save it again with save_pretrained(folder, safe_serialization=True)"
+            )
+        raise BadInput(f"model {source}: no model.safetensors in it")
+
+
+@contextmanager
+def _explained(source: str | Path) -> Iterator[None]:
+    """Turns what from_pretrained raises into one line."""
+    try:
+        yield
+    except (BadInput, Unavailable, KeyboardInterrupt, MemoryError):
+        raise
+    except Exception as error:  # damaged files raise anything from KeyError to SafetensorError
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        if Path(source).expanduser().is_dir():
+            raise BadInput(f"model {source}: cannot be loaded: {reason}") from error
+        raise Unavailable(
+            f"model {source}: not a folder, and the hub does not provide it with safetensors weights ({reason}); "
+            "check the name and the network, or give a folder"
+        ) from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No messages and progress bars of transformers, and no conversion of weights on the hub, while open."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    conversion = os.environ.get("DISABLE_SAFETENSORS_CONVERSION")
+    os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "true"
+    logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+        if conversion is None:
+            del os.environ["DISABLE_SAFETENSORS_CONVERSION"]
+        else:
+            os.environ["DISABLE_SAFETENSORS_CONVERSION"] = conversion
+
+
+__all__: list[Any] = ["load_model", "load_tokenizer", "quiet"]

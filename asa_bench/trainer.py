@@ -1,0 +1,236 @@
+"""The transformers Trainer that asks a method for its loss, and is quiet, quick and deterministic.
+
+Only `asa_bench.training` imports this module, inside functions: it loads torch and transformers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_pt_utils import LengthGroupedSampler
+
+from asa_bench.methods.base import Method
+
+if TYPE_CHECKING:
+    from asa_bench.training import TrainingOptions
+
+FLUSH = 256  # steps between two additions of the logged scalars to their sums
+
+
+class Examples(Dataset[int]):
+    """Encoded examples, kept as lists of token ids; an item is an index, so that a batch is padded at once.
+
+    Args:
+        encoded: the tokenizer's lists: input name -> one list of ids per example.
+        labels: label numbers.
+        padding: input name -> value that pads it.
+        padding_side: 'right' or 'left'.
+    """
+
+    def __init__(
+        self,
+        encoded: dict[str, list[list[int]]],
+        labels: Sequence[int],
+        padding: dict[str, int],
+        padding_side: str = "right",
+    ) -> None:
+        self.columns = {
+            name: [np.asarray(ids, dtype=np.int64) for ids in column] for name, column in encoded.items()
+        }
+        self.labels = np.asarray(labels, dtype=np.int64)
+        self.lengths = [len(ids) for ids in encoded["input_ids"]]
+        self.padding = padding
+        self.left = padding_side == "left"
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> int:
+        return index
+
+    def collate(self, indices: list[int]) -> dict[str, torch.Tensor]:
+        """The batch of these examples, (batch, longest), and their labels, (batch,)."""
+        longest = max(self.lengths[index] for index in indices)
+        batch = {}
+        for name, column in self.columns.items():
+            padded = np.full((len(indices), longest), self.padding.get(name, 0), dtype=np.int64)
+            for row, index in zip(padded, indices, strict=True):
+                ids = column[index]
+                if self.left:
+                    row[longest - len(ids) :] = ids
+                else:
+                    row[: len(ids)] = ids
+            batch[name] = torch.from_numpy(padded)
+        batch["labels"] = torch.from_numpy(self.labels[indices])
+        return batch
+
+
+class Means:
+    """Means over steps of named scalars, which are read from the device only now and then."""
+
+    def __init__(self) -> None:
+        self._pending: dict[str, list[torch.Tensor]] = {}
+        self._sums: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
+        self._largest: dict[str, float] = {}
+
+    def add(self, values: dict[str, Any]) -> None:
+        """Take in the scalars of one step."""
+        for name, value in values.items():
+            pending = self._pending.setdefault(name, [])
+            pending.append(torch.as_tensor(value).detach())
+            if len(pending) >= FLUSH:
+                self._flush(name)
+
+    def _flush(self, name: str) -> None:
+        pending = self._pending[name]
+        if pending:
+            values = torch.stack(pending).double()
+            self._sums[name] = self._sums.get(name, 0.0) + float(values.sum())
+            self._counts[name] = self._counts.get(name, 0) + len(pending)
+            self._largest[name] = max(self._largest.get(name, float("-inf")), float(values.max()))
+            pending.clear()
+
+    def means(self) -> dict[str, float]:
+        """Mean of each scalar over the steps in which it was given."""
+        for name in self._pending:
+            self._flush(name)
+        return {name: self._sums[name] / self._counts[name] for name in self._sums}
+
+    def largest(self) -> dict[str, float]:
+        """Largest value of each scalar."""
+        self.means()
+        return dict(self._largest)
+
+
+class _Progress(TrainerCallback):  # type: ignore[misc]
+    """Tells steps done and steps in all after each step."""
+
+    def __init__(self, progress: Callable[[int, int], None]) -> None:
+        self.progress = progress
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.progress(state.global_step, state.max_steps)
+
+
+class MethodTrainer(Trainer):  # type: ignore[misc]
+    """Trains `model` on the loss that `method` returns.
+
+    The method is attached already. Batches hold examples of about one length, padded to the longest of them.
+    The model's gradient and the method's own parameters' are clipped apart, each at the same norm: an
+    adversary's gradient can be hundreds of times the model's, and clipping them together would leave the
+    model almost no update. Nothing is printed, logged or saved.
+
+    Attributes:
+        parts: means of what the method logs, and of the total loss.
+        gradient_norms: means of the norms before clipping: 'model' and, if it has parameters, 'method'.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        method: Method,
+        examples: Examples,
+        options: TrainingOptions,
+        output_dir: str,
+        order_seed: int,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        arguments = TrainingArguments(
+            output_dir=output_dir,
+            num_train_epochs=options.epochs,
+            per_device_train_batch_size=options.batch_size,
+            learning_rate=options.learning_rate,
+            weight_decay=options.weight_decay,
+            warmup_ratio=options.warmup_ratio,
+            lr_scheduler_type="linear",
+            optim="adamw_torch_fused",
+            max_grad_norm=0.0,  # clipped in training_step
+            seed=options.seed % 2**32,
+            use_cpu=options.device == "cpu",
+            logging_strategy="no",
+            save_strategy="no",
+            eval_strategy="no",
+            report_to=[],
+            disable_tqdm=True,
+            logging_nan_inf_filter=False,
+            remove_unused_columns=False,
+            dataloader_pin_memory=False,
+        )
+        arguments._n_gpu = min(arguments.n_gpu, 1)  # never split batches over devices behind the user's back
+        super().__init__(model=model, args=arguments, train_dataset=examples, data_collator=examples.collate)
+        self.remove_callback(PrinterCallback)
+        if progress is not None:
+            self.add_callback(_Progress(progress))
+        self.model_accepts_loss_kwargs = False  # the method's loss is a mean already
+        self.method = method
+        self.options = options
+        self.order = torch.Generator().manual_seed(order_seed)
+        self.parts = Means()
+        self.gradient_norms = Means()
+        self._clipped = {"model": list(model.parameters())}
+        extra = list(method.extra_parameters())
+        if extra:
+            self._clipped["method"] = extra
+
+    def get_train_dataloader(self) -> Any:
+        """Length-grouped batches, whose order comes from its own seed and so is the same for every method."""
+        sampler = LengthGroupedSampler(
+            self.options.batch_size, lengths=self.train_dataset.lengths, generator=self.order
+        )
+        return DataLoader(
+            self.train_dataset,
+            batch_size=self.options.batch_size,
+            sampler=sampler,
+            collate_fn=self.data_collator,
+            # Without a generator of its own each epoch would draw a seed from the global random state.
+            generator=torch.Generator().manual_seed(0),
+        )
+
+    def create_optimizer(self) -> Any:
+        """AdamW over the model and, with the same learning rate and decay, the method's own parameters."""
+        if self.optimizer is None:
+            super().create_optimizer()
+            extra = self._clipped.get("method", [])
+            for decayed in (True, False):  # as for the model, vectors (biases) do not decay
+                group = [parameter for parameter in extra if (parameter.dim() > 1) == decayed]
+                if group:
+                    decay = self.args.weight_decay if decayed else 0.0
+                    self.optimizer.add_param_group({"params": group, "weight_decay": decay})
+        return self.optimizer
+
+    def compute_loss(self, model: Any, inputs: Any, *rest: Any, **named: Any) -> torch.Tensor:
+        """The method's loss of one batch."""
+        with torch.autocast(
+            self.args.device.type, dtype=torch.bfloat16, enabled=self.options.precision == "bf16"
+        ):
+            loss = self.method.loss(model, inputs)
+        total = loss.total
+        self.parts.add({"total": total.detach(), **loss.parts})
+        return total
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
+        """Loss, backward pass and clipping of one batch; the Trainer's own loop does the rest."""
+        total = self.compute_loss(model, self._prepare_inputs(inputs))
+        total.backward()
+        self.gradient_norms.add(
+            {
+                name: torch.nn.utils.clip_grad_norm_(parameters, self.options.max_grad_norm, foreach=True)
+                for name, parameters in self._clipped.items()
+            }
+        )
+        return total.detach()
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Not counted: the Trainer's count walks over all parameters at every step."""
+        return 0
+
+
+def parameters_of(model: Any) -> Iterator[Any]:
+    """The model's trainable parameters."""
+    return (parameter for parameter in model.parameters() if parameter.requires_grad)

@@ -1,0 +1,281 @@
+"""Trains a sequence classifier with a method, deterministically, and saves it as a plain checkpoint."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from asa_bench.errors import BadInput, StoreError
+from asa_bench.models.loading import load_model, load_tokenizer, quiet
+from asa_bench.tasks.base import Frozen, Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from asa_bench.methods.base import Method
+    from asa_bench.trainer import Examples
+
+__all__ = ["TrainingOptions", "TrainingSummary", "load_model", "load_tokenizer", "resolve_precision", "train"]
+
+
+class TrainingOptions(Frozen):
+    """How a model is trained; the same for every method that is compared."""
+
+    epochs: float = Field(
+        default=3, gt=0, description="passes over the rows; a fraction ends in the middle of one"
+    )
+    learning_rate: float = Field(
+        default=2e-5, gt=0, lt=1, description="the highest; AdamW, linear warm-up and decay"
+    )
+    batch_size: int = Field(default=32, ge=1)
+    max_length: int = Field(default=128, ge=4, description="tokens; longer inputs are truncated")
+    warmup_ratio: float = Field(default=0.06, ge=0, lt=1, description="part of the steps")
+    weight_decay: float = Field(default=0.01, ge=0)
+    max_grad_norm: float = Field(
+        default=1.0,
+        gt=0,
+        description="the gradient of the model, and that of the method, is clipped at this norm",
+    )
+    precision: Literal["float32", "bf16"] = Field(
+        default="float32", description="bf16: autocast, float32 weights"
+    )
+    seed: int = Field(default=0, ge=0)
+    threads: int = Field(
+        default=1, ge=1, description="of torch on a CPU; results depend on it in the last digits"
+    )
+    device: str = Field(default="cpu", description="'cpu' or 'cuda'")
+
+
+class TrainingSummary(Frozen):
+    """What a training leaves behind beside the checkpoint.
+
+    All but `seconds` is the same for the same rows, options and machine.
+    """
+
+    steps: int
+    examples: int
+    epochs: float
+    tokens: int = Field(description="real tokens of one epoch, special tokens included")
+    max_length: int = Field(
+        description="tokens at which inputs were truncated: the model may hold fewer than asked"
+    )
+    precision: str
+    parameters: int = Field(description="of the model")
+    method_parameters: int = Field(description="of the method (adversaries); not part of the checkpoint")
+    losses: Mapping[str, float] = Field(description="means over all steps: total and what the method logs")
+    gradient_norms: Mapping[str, float] = Field(description="means over all steps, before clipping")
+    largest_gradient_norms: Mapping[str, float]
+    seconds: float = Field(description="of the training loop")
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything but the timing."""
+        return self.model_dump(mode="json", exclude={"seconds"})
+
+
+def train(
+    rows: pd.DataFrame,
+    task: Task,
+    method: Method,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    options: TrainingOptions,
+    output_dir: Path,
+    progress: Callable[[int, int], None] | None = None,
+) -> TrainingSummary:
+    """Train `model` in place on `rows` and save it to `output_dir`.
+
+    The same rows in the same order, options and initial weights give bit-identical weights on the same
+    machine. All methods see the same batches in the same order. Global random state is left as it was.
+
+    Args:
+        rows: the task's text columns and ``label``, a label name.
+        method: not attached yet; detached again when this returns or raises.
+        model: as `load_model` returns it; as many labels as the task.
+        output_dir: made if need be; gets config.json (with the task's label names), model.safetensors and the
+            tokenizer's files, and nothing else.
+        progress: called with (steps done, steps in all) after each step.
+
+    Raises:
+        BadInput: no rows, an unknown label, a model with another number of labels, a model that the method
+            cannot train, or a loss that is no longer finite.
+        StoreError: the checkpoint cannot be written.
+    """
+    import torch
+
+    from asa_bench.trainer import MethodTrainer
+
+    configuration: Any = model.config
+    if configuration.num_labels != len(task.labels):
+        raise BadInput(
+            f"the model has {configuration.num_labels} labels, task {task.name!r} has {len(task.labels)} "
+            f"({', '.join(task.labels)})"
+        )
+    configuration.id2label = dict(enumerate(task.labels))
+    configuration.label2id = {label: number for number, label in enumerate(task.labels)}
+    max_length = min(options.max_length, _longest(model, tokenizer))
+    examples = _encode(rows, task, tokenizer, max_length)
+    started = time.monotonic()
+    with quiet(), _settled(options):
+        method.attach(model.to(options.device), seed=_derived(options.seed, "method"))
+        try:
+            trainer = MethodTrainer(
+                model, method, examples, options, str(output_dir), _derived(options.seed, "order"), progress
+            )
+            torch.manual_seed(_derived(options.seed, "dropout"))
+            result = trainer.train()
+            method_parameters = sum(parameter.numel() for parameter in method.extra_parameters())
+        finally:
+            method.detach()
+        losses = trainer.parts.means()
+        if not math.isfinite(losses["total"]):
+            raise BadInput(
+                f"training on {task.name!r} with {method.name!r} diverged: the loss is not finite; "
+                f"a learning rate below {options.learning_rate:g} may help"
+            )
+        seconds = time.monotonic() - started
+        _save(model, tokenizer, output_dir)
+    return TrainingSummary(
+        steps=result.global_step,
+        examples=len(rows),
+        epochs=options.epochs,
+        tokens=sum(examples.lengths),
+        max_length=max_length,
+        precision=options.precision,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        method_parameters=method_parameters,
+        losses=losses,
+        gradient_norms=trainer.gradient_norms.means(),
+        largest_gradient_norms=trainer.gradient_norms.largest(),
+        seconds=seconds,
+    )
+
+
+def resolve_precision(value: str, device: str) -> str:
+    """``float32`` or ``bf16``: what ``auto`` means on this machine.
+
+    On a CPU ``auto`` is bf16 where it multiplies bfloat16 itself (avx512_bf16, amx_bf16, or bf16 on ARM);
+    elsewhere bf16 works but is slower than float32.
+
+    Raises:
+        BadInput: another value, or bf16 on a GPU that cannot.
+    """
+    if value not in ("auto", "float32", "bf16"):
+        raise BadInput(f"precision {value!r}: expected auto, float32 or bf16")
+    if value == "float32":
+        return value
+    if device.startswith("cuda"):
+        import torch
+
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return "bf16"
+        if value == "bf16":
+            raise BadInput("precision bf16: this GPU does not compute in bfloat16; use float32 or auto")
+        return "float32"
+    if value == "bf16":
+        return value
+    return "bf16" if _cpu_flags() & {"avx512_bf16", "amx_bf16", "bf16"} else "float32"
+
+
+def _cpu_flags() -> set[str]:
+    """The feature flags of the first processor; none where the system does not list them."""
+    try:
+        text = Path("/proc/cpuinfo").read_text("utf-8", "replace")
+    except OSError:
+        return set()
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() in ("flags", "Features"):
+            return set(value.split())
+    return set()
+
+
+def _derived(seed: int, purpose: str) -> int:
+    """A 32-bit seed of its own for each purpose, so that one more draw for one changes nothing for another."""
+    return int.from_bytes(hashlib.sha256(f"{purpose}/{seed}".encode()).digest()[:4], "big")
+
+
+def _longest(model: Any, tokenizer: Any) -> int:
+    """How many tokens the model and its tokenizer can hold."""
+    positions = getattr(model.config, "max_position_embeddings", None) or tokenizer.model_max_length
+    return int(min(positions, tokenizer.model_max_length))
+
+
+def _encode(rows: pd.DataFrame, task: Task, tokenizer: Any, max_length: int) -> Examples:
+    from asa_bench.trainer import Examples
+
+    if len(rows) == 0:
+        raise BadInput(f"task {task.name!r}: there are no rows to train on")
+    numbers = {label: number for number, label in enumerate(task.labels)}
+    unknown = sorted(set(rows["label"]) - set(numbers))
+    if unknown:
+        raise BadInput(
+            f"task {task.name!r}: label {unknown[0]!r} in the training rows; known: {', '.join(numbers)}"
+        )
+    encoded = tokenizer(
+        *(rows[column].tolist() for column in task.columns), truncation=True, max_length=max_length
+    )
+    padding = {
+        "input_ids": int(tokenizer.pad_token_id or 0),
+        "token_type_ids": int(getattr(tokenizer, "pad_token_type_id", 0)),
+    }
+    return Examples(
+        dict(encoded), [numbers[label] for label in rows["label"]], padding, tokenizer.padding_side
+    )
+
+
+@contextmanager
+def _settled(options: TrainingOptions) -> Iterator[None]:
+    """Threads, deterministic algorithms and all random state as this training needs them; put back afterwards."""
+    import random
+    import warnings
+
+    import numpy as np
+    import torch
+
+    on_gpu = options.device.startswith("cuda")
+    if on_gpu:  # cuBLAS reads it once, when it starts; without it some products are not deterministic
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    threads = torch.get_num_threads()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    fill = torch.utils.deterministic.fill_uninitialized_memory
+    python_state, numpy_state = random.getstate(), np.random.get_state()
+    with (
+        torch.random.fork_rng(devices=[torch.cuda.current_device()] if on_gpu else []),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
+        try:
+            torch.set_num_threads(options.threads)
+            torch.use_deterministic_algorithms(True, warn_only=True)
+            torch.utils.deterministic.fill_uninitialized_memory = False
+            yield
+        finally:
+            torch.set_num_threads(threads)
+            torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+            torch.utils.deterministic.fill_uninitialized_memory = fill
+            random.setstate(python_state)
+            np.random.set_state(numpy_state)
+
+
+def _save(model: Any, tokenizer: Any, output_dir: Path) -> None:
+    """Write the plain checkpoint."""
+    from safetensors import SafetensorError
+
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+        model.save_pretrained(output_dir, safe_serialization=True)
+        tokenizer.save_pretrained(output_dir)
+    except (OSError, SafetensorError) as error:
+        raise StoreError(
+            f"{output_dir}: the model cannot be saved: {' '.join(str(error).split())}"
+        ) from error
