@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,12 +37,18 @@ class Victim:
         self.max_length = max_length
         self.batch_size = batch_size
 
-    def logits(self, texts: Sequence[tuple[str, ...]], batch_size: int | None = None) -> np.ndarray:
+    def logits(
+        self,
+        texts: Sequence[tuple[str, ...]],
+        batch_size: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> np.ndarray:
         """Logits of each text or text pair.
 
         Args:
             texts: one tuple per example, of one text or of two.
             batch_size: overrides the victim's own.
+            progress: called with (examples done, examples) after each batch.
 
         Returns:
             float32 array of shape (examples, labels), in the order of `texts`.
@@ -65,6 +71,8 @@ class Victim:
                     {key: [values[i] for i in chosen] for key, values in encoded.items()}, return_tensors="pt"
                 ).to(self.model.device)
                 result[chosen] = self.model(**batch).logits.float().cpu().numpy()
+                if progress is not None:
+                    progress(start + len(chosen), len(order))
         return result
 
     def predict(self, texts: Sequence[tuple[str, ...]]) -> list[str]:

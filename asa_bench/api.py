@@ -1,0 +1,141 @@
+"""The same from Python: run a suite, evaluate a checkpoint, make a report; tables come as pandas objects."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from asa_bench import run as running
+from asa_bench.errors import BadInput
+from asa_bench.request import Request
+from asa_bench.run import Watcher
+from asa_bench.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a run or report gives.
+
+    Attributes:
+        folder: the output folder, with the records and the written tables.
+        tables: name of a table (``main``, ``attacks``, ...) -> its numbers, one row per method.
+        failures: label of each failed cell -> its error.
+    """
+
+    folder: Path
+    tables: Mapping[str, pd.DataFrame]
+    failures: Mapping[str, str]
+
+
+def run(
+    suite: str | Path = "robustness",
+    *,
+    profile: str | None = None,
+    model: str | Sequence[str] | None = None,
+    data_dir: str | Path | None = None,
+    methods: Sequence[str] | None = None,
+    tasks: Sequence[str] | None = None,
+    seeds: int | Sequence[int] | None = None,
+    output: str | Path | None = None,
+    load: Sequence[str] = (),
+    label_map: Sequence[str] = (),
+    settings: Mapping[str, Any] | None = None,
+    watcher: Watcher | None = None,
+) -> Results:
+    """Run a suite, as ``asa-bench run`` does.
+
+    Args:
+        suite: a suite's name or file.
+        settings: any setting by its dotted name, e.g. ``{"train_examples": 500, "methods.asa.tau": 0.3}``.
+        load: checkpoints to evaluate too, each ``NAME[@TASK][#SEED]=FOLDER_OR_HUB_ID``.
+        watcher: who is told how it goes; nobody if None.
+
+    Raises:
+        AsaBenchError: the input cannot be used; see its text.
+
+    Example:
+        >>> results = asa_bench.run("robustness", seeds=1)  # doctest: +SKIP
+        >>> results.tables["main"]  # doctest: +SKIP
+    """
+    overrides: dict[str, tuple[Any, str]] = {}
+    for key, value in (("methods", methods), ("seeds", seeds)):
+        if value is not None:
+            overrides[key] = (value if isinstance(value, int) else list(value), key)
+    if model is not None:
+        overrides["models"] = ([model] if isinstance(model, str) else list(model), "model")
+    for key, value in (settings or {}).items():
+        overrides[key] = (value, f"settings[{key!r}]")
+    request = Request(
+        suite=suite,
+        profile=profile,
+        overrides=overrides,
+        tasks=None if tasks is None else list(tasks),
+        data_dir=None if data_dir is None else Path(data_dir),
+        output=None if output is None else Path(output),
+        load=tuple(load),
+        label_map=tuple(label_map),
+    )
+    plan, folder = request.plan()
+    summary = running.execute(plan, Store(folder), watcher=watcher)
+    return _results(folder, summary.report, summary.failures)
+
+
+def evaluate(
+    model: str | Path | Any,
+    suite: str | Path = "robustness",
+    *,
+    tokenizer: Any = None,
+    name: str = "model",
+    task: str | None = None,
+    labels: Sequence[str] | None = None,
+    output: str | Path | None = None,
+    **options: Any,
+) -> Results:
+    """Ask one fine-tuned checkpoint everything that a suite asks a model of its task.
+
+    Args:
+        model: a folder, a hub id, or a transformers sequence classification model in memory.
+        tokenizer: its tokenizer; needed for a model in memory.
+        name: what tables call it.
+        task: the training task that it was fine-tuned on; found by its label names where they fit only one.
+        labels: what its outputs mean, in order, where its config does not say.
+        options: as for `run`.
+
+    Raises:
+        BadInput: a model in memory without its tokenizer, or whatever `run` refuses.
+    """
+    target = f"{name}@{task}" if task else name
+    maps = [f"{target}={','.join(labels)}"] if labels else []
+    if isinstance(model, str | Path):
+        return run(suite, methods=[], load=[f"{target}={model}"], label_map=maps, output=output, **options)
+    if tokenizer is None:
+        raise BadInput(
+            "evaluate: a model in memory needs its tokenizer, evaluate(model, tokenizer=tokenizer)"
+        )
+    with tempfile.TemporaryDirectory(prefix="asa-bench-") as temporary:
+        folder = Path(temporary) / name
+        model.save_pretrained(folder, safe_serialization=True)
+        tokenizer.save_pretrained(folder)
+        return run(suite, methods=[], load=[f"{target}={folder}"], label_map=maps, output=output, **options)
+
+
+def report(folder: str | Path) -> Results:
+    """The tables of an output folder, from its records alone.
+
+    Raises:
+        BadInput: not an output folder.
+    """
+    store = Store(Path(folder))
+    return _results(store.root, running.gather(store), {})
+
+
+def _results(folder: Path, gathered: Any, failures: Mapping[str, str]) -> Results:
+    from asa_bench.reports.write import frames
+
+    return Results(folder, frames(gathered) if gathered is not None else {}, dict(failures))

@@ -1,0 +1,161 @@
+"""The options that `run` and `plan` share, and how they lie over a profile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from asa_bench.errors import BadInput
+
+if TYPE_CHECKING:
+    from asa_bench.request import Request
+
+SuiteOption = Annotated[str, typer.Option("--suite", "-s", help="A suite's name or its YAML file.")]
+ProfileOption = Annotated[str | None, typer.Option(help="The suite's profile: embedded, laptop, paper.")]
+ModelOption = Annotated[
+    list[str] | None, typer.Option("--model", help="Encoder to train: a folder or a hub id. Repeatable.")
+]
+DataDirOption = Annotated[
+    Path | None, typer.Option(help="Folder with the data sets in their original layouts, instead of the hub.")
+]
+MethodsOption = Annotated[
+    str | None, typer.Option(help="Training methods, comma-separated; 'none' to only load checkpoints.")
+]
+TasksOption = Annotated[str | None, typer.Option(help="Training and challenge tasks, comma-separated.")]
+SeedsOption = Annotated[str | None, typer.Option(help="How many training seeds (3), or which (4,7).")]
+TrainExamplesOption = Annotated[str | None, typer.Option(help="Training rows per task, or 'all'.")]
+EvalExamplesOption = Annotated[str | None, typer.Option(help="Rows of each test set, or 'all'.")]
+AttacksOption = Annotated[str | None, typer.Option(help="Attacks, comma-separated, or 'none'.")]
+AttackExamplesOption = Annotated[str | None, typer.Option(help="Rows that each attack is run on.")]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="Output folder. [default: reports/runs/<suite>-<profile>]"),
+]
+DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
+PrecisionOption = Annotated[str | None, typer.Option(help="Of training: auto, float32 or bf16.")]
+ThreadsOption = Annotated[
+    str | None, typer.Option(help="Processor threads, or 'auto'. Part of a result's identity.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Any setting, such as methods.asa.tau=0.3. Repeatable."),
+]
+LoadOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME[@TASK][#SEED]=MODEL", help="Also evaluate a checkpoint: a folder or hub id. Repeatable."
+    ),
+]
+LabelMapOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=LABEL,LABEL", help="What a checkpoint's outputs mean, in order. Repeatable."),
+]
+
+
+def request(
+    suite: str,
+    *,
+    profile: str | None = None,
+    model: Sequence[str] | None = None,
+    data_dir: Path | None = None,
+    methods: str | None = None,
+    tasks: str | None = None,
+    seeds: str | None = None,
+    train_examples: str | None = None,
+    eval_examples: str | None = None,
+    attacks: str | None = None,
+    attack_examples: str | None = None,
+    output: Path | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    threads: str | None = None,
+    set_: Sequence[str] | None = None,
+    load: Sequence[str] | None = None,
+    label_map: Sequence[str] | None = None,
+) -> Request:
+    """The request that these options make; each setting remembers the option that said it.
+
+    Raises:
+        BadInput: an option's text is not of its form.
+    """
+    from asa_bench.request import Request
+    from asa_bench.yaml_file import parse_value
+
+    found: dict[str, tuple[Any, str]] = {}
+
+    def put(key: str, option: str, value: Any, given: object) -> None:
+        if given is not None:
+            found[key] = (value, option)
+
+    put("models", "--model", list(model or ()), model or None)
+    put("methods", "--methods", _names(methods, "--methods"), methods)
+    put("attacks", "--attacks", _names(attacks, "--attacks"), attacks)
+    put("seeds", "--seeds", _seeds(seeds), seeds)
+    put(
+        "attack_examples", "--attack-examples", _number(attack_examples, "--attack-examples"), attack_examples
+    )
+    put(
+        "train_examples",
+        "--train-examples",
+        _number(train_examples, "--train-examples", all=None),
+        train_examples,
+    )
+    put(
+        "eval_examples", "--eval-examples", _number(eval_examples, "--eval-examples", all=None), eval_examples
+    )
+    put("device", "--device", device, device)
+    put("precision", "--precision", precision, precision)
+    put("threads", "--threads", _number(threads, "--threads", auto="auto"), threads)
+    for text in set_ or ():
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise BadInput(f"--set {text!r}: expected KEY=VALUE, such as training.epochs=2")
+        said = f"--set {key.strip()}"
+        found[key.strip()] = (parse_value(value, said), said)
+    return Request(
+        suite=suite,
+        profile=profile,
+        overrides=found,
+        tasks=_names(tasks, "--tasks"),
+        data_dir=data_dir,
+        output=output,
+        load=tuple(load or ()),
+        label_map=tuple(label_map or ()),
+    )
+
+
+def _names(text: str | None, option: str) -> list[str] | None:
+    if text is None:
+        return None
+    if text.strip() == "none":
+        return []
+    names = [part.strip() for part in text.split(",")]
+    if not all(names):
+        raise BadInput(f"{option} {text!r}: expected names with commas between them, or 'none'")
+    return names
+
+
+def _number(text: str | None, option: str, **words: str | None) -> int | str | None:
+    """A whole number, or the value of one of the `words` that may stand in its place."""
+    if text is None:
+        return None
+    if text in words:
+        return words[text]
+    try:
+        return int(text)
+    except ValueError:
+        other = "".join(f" or {word!r}" for word in words)
+        raise BadInput(f"{option} {text!r}: expected a whole number{other}") from None
+
+
+def _seeds(text: str | None) -> int | list[int] | None:
+    if text is None:
+        return None
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise BadInput(f"--seeds {text!r}: expected how many (3), or which ones (4,7)") from None
+    return numbers if "," in text else numbers[0]

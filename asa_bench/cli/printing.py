@@ -1,0 +1,67 @@
+"""What the commands print on stdout."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from asa_bench.cli.progress import duration
+
+if TYPE_CHECKING:
+    from asa_bench.estimate import Estimate
+    from asa_bench.plan import Cell, Plan
+    from asa_bench.reports.inputs import ReportInput
+    from asa_bench.run import RunSummary
+
+
+def plan(plan: Plan, todo: Sequence[Cell], folder: Path, guess: Estimate) -> None:
+    """The cells of a plan, by kind, and what is known of the time they will take."""
+    settings = plan.settings
+    typer.echo(f"suite {plan.suite}, profile {plan.profile}: {plan.title}")
+    typer.echo(f"  models      {', '.join(settings.models)}")
+    typer.echo(f"  methods     {', '.join(settings.methods) or 'none'}")
+    typer.echo(f"  train on    {', '.join(settings.train)}")
+    typer.echo(f"  challenges  {', '.join(settings.challenges) or 'none'}")
+    typer.echo(
+        f"  attacks     {', '.join(settings.attacks) or 'none'} (on {settings.attack_examples} examples each)"
+    )
+    typer.echo(f"  seeds       {', '.join(map(str, settings.seeds))}")
+    typer.echo(f"  output      {folder}")
+    every, left = Counter(cell.kind for cell in plan.cells), Counter(cell.kind for cell in todo)
+    for kind, count in every.items():
+        typer.echo(f"  {kind:<10}  {count} cells, {count - left[kind]} recorded, {left[kind]} to do")
+    if not todo:
+        typer.echo("everything is recorded; run only writes the tables")
+    elif guess.known == 0:
+        typer.echo("no estimate yet: nothing like it is recorded in this folder")
+    else:
+        more = f", and {guess.unknown} cells unlike any that is recorded" if guess.unknown else ""
+        typer.echo(f"about {duration(guess.seconds)} for {guess.known} cells{more}")
+
+
+def summary(done: RunSummary) -> None:
+    """The tables of a run, where they are, and what failed."""
+    if done.report is not None:
+        tables(done.report, done.files)
+    if done.failures:
+        typer.echo(
+            f"{len(done.failures)} cells failed; the tables show the holes, and the next run tries them again:",
+            err=True,
+        )
+        for label, error in list(done.failures.items())[:10]:
+            typer.echo(f"  {label}: {error}", err=True)
+
+
+def tables(report: ReportInput, files: Sequence[Path]) -> None:
+    """The main tables in the terminal, then the files."""
+    from asa_bench.reports.terminal import render
+
+    width = shutil.get_terminal_size((100, 24)).columns
+    typer.echo(render(report, width=width))
+    if files:
+        typer.echo(f"{len(files)} files in {files[0].parent}: LaTeX, Markdown, CSV and JSON of every table")

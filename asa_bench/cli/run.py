@@ -1,0 +1,77 @@
+"""``asa-bench run``: train or load, evaluate, attack, and write the tables."""
+
+from __future__ import annotations
+
+import typer
+
+from asa_bench.cli import options as o
+
+
+def command(
+    suite: o.SuiteOption = "robustness",
+    profile: o.ProfileOption = None,
+    model: o.ModelOption = None,
+    data_dir: o.DataDirOption = None,
+    methods: o.MethodsOption = None,
+    tasks: o.TasksOption = None,
+    seeds: o.SeedsOption = None,
+    train_examples: o.TrainExamplesOption = None,
+    eval_examples: o.EvalExamplesOption = None,
+    attacks: o.AttacksOption = None,
+    attack_examples: o.AttackExamplesOption = None,
+    output: o.OutputOption = None,
+    device: o.DeviceOption = None,
+    precision: o.PrecisionOption = None,
+    threads: o.ThreadsOption = None,
+    set_: o.SetOption = None,
+    load: o.LoadOption = None,
+    label_map: o.LabelMapOption = None,
+) -> None:
+    """Run a suite: train or load models, evaluate and attack them, and write comparison tables.
+
+    What is already recorded in the output folder is not done again, so an interrupted run goes on
+    where it stopped. Exit code 1 if something failed, 2 if the input was wrong.
+
+    Examples:
+
+    asa-bench run --suite robustness
+
+    asa-bench run --suite robustness --profile laptop --model FOLDER --data-dir FOLDER --seeds 2
+
+    asa-bench run --methods none --profile laptop --load mine@sst2=FOLDER --data-dir FOLDER
+    """
+    request = o.request(
+        suite,
+        profile=profile,
+        model=model,
+        data_dir=data_dir,
+        methods=methods,
+        tasks=tasks,
+        seeds=seeds,
+        train_examples=train_examples,
+        eval_examples=eval_examples,
+        attacks=attacks,
+        attack_examples=attack_examples,
+        output=output,
+        device=device,
+        precision=precision,
+        threads=threads,
+        set_=set_,
+        load=load,
+        label_map=label_map,
+    )
+    plan, folder = request.plan()
+
+    from asa_bench import run as running
+    from asa_bench.cli.progress import make_watcher
+    from asa_bench.store import Store
+
+    store = Store(folder)
+    with make_watcher(store) as watcher:
+        summary = running.execute(plan, store, watcher=watcher)
+
+    from asa_bench.cli import printing
+
+    printing.summary(summary)
+    if summary.failures:
+        raise typer.Exit(1)

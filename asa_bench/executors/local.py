@@ -1,0 +1,14 @@
+"""Runs a cell in this process."""
+
+from __future__ import annotations
+
+from asa_bench import work
+from asa_bench.plan import Cell
+from asa_bench.store import Record, Store
+
+
+class LocalExecutor:
+    """One cell after the other, here. Two trainings at once on the same processors are slower than in turn."""
+
+    def execute(self, cell: Cell, store: Store, progress: work.Progress) -> Record:
+        return work.perform(cell, store, progress)

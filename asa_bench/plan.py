@@ -1,0 +1,383 @@
+"""From a suite to cells: what is to be done, what each cell waits for, and its content address."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from asa_bench import checkpoints, store
+from asa_bench.attacks import ATTACKS
+from asa_bench.errors import BadInput, nearest
+from asa_bench.methods import METHODS
+from asa_bench.reports.inputs import Subject
+from asa_bench.suite import LABORATORY_MODEL, Settings, Suite, source_of
+from asa_bench.tasks import TASKS, loading
+from asa_bench.tasks.base import Source, Task
+
+# The meaning of each kind of cell. A number is bumped when the same spec would give another result
+# because the work itself changed; records of the older meaning are then done again.
+VERSIONS = {"pretrain": 1, "train": 1, "evaluate": 1, "attack": 1}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One unit of work: a pure function of its spec, the bytes it reads and the cells it waits for.
+
+    Attributes:
+        kind: pretrain, train, evaluate or attack.
+        spec: JSON; everything that decides the result.
+        reads: JSON; checksums of the bytes it reads.
+        waits: role -> address of a cell whose record it reads.
+        subject: who is trained or asked, for reports; None for pre-training.
+        context: where the bytes are on this machine; not part of the address.
+    """
+
+    kind: str
+    spec: Mapping[str, Any]
+    reads: Mapping[str, Any]
+    waits: Mapping[str, str] = field(default_factory=dict)
+    subject: Subject | None = None
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def address(self) -> str:
+        return store.address(self.kind, VERSIONS[self.kind], self.spec, self.reads, self.waits)
+
+    @property
+    def label(self) -> str:
+        """What this cell is, for people: one line without a path."""
+        if self.subject is None:
+            return f"{self.kind} {self.spec['model']}"
+        who = f"{self.subject.model} {self.subject.method}" + (
+            "" if self.subject.seed is None else f" seed {self.subject.seed}"
+        )
+        what = {
+            "train": f"on {self.spec['task']}",
+            "evaluate": f"on {self.spec['task']}"
+            + (
+                ""
+                if self.spec["task"] == self.subject.train_task
+                else f" (trained on {self.subject.train_task})"
+            ),
+            "attack": f"{self.spec['task']} with {self.spec.get('attack')}",
+        }[self.kind]
+        return f"{self.kind} {who} {what}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a run will do, in order; a cell stands behind all that it waits for."""
+
+    suite: str
+    title: str
+    profile: str
+    settings: Settings
+    source: Source
+    cells: tuple[Cell, ...]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 over the addresses of all cells: equal for equal work, whatever the folder or machine."""
+        return hashlib.sha256("\n".join(sorted(cell.address for cell in self.cells)).encode()).hexdigest()
+
+
+def derived_seed(*parts: object) -> int:
+    """A seed in 0 .. 2**31 - 1 from ids: sha256 of their text."""
+    return int.from_bytes(hashlib.sha256("|".join(map(str, parts)).encode()).digest()[:4], "big") >> 1
+
+
+def select_tasks(
+    suite_train: Sequence[str], suite_challenges: Sequence[str], wanted: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What ``--tasks`` leaves of a suite's training and challenge tasks.
+
+    A training task brings its challenges unless some of them are named; a challenge task brings the suite's
+    training tasks that can face it unless one of them is named.
+
+    Raises:
+        BadInput: a name is not known, or no training task of the suite can face a named challenge.
+    """
+    train: list[str] = []
+    challenges: list[str] = []
+    for name in wanted:
+        if name not in TASKS:
+            raise BadInput(
+                f"--tasks: unknown task {name!r}; {nearest(name, [*suite_train, *suite_challenges])}"
+            )
+        (train if TASKS.get(name).role == "train" else challenges).append(name)
+    for name in challenges:
+        able = TASKS.get(name).train_tasks
+        if not set(able) & set(train):
+            bring = [task for task in suite_train if task in able]
+            if not bring:
+                raise BadInput(f"--tasks: {name!r} needs a model trained on one of {', '.join(able)}")
+            train.extend(bring)
+    named = tuple(challenges)
+    for task in train:
+        its = [name for name in suite_challenges if task in TASKS.get(name).train_tasks]
+        if not set(its) & set(named):
+            challenges.extend(its)
+    return tuple(dict.fromkeys(train)), tuple(dict.fromkeys(challenges))
+
+
+def resolve_threads(value: int | str) -> int:
+    """The number of threads: as said, or the processors that this process may use."""
+    if isinstance(value, int):
+        return value
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
+def resolve_device(value: str) -> str:
+    """``cpu`` or ``cuda``.
+
+    Raises:
+        BadInput: CUDA is asked for and there is none.
+    """
+    if value == "cpu":
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if value == "cuda":
+        raise BadInput("--device cuda: this machine has no CUDA device that torch can use; use --device cpu")
+    return "cpu"
+
+
+def resolve_precision(value: str, device: str) -> str:
+    """``float32`` or ``bf16``, see `asa_bench.training.resolve_precision`."""
+    if value == "float32":
+        return value
+    from asa_bench import training
+
+    return training.resolve_precision(value, device)
+
+
+@dataclass(frozen=True)
+class _Machine:
+    """What of the machine decides a result."""
+
+    device: str
+    threads: int
+    precision: str
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The part that matters when a model is only asked: that is always done in float32."""
+        return {"device": self.device, "threads": self.threads}
+
+
+def make(
+    suite: Suite,
+    profile: str,
+    settings: Settings,
+    *,
+    data_dir: Path | None = None,
+    loads: Sequence[str] = (),
+    label_maps: Sequence[str] = (),
+) -> Plan:
+    """The plan of a run. Reads checksums of data and models, but loads neither.
+
+    Raises:
+        BadInput: something in the settings cannot be done.
+        Unavailable: a file or model that is needed is not here.
+    """
+    source = source_of(settings, data_dir)
+    requests = [checkpoints.parse_load(text) for text in loads]
+    maps = checkpoints.parse_label_maps(label_maps)
+    if not settings.train:
+        raise BadInput("there is no training task; name some under train: or with --tasks")
+    if not settings.methods and not requests:
+        raise BadInput("nothing to do: no methods to train with and no --load")
+    device = resolve_device(settings.device)
+    machine = _Machine(
+        device, resolve_threads(settings.threads), resolve_precision(settings.precision, device)
+    )
+    builder = _Builder(settings, source, machine)
+    if settings.methods:
+        for model in settings.models:
+            builder.trained(model)
+    for request in requests:
+        builder.loaded(request, maps)
+    unused = sorted(set(maps) - builder.used_maps)
+    if unused:
+        raise BadInput(f"--label-map {unused[0]}: there is no --load of that name")
+    return Plan(suite.name, suite.file.title, profile, settings, source, tuple(builder.cells))
+
+
+class _Builder:
+    """Collects cells in the order in which they are done."""
+
+    def __init__(self, settings: Settings, source: Source, machine: _Machine) -> None:
+        self.settings = settings
+        self.source = source
+        self.machine = machine
+        self.cells: list[Cell] = []
+        self.used_maps: set[str] = set()
+
+    def data(self, task: Task, split: str) -> Mapping[str, Any]:
+        return loading.identify(task, split, self.source)
+
+    def trained(self, model: str) -> None:
+        """Train every method on every task with every seed, and face the challenges and attacks."""
+        settings, machine = self.settings, self.machine
+        base: dict[str, str] = {}
+        reads: dict[str, Any] = {}
+        context: dict[str, Any] = {"source": self.source}
+        if model == LABORATORY_MODEL:
+            cell = self.pretraining()
+            self.cells.append(cell)
+            base = {"encoder": cell.address}
+            title = str(cell.spec["model"])
+        else:
+            identity = checkpoints.identify(model, "--model")
+            title, reads["model"] = identity.title, dict(identity.reads)
+            context |= {"model": identity.where, "revision": identity.revision}
+        for seed in settings.seeds:
+            for name in settings.train:
+                task = TASKS.get(name)
+                for method, options in settings.methods.items():
+                    kind = METHODS.get(method)
+                    subject = Subject(title, method, kind.title, False, name, seed)
+                    spec = {
+                        "task": name,
+                        "columns": list(task.columns),
+                        "labels": list(task.labels),
+                        "examples": settings.examples_of(name),
+                        "model": title,
+                        "method": method,
+                        "method_options": kind.Options(**options).model_dump(mode="json"),
+                        "seed": seed,
+                        "training": settings.training.model_dump(mode="json"),
+                        "precision": machine.precision,
+                        **machine.asked,
+                    }
+                    train = Cell(
+                        "train", spec, {**reads, "data": self.data(task, "train")}, base, subject, context
+                    )
+                    self.cells.append(train)
+                    self.asked(subject, task, {"model": train.address}, {}, {})
+
+    def pretraining(self) -> Cell:
+        """The laboratory's shared encoder."""
+        from asa_bench.models import laboratory
+
+        options = self.settings.laboratory
+        spec = {
+            "model": laboratory.TITLE,
+            "seed": options.pretraining_seed,
+            "pretraining": laboratory.PRETRAINING.model_dump(mode="json"),
+            "precision": self.machine.precision,
+            **self.machine.asked,
+        }
+        return Cell("pretrain", spec, {"data": laboratory.identify()})
+
+    def loaded(self, request: checkpoints.LoadRequest, maps: Mapping[str, tuple[str, ...]]) -> None:
+        """Ask an existing checkpoint everything that a trained one of its task is asked."""
+        said = f"--load {request.name}"
+        identity = checkpoints.identify(request.where, said)
+        key = next((k for k in (f"{request.name}@{request.task}", request.name) if k in maps), None)
+        if key is not None:
+            self.used_maps.add(key)
+        names = maps[key] if key else checkpoints.model_labels(identity)
+        if request.task is not None and request.task not in self.settings.train:
+            raise BadInput(
+                f"{said}: task {request.task!r} is not a training task of this run; {nearest(request.task, self.settings.train)}"
+            )
+        if request.task is not None:
+            task = TASKS.get(request.task)
+        else:
+            fitting = [t for t in map(TASKS.get, self.settings.train) if _fits(names, t)]
+            if len(self.settings.train) == 1:
+                fitting = [TASKS.get(self.settings.train[0])]
+            if len(fitting) != 1:
+                found = ", ".join(t.name for t in fitting) or "none"
+                raise BadInput(
+                    f"{said}: its labels ({', '.join(names)}) fit {found} of the training tasks "
+                    f"{', '.join(self.settings.train)}; say which with --load {request.name}@TASK=..."
+                )
+            task = fitting[0]
+        labels = checkpoints.match_labels(names, task, said, explicit=key is not None)
+        subject = Subject(identity.title, request.name, request.name, True, task.name, request.seed)
+        if any(cell.subject == subject for cell in self.cells):
+            raise BadInput(
+                f"{said}: given twice for task {task.name!r} and seed {request.seed}; add #SEED or another name"
+            )
+        if request.name in self.settings.methods:
+            raise BadInput(f"{said}: is also the name of a method of this run; choose another name")
+        context = {"model": identity.where, "revision": identity.revision}
+        self.asked(subject, task, {}, {"model": dict(identity.reads)}, context, labels)
+
+    def asked(
+        self,
+        subject: Subject,
+        trained_on: Task,
+        waits: Mapping[str, str],
+        reads: Mapping[str, Any],
+        context: Mapping[str, Any],
+        labels: Sequence[str] | None = None,
+    ) -> None:
+        """The evaluations and attacks of one model."""
+        settings = self.settings
+        shared = {
+            "subject": asdict(subject),
+            "model_labels": list(labels or trained_on.labels),
+            "max_length": settings.training.max_length,
+            **self.machine.asked,
+        }
+        context = {**context, "source": self.source}
+        faced = [
+            trained_on,
+            *(t for t in map(TASKS.get, settings.challenges) if trained_on.name in t.train_tasks),
+        ]
+        for task in faced:
+            split = task.evaluation_split
+            spec = {
+                **shared,
+                "task": task.name,
+                "split": split,
+                "columns": list(task.columns),
+                "labels": list(task.labels),
+                "label_map": dict(task.label_map),
+                "slices": list(task.slices),
+                "examples": settings.eval_examples,
+            }
+            self.cells.append(
+                Cell("evaluate", spec, {**reads, "data": self.data(task, split)}, waits, subject, context)
+            )
+        if settings.attack_tasks is not None and trained_on.name not in settings.attack_tasks:
+            return
+        for name, options in settings.attacks.items():
+            attack = ATTACKS.get(name)
+            if len(trained_on.columns) not in attack.inputs:
+                continue
+            split = trained_on.evaluation_split
+            spec = {
+                **shared,
+                "task": trained_on.name,
+                "split": split,
+                "columns": list(trained_on.columns),
+                "labels": list(trained_on.labels),
+                "slices": list(trained_on.slices),
+                "attack_column": trained_on.attack_column,
+                "attack": name,
+                "attack_options": options.model_dump(mode="json"),
+                "attack_seed": settings.attack_seed,
+                "examples": settings.attack_examples,
+                "library": f"textattack {metadata.version('textattack')}",
+            }
+            self.cells.append(
+                Cell("attack", spec, {**reads, "data": self.data(trained_on, split)}, waits, subject, context)
+            )
+
+
+def _fits(names: Sequence[str], task: Task) -> bool:
+    return {checkpoints.normalized(n) for n in names} == {
+        checkpoints.normalized(label) for label in task.labels
+    }

@@ -1,0 +1,258 @@
+"""Walks a plan: what is recorded is not done again, failures are kept, and the tables are written at the end."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from asa_bench.errors import AsaBenchError, StoreError
+from asa_bench.plan import Cell, Plan
+from asa_bench.store import SCHEMA_VERSION, Record, Store
+
+if TYPE_CHECKING:
+    from asa_bench.executors import Executor
+    from asa_bench.reports.inputs import ReportInput
+
+
+class Watcher(Protocol):
+    """Who is told how a run goes."""
+
+    def waiting(self) -> None:
+        """Another process holds the output folder."""
+
+    def planned(self, plan: Plan, todo: list[Cell], recorded: int) -> None:
+        """The run begins; `todo` is what is not recorded yet."""
+
+    def started(self, cell: Cell) -> None:
+        """A cell begins."""
+
+    def progressed(self, cell: Cell, done: int, total: int) -> None:
+        """A cell went on, in units of its own."""
+
+    def finished(self, cell: Cell, seconds: float) -> None:
+        """A cell is recorded."""
+
+    def failed(self, cell: Cell, error: str) -> None:
+        """A cell failed, or cannot be done because one that it waits for failed."""
+
+
+class Silent:
+    """A watcher that says nothing."""
+
+    def waiting(self) -> None: ...
+
+    def planned(self, plan: Plan, todo: list[Cell], recorded: int) -> None: ...
+
+    def started(self, cell: Cell) -> None: ...
+
+    def progressed(self, cell: Cell, done: int, total: int) -> None: ...
+
+    def finished(self, cell: Cell, seconds: float) -> None: ...
+
+    def failed(self, cell: Cell, error: str) -> None: ...
+
+
+@dataclass
+class RunSummary:
+    """What a run did.
+
+    Attributes:
+        folder: the output folder.
+        done: cells done now.
+        recorded: cells that were recorded before.
+        failures: label of each failed cell -> its error, one line.
+        files: the tables that were written.
+    """
+
+    folder: Path
+    done: int = 0
+    recorded: int = 0
+    failures: dict[str, str] = field(default_factory=dict)
+    files: list[Path] = field(default_factory=list)
+    report: ReportInput | None = None
+
+
+def execute(
+    plan: Plan, store: Store, executor: Executor | None = None, watcher: Watcher | None = None
+) -> RunSummary:
+    """Do what of a plan is not recorded yet, then write its tables.
+
+    A cell that fails is kept with its error, and what waits for it is left out; the rest goes on.
+
+    Raises:
+        StoreError: the output folder cannot be written; what is recorded stays.
+        KeyboardInterrupt: passed on; what is recorded stays.
+    """
+    watch: Watcher = watcher or Silent()
+    summary = RunSummary(store.root)
+    with store.lock(watch.waiting):
+        store.prepare()
+        todo = [cell for cell in plan.cells if store.find(cell.kind, cell.address) is None]
+        summary.recorded = len(plan.cells) - len(todo)
+        store.write_plan(describe(plan))
+        watch.planned(plan, todo, summary.recorded)
+        missing: dict[str, str] = {}
+        for cell in todo:
+            broken = next((missing[at] for at in cell.waits.values() if at in missing), None)
+            if broken is not None:
+                missing[cell.address] = broken
+                summary.failures[cell.label] = f"not done, because '{broken}' failed"
+                watch.failed(cell, summary.failures[cell.label])
+                continue
+            watch.started(cell)
+            begun = time.monotonic()
+            try:
+                (executor or _local()).execute(
+                    cell, store, lambda done, total, c=cell: watch.progressed(c, done, total)
+                )
+            except StoreError:
+                raise
+            except Exception as error:  # any failure of the work is recorded, and the rest goes on
+                if "No space left on device" in str(error):
+                    raise StoreError(
+                        f"{store.root}: no space left on the disk; free some and run the same command again, "
+                        "nothing recorded is lost"
+                    ) from error
+                line = one_line(error)
+                missing[cell.address] = cell.label
+                summary.failures[cell.label] = line
+                content = {
+                    "label": cell.label,
+                    "error": line,
+                    "traceback": traceback.format_exc(),
+                    "spec": dict(cell.spec),
+                }
+                store.write_failure(cell.kind, cell.address, content)
+                watch.failed(cell, line)
+            else:
+                summary.done += 1
+                watch.finished(cell, time.monotonic() - begun)
+        summary.report = gather(store)
+        summary.files = write_tables(store, summary.report)
+    return summary
+
+
+def one_line(error: BaseException) -> str:
+    """An error's text on one line, at most 300 characters, with its kind where the text does not tell."""
+    text = " ".join(str(error).split())[:300]
+    if isinstance(error, AsaBenchError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _local() -> Executor:
+    from asa_bench.executors.local import LocalExecutor
+
+    return LocalExecutor()
+
+
+def describe(plan: Plan) -> dict[str, Any]:
+    """The plan as JSON: which cells make up the last run of a folder. No clock and no path."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "suite": plan.suite,
+        "title": plan.title,
+        "profile": plan.profile,
+        "fingerprint": plan.fingerprint,
+        "settings": plan.settings.model_dump(mode="json", exclude={"models"}),
+        "cells": [
+            {
+                "kind": cell.kind,
+                "address": cell.address,
+                "label": cell.label,
+                "subject": None if cell.subject is None else asdict(cell.subject),
+                "task": cell.spec.get("task"),
+                "attack": cell.spec.get("attack"),
+            }
+            for cell in plan.cells
+        ],
+    }
+
+
+def gather(store: Store) -> ReportInput:
+    """Everything that a report shows, from the records of a folder alone.
+
+    Raises:
+        BadInput: the folder is not an output folder.
+    """
+    from asa_bench.attacks.base import Attack
+    from asa_bench.reports.inputs import AttackOutcome, Evaluation, Hole, ReportInput, Subject
+    from asa_bench.tasks.base import Task
+
+    plan = store.read_plan()
+    evaluations: list[Evaluation] = []
+    attacks: list[AttackOutcome] = []
+    holes: list[Hole] = []
+    data: dict[str, str] = {}
+    for entry in plan["cells"]:
+        if entry["kind"] not in {"evaluate", "attack"}:
+            continue
+        subject = Subject(**entry["subject"])
+        record = store.find(entry["kind"], entry["address"])
+        if record is None:
+            holes.append(Hole(subject, entry["task"], _why(store, plan, entry), entry["attack"] or ""))
+            continue
+        result = record.manifest["result"]
+        task = Task.model_validate(result["task"])
+        data[f"{task.name} {record.spec['split']}"] = result["fingerprint"]
+        common = (subject, task, record.spec["split"], result["fingerprint"])
+        if entry["kind"] == "evaluate":
+            evaluations.append(Evaluation(*common, record.rows()))
+        else:
+            attack = Attack.model_validate(result["attack"])
+            spec = record.spec
+            budget = spec["attack_options"]["query_budget"]
+            attacks.append(AttackOutcome(*common, attack, spec["attack_seed"], record.rows(), budget))
+    settings = plan["settings"]
+    titles = sorted({item.subject.model for item in (*evaluations, *attacks)})
+    exposures = [
+        f"{title}: {settings['exposures'][title]}." for title in titles if title in settings["exposures"]
+    ]
+    return ReportInput(
+        suite=plan["suite"],
+        title=plan["title"],
+        profile=plan["profile"],
+        evaluations=tuple(evaluations),
+        attacks=tuple(attacks),
+        holes=tuple(holes),
+        provenance={"plan": plan["fingerprint"], "data": data},
+        notes=tuple(exposures),
+        tasks=(*settings["train"], *settings["challenges"]),
+        methods=tuple(settings["methods"]),
+        attacks_order=tuple(settings["attacks"]),
+    )
+
+
+def _why(store: Store, plan: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
+    """Why a cell has no record: its own error, else that of a failed training of the same subject."""
+    import json
+
+    same = [cell for cell in plan["cells"] if cell["subject"] == entry["subject"] and cell["kind"] == "train"]
+    for cell in [entry, *same, *(cell for cell in plan["cells"] if cell["kind"] == "pretrain")]:
+        try:
+            failure = json.loads(store.failure_file(cell["kind"], cell["address"]).read_text("utf-8"))
+            return f"{failure['label']}: {failure['error']}"
+        except (OSError, ValueError, KeyError):
+            continue
+    return "not recorded yet"
+
+
+def write_tables(store: Store, report: ReportInput) -> list[Path]:
+    """Write every table of a report under the folder's ``tables/``."""
+    from asa_bench.reports.write import write_all
+
+    return write_all(report, store.root / "tables")
+
+
+def records_by_kind(store: Store, plan: Plan) -> dict[str, list[Record]]:
+    """The records of a plan that are there, by kind of cell."""
+    found: dict[str, list[Record]] = {}
+    for cell in plan.cells:
+        record = store.find(cell.kind, cell.address)
+        if record is not None:
+            found.setdefault(cell.kind, []).append(record)
+    return found

@@ -1,0 +1,353 @@
+"""Records on disk: atomic, checksummed, versioned. The only module that knows how an output folder looks."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from asa_bench.errors import BadInput, StoreError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Bumped when a reader of the old layout would misread the new one.
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+ROWS = "rows.parquet"
+TIMINGS = "timings.json"
+MODEL = "model"
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no optional white space: the same text for the same value."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+
+
+def address(
+    kind: str, version: int, spec: Mapping[str, Any], reads: Mapping[str, Any], waits: Mapping[str, str]
+) -> str:
+    """The content address of a cell: sha256 (20 hex digits) of what it is, the bytes it reads, and its inputs.
+
+    Args:
+        kind: what kind of cell.
+        version: the semantic version of that kind.
+        spec: everything that decides the result, threads included; no clock, path or git commit.
+        reads: checksums of the bytes it reads.
+        waits: role -> address of the cells whose results it reads.
+    """
+    content = {"kind": kind, "version": version, "spec": spec, "reads": reads, "waits": waits}
+    return hashlib.sha256(canonical_json(content).encode()).hexdigest()[:20]
+
+
+def file_sha256(path: Path) -> str:
+    """sha256 (hex) of a file's bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def storage_errors(what: Path | str) -> Iterator[None]:
+    """Turns the errors of a full disk, missing rights or a vanished folder into one clear line."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise StoreError(
+                f"{what}: no space left on the disk; free some and run the same command again, nothing recorded is lost"
+            ) from error
+        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+            raise StoreError(
+                f"{what}: cannot be written ({error.strerror}); choose another folder with --output"
+            ) from error
+        raise StoreError(f"{what}: {error.strerror or error}") from error
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees the old bytes or the new ones, never a part.
+
+    Raises:
+        StoreError: the disk is full or the folder cannot be written.
+    """
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a finished cell left behind.
+
+    Attributes:
+        manifest: everything but the rows; see `docs/records.md` for each field.
+        folder: where its files are.
+    """
+
+    manifest: Mapping[str, Any]
+    folder: Path
+
+    @property
+    def address(self) -> str:
+        return str(self.manifest["address"])
+
+    @property
+    def kind(self) -> str:
+        return str(self.manifest["kind"])
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        spec: Mapping[str, Any] = self.manifest["spec"]
+        return spec
+
+    def rows(self) -> pd.DataFrame:
+        """The per-example rows.
+
+        Raises:
+            StoreError: the cell left none.
+        """
+        import pandas as pd
+
+        if ROWS not in self.manifest["files"]:
+            raise StoreError(f"{self.folder}: a {self.kind} cell has no rows")
+        return pd.read_parquet(self.folder / ROWS)
+
+    def model_folder(self) -> Path:
+        """The folder of the model that the cell trained."""
+        return self.folder / MODEL
+
+    def timings(self) -> Mapping[str, Any]:
+        """Seconds and peak memory of the work, {} where they were lost; never part of a result."""
+        with contextlib.suppress(OSError, ValueError):
+            value: Mapping[str, Any] = json.loads((self.folder / TIMINGS).read_text("utf-8"))
+            return value
+        return {}
+
+
+class Store:
+    """An output folder: ``cells/<kind>/<address>/`` with a manifest, rows and files each.
+
+    A cell appears by one rename of a complete folder, so a kill at any moment leaves it whole or absent.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._verified: dict[str, Record] = {}
+
+    def prepare(self) -> None:
+        """Make the folder, and sweep what a killed run left half-written. Call it with the lock held.
+
+        Raises:
+            StoreError: the folder cannot be made or written.
+        """
+        with storage_errors(self.root):
+            if self.root.exists() and not self.root.is_dir():
+                raise BadInput(f"--output {self.root}: is a file, a folder is needed")
+            (self.root / "cells").mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(self.root / "scratch", ignore_errors=True)
+            (self.root / "scratch").mkdir(exist_ok=True)
+
+    @contextlib.contextmanager
+    def lock(self, on_wait: Any = None) -> Iterator[None]:
+        """Hold the folder for this process; a second one waits until the first is done.
+
+        The lock is the operating system's, so it goes with a killed process.
+
+        Args:
+            on_wait: called once, without arguments, if another process holds the folder.
+        """
+        import filelock
+
+        with storage_errors(self.root):
+            if self.root.exists() and not self.root.is_dir():
+                raise BadInput(f"--output {self.root}: is a file, a folder is needed")
+            self.root.mkdir(parents=True, exist_ok=True)
+            held = filelock.FileLock(self.root / ".lock")
+            try:
+                held.acquire(timeout=0)
+            except filelock.Timeout:
+                if on_wait is not None:
+                    on_wait()
+                held.acquire(poll_interval=0.2)
+        try:
+            yield
+        finally:
+            held.release()
+
+    def folder(self, kind: str, at: str) -> Path:
+        """Where the cell with this address is or would be."""
+        return self.root / "cells" / kind / at
+
+    def scratch(self, at: str) -> Path:
+        """An empty folder on the same file system, for a cell's work."""
+        with storage_errors(self.root):
+            path = self.root / "scratch" / at
+            shutil.rmtree(path, ignore_errors=True)
+            path.mkdir(parents=True)
+            return path
+
+    def find(self, kind: str, at: str) -> Record | None:
+        """The record of a cell, or None where it is absent or damaged; every file's checksum is verified."""
+        if at in self._verified:
+            return self._verified[at]
+        folder = self.folder(kind, at)
+        manifest = _read_manifest(folder)
+        if manifest is None or manifest.get("address") != at or manifest.get("kind") != kind:
+            return None
+        for name, expected in manifest["files"].items():
+            try:
+                if file_sha256(folder / name) != expected:
+                    return None
+            except OSError:
+                return None
+        record = Record(manifest, folder)
+        self._verified[at] = record
+        return record
+
+    def write(
+        self,
+        kind: str,
+        at: str,
+        manifest: Mapping[str, Any],
+        rows: pd.DataFrame | None,
+        timings: Mapping[str, Any],
+        work: Path | None = None,
+    ) -> Record:
+        """Record a finished cell.
+
+        Args:
+            manifest: what is to be kept beside the rows; schema version, address and checksums are added.
+            rows: per-example rows, if the cell has any.
+            timings: kept in a file of their own, without checksum: they differ from run to run.
+            work: the scratch folder whose files become part of the record; it is moved.
+
+        Raises:
+            StoreError: the disk is full or the folder cannot be written; nothing half-written stays.
+        """
+        folder = self.folder(kind, at)
+        with storage_errors(folder):
+            staging = work if work is not None else self.scratch(at)
+            if rows is not None:
+                _write_parquet(rows, staging / ROWS)
+            files = {
+                path.relative_to(staging).as_posix(): file_sha256(path)
+                for path in sorted(staging.rglob("*"))
+                if path.is_file() and path.name not in {MANIFEST, TIMINGS}
+            }
+            complete = {
+                **manifest,
+                "schema_version": SCHEMA_VERSION,
+                "kind": kind,
+                "address": at,
+                "files": files,
+            }
+            complete["checksum"] = _checksum(complete)
+            (staging / TIMINGS).write_text(
+                json.dumps(dict(timings), indent=1, sort_keys=True) + "\n", "utf-8"
+            )
+            (staging / MANIFEST).write_text(json.dumps(complete, indent=1, sort_keys=True) + "\n", "utf-8")
+            for path in staging.rglob("*"):
+                if path.is_file():
+                    _sync(path)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            if folder.exists():  # damaged, or `find` would have found it
+                shutil.rmtree(folder)
+            staging.replace(folder)
+            self.failure_file(kind, at).unlink(missing_ok=True)
+        record = Record(complete, folder)
+        self._verified[at] = record
+        return record
+
+    def failure_file(self, kind: str, at: str) -> Path:
+        """Where the error of a failed cell is kept."""
+        return self.root / "failures" / f"{kind}-{at}.json"
+
+    def write_failure(self, kind: str, at: str, content: Mapping[str, Any]) -> None:
+        """Keep why a cell failed; the next run tries it again."""
+        text = json.dumps(dict(content), indent=1, sort_keys=True) + "\n"
+        write_atomically(self.failure_file(kind, at), text.encode())
+
+    def write_plan(self, content: Mapping[str, Any]) -> None:
+        """Keep which cells make up the folder's last run, so that a report can be made from records alone."""
+        text = json.dumps(dict(content), indent=1, sort_keys=True) + "\n"
+        write_atomically(self.root / "plan.json", text.encode())
+
+    def read_plan(self) -> Mapping[str, Any]:
+        """What `write_plan` kept.
+
+        Raises:
+            BadInput: this is not an output folder.
+            StoreError: the file is damaged.
+        """
+        path = self.root / "plan.json"
+        try:
+            value = json.loads(path.read_text("utf-8"))
+        except OSError as error:
+            raise BadInput(
+                f"{self.root}: not an output folder of asa-bench (no readable plan.json)"
+            ) from error
+        except ValueError as error:
+            raise StoreError(
+                f"{path}: damaged; run the same suite again with --output {self.root}"
+            ) from error
+        if not isinstance(value, dict) or value.get("schema_version") != SCHEMA_VERSION:
+            found = value.get("schema_version") if isinstance(value, dict) else None
+            raise StoreError(f"{path}: has schema version {found!r}, this asa-bench reads {SCHEMA_VERSION}")
+        return value
+
+    def records(self) -> Iterator[Record]:
+        """Every readable record in the folder, by kind and address; checksums are not verified."""
+        for path in sorted((self.root / "cells").glob(f"*/*/{MANIFEST}")):
+            manifest = _read_manifest(path.parent)
+            if manifest is not None:
+                yield Record(manifest, path.parent)
+
+
+def _checksum(manifest: Mapping[str, Any]) -> str:
+    return hashlib.sha256(
+        canonical_json({k: v for k, v in manifest.items() if k != "checksum"}).encode()
+    ).hexdigest()
+
+
+def _read_manifest(folder: Path) -> dict[str, Any] | None:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(manifest, dict) or manifest.get("schema_version") != SCHEMA_VERSION:
+        return None
+    return manifest if manifest.get("checksum") == _checksum(manifest) else None
+
+
+def _write_parquet(rows: pd.DataFrame, path: Path) -> None:
+    """The same bytes for the same rows: fixed compression, no pandas index, no schema of this pandas version."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pandas(rows, preserve_index=False).replace_schema_metadata(None)
+    pq.write_table(table, path, compression="zstd", compression_level=3)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())

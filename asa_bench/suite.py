@@ -1,0 +1,438 @@
+"""Suite files as typed objects: which tasks, test sets, attacks and methods, at which scale."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+
+from asa_bench import yaml_file
+from asa_bench.attacks import ATTACKS
+from asa_bench.attacks.base import AttackOptions
+from asa_bench.errors import BadInput, nearest
+from asa_bench.methods import METHODS
+from asa_bench.tasks import TASKS
+from asa_bench.tasks.base import Frozen, LaboratoryOptions, Source
+from asa_bench.yaml_file import KeyPath
+
+SCHEMA_VERSION = 1
+LABORATORY_MODEL = "laboratory"
+NAME = re.compile(r"^[a-z0-9][a-z0-9_.-]{0,63}$")
+
+
+class TrainingSettings(Frozen):
+    """How a model is fine-tuned; the same for every method of a run."""
+
+    epochs: float = Field(default=3, gt=0, le=1000)
+    learning_rate: float = Field(default=2e-5, gt=0, lt=1)
+    batch_size: int = Field(default=32, ge=1, le=65536)
+    max_length: int = Field(default=128, ge=4, le=8192, description="tokens; longer inputs are truncated")
+    warmup_ratio: float = Field(default=0.06, ge=0, lt=1)
+    weight_decay: float = Field(default=0.01, ge=0)
+    max_grad_norm: float = Field(
+        default=1.0, gt=0, description="the model's gradient is clipped at this norm"
+    )
+
+
+class LaboratorySettings(LaboratoryOptions):
+    """The embedded laboratory: the strength of its shortcuts, and how its shared encoder is pre-trained."""
+
+    pretraining_seed: int = Field(default=0, ge=0)
+
+
+class Settings(Frozen):
+    """Everything that a suite, a profile or an option can say."""
+
+    source: Literal["laboratory", "folder", "hub"] = "laboratory"
+    models: tuple[str, ...] = Field(
+        default=(LABORATORY_MODEL,), min_length=1, description="'laboratory', a folder or a hub id"
+    )
+    train: tuple[str, ...] = Field(default=(), description="tasks that models are trained on")
+    challenges: tuple[str, ...] = Field(default=(), description="challenge tasks that trained models face")
+    methods: Mapping[str, Mapping[str, Any]] = Field(
+        default_factory=dict, description="training methods, each with its hyperparameters"
+    )
+    attacks: Mapping[str, AttackOptions] = Field(
+        default_factory=dict, description="attacks, each with its options"
+    )
+    attack_tasks: tuple[str, ...] | None = Field(
+        default=None, description="training tasks whose evaluation split is attacked; all of them if absent"
+    )
+    seeds: tuple[int, ...] = Field(default=(1, 2, 3), min_length=1, description="training seeds, or how many")
+    attack_seed: int = Field(default=0, ge=0)
+    train_examples: Mapping[str, int] | int | None = Field(default=None, description="rows; all if absent")
+    eval_examples: int | None = Field(default=None, ge=1, description="rows of each test set; all if absent")
+    attack_examples: int = Field(default=100, ge=1, description="rows that each attack is run on")
+    training: TrainingSettings = TrainingSettings()
+    laboratory: LaboratorySettings = LaboratorySettings()
+    exposures: Mapping[str, str] = Field(
+        default_factory=dict,
+        description="model title -> what it saw before fine-tuning that a reader of the table must know",
+    )
+    precision: Literal["auto", "float32", "bf16"] = Field(default="auto", description="of training")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int | Literal["auto"] = "auto"
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _seeds(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            raise ValueError("a number of seeds or a list of seeds is expected")
+        if isinstance(value, int):
+            if not 1 <= value <= 1000:
+                raise ValueError(f"the number of seeds must be between 1 and 1000, not {value}")
+            return tuple(range(1, value + 1))
+        return value
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct_seeds(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if any(seed < 0 for seed in value):
+            raise ValueError("a seed must not be negative")
+        return _distinct(value)
+
+    @field_validator("train", "challenges", "attack_tasks", "models", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    @field_validator("train", "challenges", "models", "attack_tasks")
+    @classmethod
+    def _distinct_names(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        return value if value is None else _distinct(value)
+
+    @field_validator("methods", "attacks", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        """A list of names is short for a mapping of names to no options."""
+        if value is None:
+            return {}
+        if isinstance(value, str):
+            value = [value]
+        if isinstance(value, Sequence):
+            if any(not isinstance(item, str) for item in value):
+                raise ValueError("a list of names, or a mapping of names to options, is expected")
+            return {name: {} for name in _distinct(tuple(value))}
+        if isinstance(value, Mapping):
+            return {name: {} if options is None else options for name, options in value.items()}
+        return value
+
+    @field_validator("train_examples")
+    @classmethod
+    def _some_examples(cls, value: Any) -> Any:
+        for count in value.values() if isinstance(value, Mapping) else [value]:
+            if count is not None and count < 1:
+                raise ValueError(f"at least 1 example is needed, not {count}")
+        return value
+
+    @field_validator("threads")
+    @classmethod
+    def _some_threads(cls, value: Any) -> Any:
+        if isinstance(value, int) and not 1 <= value <= 1024:
+            raise ValueError(f"threads must be 'auto' or between 1 and 1024, not {value}")
+        return value
+
+    @model_validator(mode="after")
+    def _attack_tasks_are_trained(self) -> Settings:
+        for name in self.attack_tasks or ():
+            if name not in self.train:
+                raise ValueError(
+                    f"attack_tasks names {name!r}, which is not among the training tasks of this run"
+                )
+        return self
+
+    def examples_of(self, task: str) -> int | None:
+        """How many training rows `task` gets, None for all."""
+        if isinstance(self.train_examples, Mapping):
+            return self.train_examples.get(task)
+        return self.train_examples
+
+
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"{value!r} is given twice")
+    return values
+
+
+class SuiteFile(Frozen):
+    """The top level of a suite file; `defaults` and `profiles` hold parts of `Settings`."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    name: str
+    title: str
+    description: str
+    defaults: Mapping[str, Any] = Field(default_factory=dict)
+    default_profile: str
+    profiles: Mapping[str, Mapping[str, Any] | None] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A suite file that has been read; `settings` resolves one of its profiles."""
+
+    file: SuiteFile
+    shown: str
+    lines: Mapping[KeyPath, str] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.file.name
+
+    def profile_names(self) -> list[str]:
+        """The profiles of this suite, in the order of the file."""
+        return list(self.file.profiles)
+
+    def listed(self, profile: str) -> dict[str, tuple[str, ...]]:
+        """The task lists of a profile as written, before anything overrides them."""
+        settings = self.settings(profile)
+        return {
+            "train": settings.train,
+            "challenges": settings.challenges,
+            "attack_tasks": settings.attack_tasks or (),
+        }
+
+    def settings(
+        self,
+        profile: str | None = None,
+        overrides: Mapping[str, tuple[Any, str]] | None = None,
+    ) -> Settings:
+        """The settings of `profile` with `overrides` on top.
+
+        Args:
+            profile: a name, or None for the suite's default profile.
+            overrides: dotted key -> (value, where it was said, e.g. ``"--seeds"``).
+
+        Raises:
+            BadInput: with the line of the file, or the option, that is wrong, and what would be right.
+        """
+        chosen = profile or self.file.default_profile
+        if chosen not in self.file.profiles:
+            raise BadInput(
+                f"suite {self.name!r} has no profile {chosen!r}; {nearest(chosen, self.file.profiles)}"
+            )
+        merged: dict[str, Any] = {}
+        origins: dict[KeyPath, str] = {}
+        for prefix, part in (
+            (("defaults",), self.file.defaults),
+            (("profiles", chosen), self.file.profiles[chosen] or {}),
+        ):
+            lines = {
+                path[len(prefix) :]: at for path, at in self.lines.items() if path[: len(prefix)] == prefix
+            }
+            _merge(merged, part, origins, lines, ())
+        for key, (value, where) in (overrides or {}).items():
+            _override(merged, origins, tuple(key.split(".")), value, where)
+        where_profile = self.lines.get(("profiles", chosen), self.shown)
+        settings = _validated(merged, origins, where_profile)
+        _check_names(settings, origins, where_profile)
+        return settings
+
+
+def _merge(
+    into: dict[str, Any],
+    part: Mapping[str, Any],
+    origins: dict[KeyPath, str],
+    lines: Mapping[KeyPath, str],
+    at: KeyPath,
+) -> None:
+    """Lay `part` over `into`. Mappings of settings merge; names of methods and attacks replace, like lists."""
+    for key, value in part.items():
+        path = (*at, key)
+        merges = at == () and key in {"training", "laboratory", "exposures"}
+        if merges and isinstance(value, Mapping) and isinstance(into.get(key), dict):
+            _merge(into[key], value, origins, lines, path)
+            continue
+        into[key] = dict(value) if isinstance(value, Mapping) else value
+        for old in [known for known in origins if known[: len(path)] == path]:
+            del origins[old]
+        origins.update({known: where for known, where in lines.items() if known[: len(path)] == path})
+
+
+def _override(
+    merged: dict[str, Any], origins: dict[KeyPath, str], path: tuple[str, ...], value: Any, where: str
+) -> None:
+    target: Any = merged
+    for depth, key in enumerate(path[:-1]):
+        if key in {"methods", "attacks"} and depth == 0 and isinstance(target.get(key), list):
+            target[key] = {name: {} for name in target[key]}
+        following = target.get(key)
+        if following is None:
+            following = target[key] = {}
+        elif not isinstance(following, Mapping):
+            raise BadInput(
+                f"{where}: {'.'.join(path[: depth + 1])} is a single value, it has no {path[depth + 1]!r}"
+            )
+        elif not isinstance(following, dict):
+            following = target[key] = dict(following)
+        target = following
+    target[path[-1]] = value
+    for old in [known for known in origins if known[: len(path)] == path]:
+        del origins[old]
+    origins[path] = where
+
+
+def _where(path: KeyPath, origins: Mapping[KeyPath, str], fallback: str) -> str:
+    for length in range(len(path), 0, -1):
+        if path[:length] in origins:
+            return origins[path[:length]]
+    return fallback
+
+
+def _validated(merged: Mapping[str, Any], origins: Mapping[KeyPath, str], fallback: str) -> Settings:
+    try:
+        return Settings.model_validate(dict(merged))
+    except ValidationError as error:
+        raise BadInput(explain(error, Settings, origins, fallback)) from None
+
+
+def explain(
+    error: ValidationError, model: type[BaseModel], origins: Mapping[KeyPath, str], fallback: str
+) -> str:
+    """One line for the first mistake that pydantic found: place, key, and what would be right."""
+    first = error.errors(include_url=False)[0]
+    # pydantic puts the name of a union's branch into the path; what was written has no such part.
+    path = tuple(part for part in first["loc"] if not (isinstance(part, str) and "[" in part))
+    where = _where(path, origins, fallback)
+    key = ".".join(str(part) for part in path) or "the file"
+    if first["type"] == "extra_forbidden":
+        owner: Any = model
+        for part in path[:-1]:
+            annotation = (
+                owner.model_fields[part].annotation
+                if isinstance(part, str) and part in owner.model_fields
+                else None
+            )
+            candidates = [annotation, *get_args(annotation)]
+            owner = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), owner)
+        names = [info.alias or name for name, info in owner.model_fields.items()]
+        return f"{where}: unknown key {key!r}; {nearest(str(path[-1]), names)}"
+    if first["type"] == "missing":
+        return f"{where}: key {key!r} is missing"
+    message = first["msg"].removeprefix("Value error, ")
+    value = first.get("input")
+    shown = "" if first["type"] == "value_error" else f", not {str(value)[:60]!r}"
+    return f"{where}: {key}: {message[0].lower()}{message[1:]}{shown}"
+
+
+def _check_names(settings: Settings, origins: Mapping[KeyPath, str], fallback: str) -> None:
+    """Every name must exist, and every challenge must have a model to face it."""
+
+    def fail(path: KeyPath, message: str) -> None:
+        raise BadInput(f"{_where(path, origins, fallback)}: {message}")
+
+    for key in ("train", "challenges"):
+        for index, name in enumerate(getattr(settings, key)):
+            if name not in TASKS:
+                fail((key, index), f"unknown task {name!r}; {nearest(name, TASKS.names())}")
+            task = TASKS.get(name)
+            if (key == "train") != (task.role == "train"):
+                fail(
+                    (key, index),
+                    f"{name!r} is a {task.role} task; it belongs under {'train' if task.role == 'train' else 'challenges'!r}",
+                )
+            if name.startswith("laboratory/") != (settings.source == "laboratory"):
+                fail(
+                    (key, index),
+                    f"{name!r} cannot come from source {settings.source!r}; "
+                    "laboratory tasks need source 'laboratory', data sets need 'hub' or --data-dir",
+                )
+            if task.role == "challenge" and not set(task.train_tasks) & set(settings.train):
+                fail(
+                    (key, index),
+                    f"no training task of this run can face {name!r}; it needs one of {', '.join(task.train_tasks)}",
+                )
+    for name, options in settings.methods.items():
+        if name not in METHODS:
+            fail(("methods", name), f"unknown method {name!r}; {nearest(name, METHODS.names())}")
+        model = METHODS.get(name).Options
+        try:
+            model.model_validate(dict(options))
+        except ValidationError as error:
+            inner = {path[2:]: at for path, at in origins.items() if path[:2] == ("methods", name)}
+            place = _where(("methods", name), origins, fallback)
+            raise BadInput(f"{explain(error, model, inner, place)} (options of method {name!r})") from None
+    for name in settings.attacks:
+        if name not in ATTACKS:
+            fail(("attacks", name), f"unknown attack {name!r}; {nearest(name, ATTACKS.names())}")
+    if isinstance(settings.train_examples, Mapping):
+        for name in settings.train_examples:
+            if name not in TASKS:
+                fail(("train_examples", name), f"unknown task {name!r}; {nearest(name, TASKS.names())}")
+    for index, model_name in enumerate(settings.models):
+        if model_name == LABORATORY_MODEL and settings.source != "laboratory":
+            fail(
+                ("models", index),
+                "the model 'laboratory' knows only laboratory text; give --model a folder or a hub id",
+            )
+
+
+def suites_folder() -> Path:
+    """Where the built-in suites are: beside the package in a checkout, inside it in an installed wheel."""
+    inside = Path(__file__).parent / "_suites"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "suites"
+
+
+def suite_files() -> Iterator[Path]:
+    """The built-in suite files, by name."""
+    yield from sorted(suites_folder().glob("*.yaml"))
+
+
+def load(name_or_file: str | Path) -> Suite:
+    """The suite called so, or in that file.
+
+    Raises:
+        BadInput: no such suite, or a mistake in its file, with its line.
+    """
+    text = str(name_or_file)
+    builtin = {path.stem: path for path in suite_files()}
+    if text in builtin:
+        path, shown = builtin[text], f"suites/{text}.yaml"
+    elif text.endswith((".yaml", ".yml")) or "/" in text or isinstance(name_or_file, Path):
+        path, shown = Path(text), text
+        if not path.is_file():
+            raise BadInput(f"{text}: there is no such suite file")
+    else:
+        raise BadInput(
+            f"unknown suite {text!r} (a name, or a file ending in .yaml); {nearest(text, builtin)}"
+        )
+    data, lines = yaml_file.read(path, shown)
+    try:
+        file = SuiteFile.model_validate(data)
+    except ValidationError as error:
+        raise BadInput(explain(error, SuiteFile, lines, shown)) from None
+    if not NAME.match(file.name):
+        raise BadInput(
+            f"{lines[('name',)]}: name {file.name!r} must be lower-case letters, digits, '-', '_' or '.', at most 64"
+        )
+    for profile in file.profiles:
+        if not NAME.match(profile):
+            raise BadInput(
+                f"{lines[('profiles', profile)]}: profile {profile!r} must be lower-case letters, digits or '-'"
+            )
+    suite = Suite(file, shown, lines)
+    if file.default_profile not in file.profiles:
+        raise BadInput(
+            f"{lines[('default_profile',)]}: no profile {file.default_profile!r}; {nearest(file.default_profile, file.profiles)}"
+        )
+    return suite
+
+
+def source_of(settings: Settings, data_dir: Path | None) -> Source:
+    """Where this run's rows come from.
+
+    Raises:
+        BadInput: `data_dir` is not a folder, or the source is a folder and none was given.
+    """
+    if settings.source == "folder":
+        if data_dir is None:
+            raise BadInput("source 'folder' needs --data-dir FOLDER")
+        if not data_dir.is_dir():
+            raise BadInput(f"--data-dir {data_dir}: there is no such folder")
+        return Source(kind="folder", root=data_dir)
+    options = LaboratoryOptions(strength=settings.laboratory.strength)
+    return Source(kind=settings.source, laboratory=options)

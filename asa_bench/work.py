@@ -1,0 +1,209 @@
+"""Does the work of one cell: pre-train, train, evaluate, attack. Everything it needs is in the cell and the store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from asa_bench import checkpoints, provenance
+from asa_bench.attacks import ATTACKS
+from asa_bench.attacks.base import AttackOptions
+from asa_bench.errors import StoreError
+from asa_bench.methods import METHODS
+from asa_bench.plan import VERSIONS, Cell, derived_seed
+from asa_bench.store import Record, Store
+from asa_bench.tasks import TASKS, loading
+from asa_bench.tasks.base import Source, Task, TaskData, choose, row_hash
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from asa_bench.victims import Victim
+
+# progress(done, total) in units of the cell's own: steps, batches or examples.
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class Outcome:
+    """What the work of a cell gives.
+
+    Attributes:
+        rows: per-example rows, if any.
+        result: JSON; fingerprints, counts and summaries for the manifest.
+    """
+
+    rows: pd.DataFrame | None = None
+    result: dict[str, Any] = field(default_factory=dict)
+
+
+def perform(cell: Cell, store: Store, progress: Progress) -> Record:
+    """Do one cell and record it.
+
+    Raises:
+        AsaBenchError: the input cannot be used, or the record cannot be written.
+        Exception: whatever the work raises; the caller records it as the cell's failure.
+    """
+    import torch
+
+    torch.set_num_threads(int(cell.spec["threads"]))
+    waits = {}
+    for role, at in cell.waits.items():
+        record = store.find("pretrain" if role == "encoder" else "train", at)
+        if record is None:
+            raise StoreError(
+                f"{store.root}: the record {at} that '{cell.label}' needs is missing or damaged; run again"
+            )
+        waits[role] = record
+    scratch = store.scratch(cell.address)
+    started = time.monotonic()
+    outcome = _WORK[cell.kind](cell, waits, scratch, progress)
+    seconds = time.monotonic() - started
+    manifest = {
+        "version": VERSIONS[cell.kind],
+        "label": cell.label,
+        "spec": dict(cell.spec),
+        "reads": dict(cell.reads),
+        "waits": dict(cell.waits),
+        "result": outcome.result,
+        "packages": dict(provenance.versions()),
+        "git": dict(provenance.git_state()),
+        "machine": dict(provenance.machine()),
+    }
+    timings = {"seconds": round(seconds, 3), "peak_memory_mib": provenance.peak_memory_mib()}
+    return store.write(cell.kind, cell.address, manifest, outcome.rows, timings, scratch)
+
+
+@lru_cache(maxsize=8)
+def _rows(task: str, split: str, source: Source, count: int | None) -> TaskData:
+    return loading.load(TASKS.get(task), split, source, count)
+
+
+def _chosen(cell: Cell, split: str, purpose: str) -> tuple[Task, TaskData, pd.DataFrame]:
+    """The task, the rows of its split, and the fixed sample of them that this cell works on."""
+    task = TASKS.get(cell.spec["task"])
+    source: Source = cell.context["source"]
+    data = _rows(task.name, split, source, cell.spec["examples"])
+    return task, data, choose(data.frame, task.columns, cell.spec["examples"], purpose)
+
+
+def _data_result(data: TaskData, used: int) -> dict[str, Any]:
+    return {"fingerprint": data.fingerprint, "origin": dict(data.origin), "examples": used}
+
+
+def _pretrain(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Progress) -> Outcome:
+    from asa_bench.models import laboratory
+
+    summary = laboratory.pretrain(
+        scratch / "model",
+        seed=derived_seed("pretrain", cell.spec["model"], cell.spec["seed"]),
+        precision=cell.spec["precision"],
+        progress=progress,
+    )
+    return Outcome(result={"training": summary})
+
+
+def _train(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Progress) -> Outcome:
+    from asa_bench import training
+
+    spec = cell.spec
+    task, data, rows = _chosen(cell, "train", "train")
+    where = str(waits["encoder"].model_folder()) if "encoder" in waits else cell.context["model"]
+    revision = cell.context.get("revision")
+    # The method is no part of the seed: for one seed all methods share initial weights and order of examples.
+    seed = derived_seed("train", spec["task"], spec["seed"])
+    options = training.TrainingOptions(
+        **spec["training"],
+        precision=spec["precision"],
+        seed=seed,
+        threads=spec["threads"],
+        device=spec["device"],
+    )
+    model = training.load_model(where, task.labels, seed, revision)
+    tokenizer = training.load_tokenizer(where, revision)
+    method = METHODS.get(spec["method"])(spec["method_options"])
+    summary = training.train(rows, task, method, model, tokenizer, options, scratch / "model", progress)
+    return Outcome(result={**_data_result(data, len(rows)), "training": summary.as_json()})
+
+
+@lru_cache(maxsize=1)
+def _victim(
+    where: str, revision: str | None, labels: tuple[str, ...], max_length: int, device: str, said: str
+) -> Victim:
+    return checkpoints.load_victim(where, revision, labels, max_length=max_length, device=device, said=said)
+
+
+def _asked(cell: Cell, waits: Mapping[str, Record]) -> Victim:
+    """The model of this cell; kept from the cell before where it is the same one."""
+    where = str(waits["model"].model_folder()) if "model" in waits else cell.context["model"]
+    said = f"--load {cell.subject.method}" if cell.subject and cell.subject.loaded else cell.label
+    spec = cell.spec
+    labels = tuple(spec["model_labels"])
+    victim = _victim(where, cell.context.get("revision"), labels, spec["max_length"], spec["device"], said)
+    if cell.subject and cell.subject.loaded:
+        task = TASKS.get(cell.subject.train_task)
+        if task.family == "inference" and "entailment" in task.labels and task.columns[0] == "premise":
+            _probe(victim, task, cell.context["source"], said)
+    return victim
+
+
+@lru_cache(maxsize=8)
+def _probe(victim: Victim, task: Task, source: Source, said: str) -> None:
+    data = _rows(task.name, task.evaluation_split, source, None)
+    sample = choose(data.frame, task.columns, 64, "probe")
+    checkpoints.probe_inference(victim, sample[task.columns[0]].tolist(), said)
+
+
+def _texts(rows: pd.DataFrame, task: Task) -> list[tuple[str, ...]]:
+    return list(zip(*(rows[column].tolist() for column in task.columns), strict=True))
+
+
+def _evaluate(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Progress) -> Outcome:
+    import pandas as pd
+
+    task, data, rows = _chosen(cell, cell.spec["split"], "evaluate")
+    victim = _asked(cell, waits)
+    texts = _texts(rows, task)
+    logits = victim.logits(texts, progress=progress)
+    own = [victim.labels[i] for i in logits.argmax(axis=1)]
+    frame = pd.DataFrame(
+        {
+            "id": rows["id"].astype(str),
+            "text_hash": [row_hash(text)[:16] for text in texts],
+            **{name: rows[name].astype(str) for name in task.slices},
+            "label": rows["label"].astype(str),
+            "prediction": [task.label_map.get(label, label) for label in own],
+            "logits": [[float(value) for value in row] for row in logits],
+        }
+    ).sort_values(["id"], kind="stable", ignore_index=True)
+    return Outcome(frame, {**_data_result(data, len(rows)), "task": task.model_dump(mode="json")})
+
+
+def _attack(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Progress) -> Outcome:
+    from asa_bench.attacks import engine
+
+    task, data, rows = _chosen(cell, cell.spec["split"], "attack")
+    attack = ATTACKS.get(cell.spec["attack"])
+    options = AttackOptions(**cell.spec["attack_options"])
+    victim = _asked(cell, waits)
+    frame = engine.attack_rows(
+        attack, victim, task, rows, seed=cell.spec["attack_seed"], options=options, progress=progress
+    ).sort_values(["id"], kind="stable", ignore_index=True)
+    result = {
+        **_data_result(data, len(rows)),
+        "task": task.model_dump(mode="json"),
+        "attack": attack.model_dump(mode="json"),
+        "recipe": engine.resolve(attack),
+    }
+    return Outcome(frame, result)
+
+
+_WORK: dict[str, Callable[[Cell, Mapping[str, Record], Any, Progress], Outcome]] = {
+    "pretrain": _pretrain,
+    "train": _train,
+    "evaluate": _evaluate,
+    "attack": _attack,
+}
