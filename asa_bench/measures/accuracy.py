@@ -79,7 +79,7 @@ def f1(gold: ArrayLike, predictions: ArrayLike, positive: str) -> float:
 
 
 def precision_recall_area(gold: ArrayLike, scores: ArrayLike, positive: str) -> float:
-    """Area under the precision-recall curve (trapezoids), which PAWS reports as AUC (Zhang et al. 2019, sec. 5).
+    """Area under the precision-recall curve (trapezoids), the AUC of PAWS (Zhang et al. 2019, sec. 5).
 
     Args:
         gold: (examples,) label names.
@@ -99,7 +99,7 @@ def precision_recall_area(gold: ArrayLike, scores: ArrayLike, positive: str) -> 
 
 
 def slice_accuracies(gold: ArrayLike, predictions: ArrayLike, slices: ArrayLike) -> dict[str, Proportion]:
-    """Accuracy within each value of a slice column, sorted by value; rows without a value ("") belong to none.
+    """Accuracy within each value of a slice column, sorted by value; rows without one ("") do not count.
 
     Args:
         slices: (examples,) slice values, str.

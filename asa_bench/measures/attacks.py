@@ -1,4 +1,4 @@
-"""What an attack did to a victim: clean and robust accuracy, success rate and cost, each with its denominator."""
+"""What an attack did: clean and robust accuracy, success rate and cost, each with its denominator."""
 
 from __future__ import annotations
 

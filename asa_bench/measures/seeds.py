@@ -1,4 +1,4 @@
-"""Spread and intervals: mean and standard deviation over seeds, t-intervals for few units, Wilson for one rate."""
+"""Spread and intervals: mean and deviation over seeds, t-intervals for few units, Wilson for one rate."""
 
 from __future__ import annotations
 

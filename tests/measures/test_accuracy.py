@@ -72,7 +72,7 @@ def test_hans_maps_neutral_and_contradiction_to_non_entailment() -> None:
         ("constituent", "entailment"): Proportion(1, 1),
         ("constituent", "non-entailment"): Proportion(1, 1),
     }
-    assert list(cells)[0] == ("lexical_overlap", "entailment")
+    assert next(iter(cells)) == ("lexical_overlap", "entailment")
 
 
 def test_hans_refuses_an_unmapped_label() -> None:

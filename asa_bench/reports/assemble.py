@@ -1,0 +1,263 @@
+"""From columns that compute themselves to a finished table: rows, differences, averages, caption, notes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from asa_bench.measures import macro_average, paired_differences
+from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn
+from asa_bench.reports.tables import BLANK, MINUS, PLUS_MINUS, Cell, Column, Row, Table, Unit, make_cell
+from asa_bench.reports.text import count_range
+
+if TYPE_CHECKING:
+    from asa_bench.attacks.base import Attack
+
+_NAMED = 6  # how many missing cells a note names before it counts the rest
+
+
+@dataclass(frozen=True)
+class DraftColumn:
+    """A column and how to compute its cell for a row; `averaged` where the group's average counts it."""
+
+    column: Column
+    compute: Callable[[MethodRow], Cell]
+    averaged: bool = True
+
+
+def attack_head(attack: Attack) -> str:
+    """The attack's title with its substitutes as they stand in its name: 'DeepWordBug +stopwords'."""
+    base, *substitutes = attack.name.split("+")
+    title = attack.title.split(" (")[0] if substitutes else attack.title
+    return " +".join([title or base, *substitutes])
+
+
+def difference_label(row: MethodRow, baseline: MethodRow) -> str:
+    """What a line or column of differences is called."""
+    return f"{row.title} {MINUS} {baseline.title}"
+
+
+def difference(cell: Cell, baseline: Cell, unit: Unit, seeds: int) -> Cell:
+    """The difference of two cells, over the seeds that both have: mean and spread of the paired differences.
+
+    Blank for anything but shares, and where no seed is shared.
+    """
+    if unit not in ("percent", "points") or "value" not in (cell.state, baseline.state):
+        return BLANK
+    values = paired_differences(dict(cell.values), dict(baseline.values))
+    same = cell.n_examples if cell.n_examples == baseline.n_examples else None
+    return make_cell(values, "points", n_examples=same, seeds=seeds)
+
+
+def baseline_of(data: Gathered, row: MethodRow) -> MethodRow | None:
+    """The row that `row` is measured against: the baseline method of the same model and origin."""
+    for other in data.rows:
+        same = (other.model, other.loaded) == (row.model, row.loaded)
+        if same and other.method == data.source.baseline and other.method != row.method:
+            return other
+    return None
+
+
+def average(drafts: Sequence[DraftColumn], row: MethodRow, seeds: int) -> Cell:
+    """Every column counted once, seed by seed; blank unless the row has every column for the same seeds."""
+    cells = [draft.compute(row) for draft in drafts]
+    by_seed = [dict(cell.values) for cell in cells]
+    if any(
+        cell.state != "value" or values.keys() != by_seed[0].keys()
+        for cell, values in zip(cells, by_seed, strict=True)
+    ):
+        return BLANK
+    return make_cell({s: macro_average([values[s] for values in by_seed]) for s in by_seed[0]}, seeds=seeds)
+
+
+def with_average(
+    data: Gathered, drafts: list[DraftColumn], group: str, head: str = "Average"
+) -> list[DraftColumn]:
+    """`drafts`, and their average where there are at least two to average."""
+    counted = [draft for draft in drafts if draft.averaged]
+    if len(counted) < 2:
+        return drafts
+    column = Column(f"average/{group}", head, group)
+    return [*drafts, DraftColumn(column, lambda row: average(counted, row, data.seeds))]
+
+
+def method_rows(
+    data: Gathered,
+    drafts: Sequence[DraftColumn],
+    members: Iterable[MethodRow] | None = None,
+    group: str | None = None,
+    prefix: str = "",
+) -> list[Row]:
+    """One row per method, grouped by model, each followed by its difference to the baseline.
+
+    Args:
+        members: the methods to show; all of them by default.
+        group: a heading instead of the model's name, which then stands in the label.
+        prefix: makes the keys of several such blocks unique.
+    """
+    rows: list[Row] = []
+    several = len(data.models) > 1
+    titles = [(row.model, row.title) for row in data.rows]
+    for member in data.rows if members is None else members:
+        label = member.title
+        if titles.count((member.model, member.title)) > 1:
+            label += f" ({'loaded ' if member.loaded else ''}{member.method})"
+        if several and group is not None:
+            label = f"{member.model}: {label}"
+        heading = group if group is not None else (member.model if several else "")
+        cells = tuple(draft.compute(member) for draft in drafts)
+        if all(cell.state == "blank" for cell in cells):
+            continue
+        row = Row(prefix + member.key, label, cells, heading, "method", member.model, member.method)
+        rows.append(row)
+        base = baseline_of(data, member)
+        if base is None:
+            continue
+        differences = tuple(
+            difference(cell, draft.compute(base), draft.column.unit, data.seeds)
+            for cell, draft in zip(cells, drafts, strict=True)
+        )
+        if any(cell.state == "value" for cell in differences):
+            key = f"{prefix}{member.key}-{base.method}"
+            label = difference_label(member, base)
+            rows.append(replace(row, key=key, label=label, cells=differences, kind="difference"))
+    return rows
+
+
+def finish(
+    data: Gathered,
+    name: str,
+    title: str,
+    what: str,
+    columns: Sequence[Column],
+    rows: Sequence[Row],
+    faced: Sequence[TaskColumn],
+    stub: str = "Method",
+) -> Table:
+    """The table with its caption and notes: whose numbers, how many, how sure, and what they cannot tell.
+
+    Args:
+        what: the caption's own sentences.
+        faced: the task columns that the table speaks of.
+    """
+    sized = [replace(column, n_examples=_shared_size(rows, at)) for at, column in enumerate(columns)]
+    source = data.source
+    return Table(
+        name=name,
+        title=title,
+        caption=" ".join([what, _whose(data), _spread(rows), _comparable(faced)]).strip(),
+        columns=tuple(sized),
+        rows=tuple(rows),
+        notes=tuple(dict.fromkeys([*_notes(data, rows, sized, faced), *source.notes])),
+        stub=stub,
+        provenance={"suite": source.suite, "profile": source.profile, **source.provenance},
+    )
+
+
+def _shared_size(rows: Sequence[Row], at: int) -> int | None:
+    sizes = {row.cells[at].n_examples for row in rows if row.cells[at].state == "value"}
+    return sizes.pop() if len(sizes) == 1 else None
+
+
+def _whose(data: Gathered) -> str:
+    models = data.models
+    encoders = f", encoder {models[0]}" if len(models) == 1 else f", {len(models)} encoders"
+    return f"Suite {data.source.suite}, profile {data.source.profile}{encoders}."
+
+
+def _spread(rows: Sequence[Row]) -> str:
+    counts = [cell.n_seeds for row in rows for cell in row.cells if cell.state == "value" and cell.n_seeds]
+    if not counts:
+        return ""
+    if max(counts) == 1:
+        return "One seed: the spread is unknown."
+    return f"Mean {PLUS_MINUS}sample standard deviation over {count_range(counts, 'seed')}."
+
+
+def _comparable(faced: Sequence[TaskColumn]) -> str:
+    generated = list(dict.fromkeys(c.task.title for c in faced if not c.task.comparable))
+    if not generated:
+        return ""
+    if all(not column.task.comparable for column in faced):
+        return (
+            "All sets are generated by the embedded laboratory: no number is comparable with published ones."
+        )
+    names = ", ".join(generated)
+    return f"Generated by the embedded laboratory, not comparable with published numbers: {names}."
+
+
+def _notes(
+    data: Gathered, rows: Sequence[Row], columns: Sequence[Column], faced: Sequence[TaskColumn]
+) -> list[str]:
+    notes = ["Differences are not tested for significance; the spread is over seeds, not over examples."]
+    cells = [cell for row in rows for cell in row.cells]
+    if any(cell.few for cell in cells):
+        most = max(cell.n_seeds for cell in cells)
+        fewer = f"where it is fewer than {most}" if most > 1 else "behind it"
+        notes.append(
+            f"Raised in parentheses: the number of seeds of a cell, {fewer}; one seed has no spread."
+        )
+    if any(row.kind == "difference" for row in rows) or any(column.key.endswith("-") for column in columns):
+        notes.append(
+            f"Lines or columns of differences (A {MINUS} B): percentage points, seed by seed, over the seeds "
+            "that both methods have."
+        )
+    averages = [column for column in columns if column.key.startswith("average/")]
+    if averages:
+        notes.append("Averages count every column of their group once and are blank where one is missing.")
+    notes += _training_notes(data, faced)
+    notes += [f"{column.task.title}: {_sentence(column.task.note)}" for column in faced if column.task.note]
+    for attack in data.attacks if any("attack" in column.group for column in columns) else ():
+        if attack.substitutes:
+            notes.append(f"{attack_head(attack)}: {_sentence('; '.join(attack.substitutes))}")
+    return notes + _failures(data, faced)
+
+
+def _failures(data: Gathered, faced: Sequence[TaskColumn]) -> list[str]:
+    """One note per reason why numbers are missing, naming whose."""
+    titles = {(row.model, row.method): row.title for row in data.rows}
+    reasons: dict[str, list[str]] = {}
+    for gap in sorted(data.source.holes, key=lambda g: (g.task, g.attack, str(g.subject), g.error)):
+        if not _concerns(gap.task, gap.subject.train_task, faced):
+            continue
+        who = titles.get((gap.subject.model, gap.subject.method), gap.subject.method)
+        seed = "" if gap.subject.seed is None else f" seed {gap.subject.seed}"
+        where = " under ".join(part for part in (data.task_title(gap.task), gap.attack) if part)
+        reasons.setdefault(gap.error, []).append(f"{who}{seed}{' on ' if where else ''}{where}")
+    notes = []
+    for reason, places in reasons.items():
+        more = f" and {len(places) - _NAMED} more" if len(places) > _NAMED else ""
+        named = "; ".join(places[:_NAMED])
+        notes.append(f"Missing (-- where no seed is left): {named}{more}. Reason: {_sentence(reason)}")
+    return notes
+
+
+def _concerns(task: str, train_task: str, faced: Sequence[TaskColumn]) -> bool:
+    return any(column.train_task == train_task and task in ("", column.task.name) for column in faced)
+
+
+def _training_notes(data: Gathered, faced: Sequence[TaskColumn]) -> list[str]:
+    notes = []
+    by_training: dict[str, list[str]] = {}
+    for column in faced:
+        if column.task.role == "challenge":
+            titles = by_training.setdefault(column.train_task, [])
+            if column.task.title not in titles:
+                titles.append(column.task.title)
+        if column.train_task in column.task.exposure:
+            trained = data.task_title(column.train_task)
+            notes.append(f"{column.task.title} is not zero-shot for models trained on {trained}.")
+    if by_training:
+        pairs = [f"{data.task_title(name)}: {', '.join(titles)}" for name, titles in by_training.items()]
+        notes.insert(
+            0, "Challenge sets by the training task of the models that face them. " + "; ".join(pairs) + "."
+        )
+    if any(row.loaded for row in data.rows):
+        notes.append("Loaded checkpoints: what they were trained on is taken from the user and not checked.")
+    return notes
+
+
+def _sentence(text: str) -> str:
+    shown = " ".join(text.split())
+    return shown if shown.endswith((".", "!", "?")) else shown + "."

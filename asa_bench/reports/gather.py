@@ -1,0 +1,257 @@
+"""From single records to the units of a table: which rows and columns there are, and one value per seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from asa_bench.measures import AttackMeasures, Proportion, accuracy, attack_measures, macro_average
+from asa_bench.reports.inputs import AttackOutcome, Evaluation, Hole, ReportInput, Subject
+from asa_bench.reports.tables import UNDEFINED, Cell, Unit, hole, make_cell
+
+if TYPE_CHECKING:
+    from asa_bench.attacks.base import Attack
+    from asa_bench.tasks.base import Task
+
+_FAMILIES = ("sentiment", "paraphrase", "inference")
+_LAST = 1_000_000
+
+
+@dataclass(frozen=True)
+class MethodRow:
+    """One line of most tables: a method on a model, whatever the seed and training task."""
+
+    model: str
+    method: str
+    title: str
+    loaded: bool
+
+    @property
+    def key(self) -> str:
+        return f"{self.model}/{self.method}" + ("/loaded" if self.loaded else "")
+
+
+@dataclass(frozen=True)
+class TaskColumn:
+    """One split of a task, faced by the models that were trained on `train_task`."""
+
+    task: Task
+    split: str
+    train_task: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.task.name}/{self.split}/{self.train_task}"
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        return self.task.name, self.split, self.train_task
+
+
+class Gathered:
+    """A checked `ReportInput`, indexed and in canonical order whatever the order of its records.
+
+    Raises:
+        BadInput: the input cannot be put into one table (`ReportInput.check`).
+    """
+
+    def __init__(self, source: ReportInput) -> None:
+        source.check()
+        self.source = source
+        records: list[Evaluation | AttackOutcome] = [*source.evaluations, *source.attacks]
+        self._known_tasks = {item.task.name: item.task for item in records}
+        self.rows = self._rows([item.subject for item in records] + [gap.subject for gap in source.holes])
+        self.models = list(dict.fromkeys(row.model for row in self.rows))
+        self._evaluations: dict[tuple[Any, ...], dict[str, Evaluation]] = {}
+        for item in source.evaluations:
+            place = (row_key(item.subject), item.task.name, item.split, item.subject.train_task)
+            self._evaluations.setdefault(place, {})[seed_text(item.subject)] = item
+        self._attacks: dict[tuple[Any, ...], dict[str, list[AttackOutcome]]] = {}
+        for outcome in sorted(source.attacks, key=lambda item: item.attack_seed):
+            key = (
+                row_key(outcome.subject),
+                outcome.task.name,
+                outcome.split,
+                outcome.subject.train_task,
+                outcome.attack.name,
+            )
+            self._attacks.setdefault(key, {}).setdefault(seed_text(outcome.subject), []).append(outcome)
+        self.columns = self._columns(list(source.evaluations))
+        self.attack_columns = self._columns(list(source.attacks))
+        self.attacks = self._attack_list()
+        counts = [len(found) for found in self._evaluations.values()]
+        counts += [len(found) for found in self._attacks.values()]
+        self.seeds = max(counts, default=0)
+        self._measures: dict[int, AttackMeasures] = {}
+
+    # -- order -----------------------------------------------------------------------------------------
+
+    def _rows(self, subjects: list[Subject]) -> list[MethodRow]:
+        order = self.source.methods
+        found: dict[tuple[str, str, bool], set[str]] = {}
+        for subject in subjects:
+            found.setdefault(row_key(subject), set()).add(subject.method_title or subject.method)
+        rows = [
+            MethodRow(model, method, min(titles), loaded) for (model, method, loaded), titles in found.items()
+        ]
+
+        def rank(row: MethodRow) -> tuple[Any, ...]:
+            place = order.index(row.method) if row.method in order else _LAST
+            is_baseline = row.method == self.source.baseline
+            return row.model.casefold(), row.model, row.loaded, not is_baseline, place, row.method
+
+        return sorted(rows, key=rank)
+
+    def task_rank(self, name: str) -> tuple[Any, ...]:
+        """Sort key of a task: the suite's order, then family, then name."""
+        order = self.source.tasks
+        place = order.index(name) if name in order else _LAST
+        task = self._known_tasks.get(name)
+        return place, _FAMILIES.index(task.family) if task else len(_FAMILIES), name
+
+    def _columns(self, items: list[Any]) -> list[TaskColumn]:
+        found = {}
+        for item in items:
+            column = TaskColumn(item.task, item.split, item.subject.train_task)
+            found[column.identity] = column
+        return sorted(
+            found.values(),
+            key=lambda c: (self.task_rank(c.task.name), c.split, self.task_rank(c.train_task)),
+        )
+
+    def _attack_list(self) -> list[Attack]:
+        found = {outcome.attack.name: outcome.attack for outcome in self.source.attacks}
+        order = self.source.attacks_order
+        return sorted(
+            found.values(), key=lambda a: (order.index(a.name) if a.name in order else _LAST, a.name)
+        )
+
+    # -- names -----------------------------------------------------------------------------------------
+
+    def task_title(self, name: str) -> str:
+        """The title of a task, or its name where no record describes it."""
+        return self._known_tasks[name].title if name in self._known_tasks else name
+
+    def head(self, column: TaskColumn, among: list[TaskColumn]) -> str:
+        """The head of a column: the task's title, and what else is needed to tell it from its neighbours."""
+        extra = []
+        same_task = [other for other in among if other.task.name == column.task.name]
+        if len({other.split for other in same_task}) > 1:
+            extra.append(column.split)
+        if len({other.train_task for other in same_task}) > 1:
+            extra.append(f"from {self.task_title(column.train_task)}")
+        return f"{column.task.title} ({', '.join(extra)})" if extra else column.task.title
+
+    # -- values ----------------------------------------------------------------------------------------
+
+    def evaluations(self, row: MethodRow, column: TaskColumn) -> Mapping[str, Evaluation]:
+        """Seed -> evaluation."""
+        return self._evaluations.get(((row.model, row.method, row.loaded), *column.identity), {})
+
+    def outcomes(self, row: MethodRow, column: TaskColumn, attack: str) -> Mapping[str, list[AttackOutcome]]:
+        """Seed -> outcomes, one per attack seed."""
+        return self._attacks.get(((row.model, row.method, row.loaded), *column.identity, attack), {})
+
+    def holes(self, row: MethodRow, column: TaskColumn, attack: str = "") -> list[Hole]:
+        """What failed of one cell."""
+        return [
+            gap
+            for gap in self.source.holes
+            if row_key(gap.subject) == (row.model, row.method, row.loaded)
+            and gap.subject.train_task == column.train_task
+            and gap.task in ("", column.task.name)
+            and gap.attack in ("", attack)
+        ]
+
+    def cell(
+        self,
+        row: MethodRow,
+        column: TaskColumn,
+        measure: Callable[[Evaluation], float | Proportion | None],
+        unit: Unit = "percent",
+    ) -> Cell:
+        """The cell of a measure of evaluations: one value per seed."""
+        found = self.evaluations(row, column)
+        results = {seed: measure(item) for seed, item in found.items()}
+        return self._finish(results, unit, self.holes(row, column))
+
+    def attack_cell(
+        self,
+        row: MethodRow,
+        column: TaskColumn,
+        attack: str,
+        measure: Callable[[AttackMeasures], float | Proportion | None],
+        unit: Unit = "percent",
+    ) -> Cell:
+        """The cell of a measure of attacks: attack seeds are averaged first: the spread is over training."""
+        results: dict[str, float | Proportion | None] = {}
+        n = None
+        for seed, outcomes in self.outcomes(row, column, attack).items():
+            each = [measure(self.attack_measures(outcome)) for outcome in outcomes]
+            values = [_value(value) for value in each if value is not None]
+            n = len(outcomes[0].rows)
+            results[seed] = macro_average(values) if values else None
+        return self._finish(results, unit, self.holes(row, column, attack), n)
+
+    def _finish(
+        self,
+        results: Mapping[str, float | Proportion | None],
+        unit: Unit,
+        gaps: list[Hole],
+        n_examples: int | None = None,
+    ) -> Cell:
+        if not results:
+            return hole(gaps[0].error) if gaps else make_cell({})
+        known = {seed: value for seed, value in results.items() if value is not None}
+        if not known:
+            return UNDEFINED
+        sizes = {value.total for value in known.values() if isinstance(value, Proportion)}
+        n = sizes.pop() if len(sizes) == 1 else n_examples
+        values = {seed: _value(value) for seed, value in known.items()}
+        return make_cell(values, unit, n_examples=n, seeds=self.seeds)
+
+    def attack_measures(self, outcome: AttackOutcome) -> AttackMeasures:
+        """The measures of one attack on one model, computed once.
+
+        Whether an example whose search crashed was right before is taken from its original logits, whose
+        order is that of the task's labels where the model was trained on the task; else it counts as wrong.
+        """
+        key = id(outcome)
+        if key not in self._measures:
+            statuses = outcome.rows["status"].tolist()
+            labels, logits = outcome.rows["label"].tolist(), outcome.rows["original_logits"].tolist()
+            own = outcome.subject.train_task == outcome.task.name
+            correct = [
+                status in ("successful", "failed")
+                or (status == "errored" and own and _names(scores, outcome.task.labels) == label)
+                for status, label, scores in zip(statuses, labels, logits, strict=True)
+            ]
+            self._measures[key] = attack_measures(statuses, correct, outcome.rows["queries"].to_numpy())
+        return self._measures[key]
+
+
+def _names(logits: Any, labels: tuple[str, ...]) -> str | None:
+    scores = np.asarray(logits if logits is not None else [], dtype=np.float64)
+    return labels[int(scores.argmax())] if scores.shape == (len(labels),) else None
+
+
+def _value(value: float | Proportion) -> float:
+    return value.value if isinstance(value, Proportion) else float(value)
+
+
+def row_key(subject: Subject) -> tuple[str, str, bool]:
+    """What the seeds and training tasks of one table row share."""
+    return subject.model, subject.method, subject.loaded
+
+
+def seed_text(subject: Subject) -> str:
+    """The seed as text; "" for a loaded checkpoint without one."""
+    return "" if subject.seed is None else str(subject.seed)
+
+
+def accuracy_of(item: Evaluation) -> Proportion:
+    """Accuracy of one evaluation."""
+    return accuracy(item.rows["label"].to_numpy(dtype=object), item.rows["prediction"].to_numpy(dtype=object))

@@ -1,0 +1,200 @@
+"""What a report is made from: evaluations, attacks and failed cells, checked before anything is computed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from asa_bench.errors import BadInput
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from asa_bench.attacks.base import Attack
+    from asa_bench.tasks.base import Task
+
+EVALUATION_COLUMNS = ("id", "text_hash", "label", "prediction", "logits")
+ATTACK_COLUMNS = ("id", "text_hash", "label", "status", "queries", "original_logits")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Who was asked: one trained or loaded model.
+
+    Attributes:
+        model: display name of the encoder, e.g. 'minilm-l6'.
+        method: name of the training method; for a loaded checkpoint the user's NAME.
+        method_title: how tables call it.
+        loaded: True for a checkpoint that was not trained here.
+        train_task: name of the task that it was trained on.
+        seed: training seed; None where a loaded checkpoint has none.
+    """
+
+    model: str
+    method: str
+    method_title: str
+    loaded: bool
+    train_task: str
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One subject's predictions on one split of a task.
+
+    Attributes:
+        fingerprint: of the rows that were read (`TaskData.fingerprint`).
+        rows: columns id, text_hash, label and prediction (label names of `task`), logits (list of float)
+            and the task's slice columns; one row per example, in any order.
+    """
+
+    subject: Subject
+    task: Task
+    split: str
+    fingerprint: str
+    rows: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class AttackOutcome:
+    """One attack on one subject over a fixed list of examples.
+
+    Attributes:
+        rows: columns of `asa_bench.attacks.base.COLUMNS` and the task's slice columns.
+        query_budget: queries allowed per example; None where the recipe sets no limit.
+    """
+
+    subject: Subject
+    task: Task
+    split: str
+    fingerprint: str
+    attack: Attack
+    attack_seed: int
+    rows: pd.DataFrame
+    query_budget: int | None = None
+
+
+@dataclass(frozen=True)
+class Hole:
+    """A cell that failed, so that its number is missing.
+
+    Attributes:
+        subject: whose number is missing.
+        task: name of the task that was to be faced (for a failed training, every task is a hole of its own).
+        error: one line.
+        attack: name of the attack; "" for an evaluation.
+    """
+
+    subject: Subject
+    task: str
+    error: str
+    attack: str = ""
+
+
+@dataclass(frozen=True)
+class ReportInput:
+    """Everything that tables are made from. Nothing here may depend on the clock, the machine or a path.
+
+    Attributes:
+        suite: name of the suite.
+        title: its title, for captions.
+        profile: name of the profile.
+        provenance: what the numbers came from, by name: suite fingerprint, data fingerprints.
+        notes: sentences that every table repeats.
+        tasks, methods, attacks_order: the suite's own order of names, which columns and rows then follow;
+            names that they lack come after, in a canonical order.
+        baseline: the method that differences are taken against.
+    """
+
+    suite: str
+    title: str
+    profile: str
+    evaluations: tuple[Evaluation, ...] = ()
+    attacks: tuple[AttackOutcome, ...] = ()
+    holes: tuple[Hole, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    attacks_order: tuple[str, ...] = ()
+    baseline: str = "naive"
+
+    def check(self) -> None:
+        """Refuse what cannot be put side by side in one table.
+
+        Raises:
+            BadInput: a column is missing, there are no rows, a prediction is no label of the task, an example
+                or a subject occurs twice, or subjects of one column saw different examples.
+        """
+        self._check_evaluations()
+        self._check_attacks()
+
+    def _check_evaluations(self) -> None:
+        seen: set[tuple[object, ...]] = set()
+        examples: dict[tuple[str, str], tuple[str, str, str]] = {}
+        for item in self.evaluations:
+            where = f"evaluation of {_who(item.subject)} on {item.task.name!r}"
+            _check_rows(item.rows, (*EVALUATION_COLUMNS, *item.task.slices), item.task, where)
+            unknown = sorted({str(v) for v in item.rows["prediction"].unique()} - set(item.task.labels))
+            if unknown:
+                raise BadInput(
+                    f"{where}: prediction {unknown[0]!r} is no label of the task ({item.task.labels})"
+                )
+            _once(seen, (item.subject, item.task.name, item.split), where)
+            _same(examples, (item.task.name, item.split), item.fingerprint, item.rows, where)
+
+    def _check_attacks(self) -> None:
+        seen: set[tuple[object, ...]] = set()
+        examples: dict[tuple[str, str], tuple[str, str, str]] = {}
+        for item in self.attacks:
+            where = f"attack {item.attack.name!r} on {_who(item.subject)}, {item.task.name!r}"
+            _check_rows(item.rows, (*ATTACK_COLUMNS, *item.task.slices), item.task, where)
+            _once(seen, (item.subject, item.task.name, item.split, item.attack.name, item.attack_seed), where)
+            # All attacks on one task share one list of ids, so that they can be compared with each other too.
+            _same(examples, (item.task.name, item.split), item.fingerprint, item.rows, where)
+
+
+def _who(subject: Subject) -> str:
+    seed = "" if subject.seed is None else f" seed {subject.seed}"
+    return f"{subject.model} {subject.method} trained on {subject.train_task}{seed}"
+
+
+def _check_rows(rows: pd.DataFrame, columns: Iterable[str], task: Task, where: str) -> None:
+    missing = [column for column in columns if column not in rows.columns]
+    if missing:
+        raise BadInput(f"{where}: the record has no column {missing[0]!r}")
+    if len(rows) == 0:
+        raise BadInput(f"{where}: the record has no rows")
+    if rows["id"].duplicated().any():
+        twice = rows["id"][rows["id"].duplicated()].iloc[0]
+        raise BadInput(f"{where}: example {twice!r} occurs twice")
+    unknown = sorted({str(v) for v in rows["label"].unique()} - set(task.labels))
+    if unknown:
+        raise BadInput(f"{where}: gold label {unknown[0]!r} is no label of the task ({task.labels})")
+
+
+def _once(seen: set[tuple[object, ...]], key: tuple[object, ...], where: str) -> None:
+    if key in seen:
+        raise BadInput(f"{where}: recorded twice")
+    seen.add(key)
+
+
+def _same(
+    known: dict[tuple[str, str], tuple[str, str, str]],
+    key: tuple[str, str],
+    fingerprint: str,
+    rows: pd.DataFrame,
+    where: str,
+) -> None:
+    """Numbers of one column must come from the same examples of the same data."""
+    pairs = sorted(zip(rows["id"].astype(str), rows["text_hash"].astype(str), strict=True))
+    digest = hashlib.sha256(repr(pairs).encode()).hexdigest()
+    before = known.setdefault(key, (fingerprint, digest, where))
+    if before[0] != fingerprint:
+        raise BadInput(
+            f"{where}: other data than the {before[2]} (fingerprints {fingerprint[:12]}, {before[0][:12]})"
+        )
+    if before[1] != digest:
+        raise BadInput(f"{where}: other examples than the {before[2]}; all must face the same ids")

@@ -1,0 +1,141 @@
+"""Measures of single cells that layouts are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from asa_bench.measures import (
+    AttackMeasures,
+    Proportion,
+    f1,
+    hans_cells,
+    precision_recall_area,
+    slice_accuracies,
+)
+from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn, accuracy_of
+from asa_bench.reports.inputs import Evaluation
+from asa_bench.reports.tables import BLANK, Cell, fact_cell, make_cell
+
+HANS_LABELS = frozenset({"entailment", "neutral", "contradiction", "non-entailment"})
+
+
+def clean(found: AttackMeasures) -> Proportion:
+    """Accuracy without attack, over all attacked ids."""
+    return found.clean
+
+
+def robust(found: AttackMeasures) -> Proportion:
+    """Robust accuracy, over all attacked ids."""
+    return found.robust
+
+
+def hans_cells_of(item: Evaluation) -> dict[tuple[str, str], Proportion]:
+    """The cells of one evaluation on a HANS-like task."""
+    rows = item.rows
+    return hans_cells(*(rows[name].to_numpy(dtype=object) for name in ("heuristic", "label", "prediction")))
+
+
+def hans_cell(item: Evaluation, cell: tuple[str, str]) -> Proportion | None:
+    """One of them; None where the set has no such example."""
+    return hans_cells_of(item).get(cell)
+
+
+def slices_of(item: Evaluation, name: str) -> dict[str, Proportion]:
+    """Accuracy by the values of one slice column."""
+    rows = item.rows
+    return slice_accuracies(
+        *(rows[column].to_numpy(dtype=object) for column in ("label", "prediction", name))
+    )
+
+
+def pooled_slice(
+    row: MethodRow, data: Gathered, members: Sequence[TaskColumn], name: str, value: str
+) -> Cell:
+    """Accuracy on a slice value, the examples of several tasks pooled seed by seed."""
+    found = _pooled(row, data, members, name, value)
+    sizes = {proportion.total for proportion in found.values()}
+    return make_cell(
+        {seed: proportion.value for seed, proportion in found.items()},
+        n_examples=sizes.pop() if len(sizes) == 1 else None,
+        seeds=data.seeds,
+    )
+
+
+def pooled_reliance(row: MethodRow, data: Gathered, members: Sequence[TaskColumn]) -> Cell:
+    """Accuracy where the shortcut agrees minus accuracy where it is reversed, seed by seed."""
+    agrees = _pooled(row, data, members, "shortcut", "agrees")
+    turned = _pooled(row, data, members, "shortcut", "reversed")
+    shared = sorted(agrees.keys() & turned.keys())
+    return make_cell({s: agrees[s].value - turned[s].value for s in shared}, "points", seeds=data.seeds)
+
+
+def _pooled(
+    row: MethodRow, data: Gathered, members: Sequence[TaskColumn], name: str, value: str
+) -> dict[str, Proportion]:
+    """Seed -> proportion; only seeds that have every task of the row, so that seeds stay comparable."""
+    per_task = [data.evaluations(row, column) for column in members]
+    per_task = [found for found in per_task if found]
+    if not per_task:
+        return {}
+    pooled: dict[str, Proportion] = {}
+    for seed in sorted(set.intersection(*(set(found) for found in per_task))):
+        for found in per_task:
+            part = slices_of(found[seed], name).get(value)
+            if part is not None:
+                pooled[seed] = pooled[seed] + part if seed in pooled else part
+    return pooled
+
+
+def attack_fact(row: MethodRow, data: Gathered, column: TaskColumn, attack: str, key: str) -> Cell:
+    """How many examples an attack was run on, or its query budget per example."""
+    outcomes = [outcome for many in data.outcomes(row, column, attack).values() for outcome in many]
+    if not outcomes:
+        return BLANK
+    if key == "n":
+        return fact_cell(len(outcomes[0].rows))
+    budgets = {outcome.query_budget for outcome in outcomes}
+    return fact_cell(budgets.pop()) if len(budgets) == 1 else BLANK
+
+
+def positive_label(labels: Sequence[str]) -> str:
+    """The class whose F1 GLUE reports: the second of a binary paraphrase task."""
+    return labels[-1]
+
+
+def paraphrase_f1(item: Evaluation) -> float:
+    """F1 of the class of paraphrases."""
+    rows = item.rows
+    return f1(
+        rows["label"].to_numpy(dtype=object),
+        rows["prediction"].to_numpy(dtype=object),
+        positive_label(item.task.labels),
+    )
+
+
+def paraphrase_area(item: Evaluation) -> float | None:
+    """Area under the precision-recall curve; None where the logits do not tell which class is which.
+
+    The order of the logits is the model's, not the task's, so it is read off the predictions themselves.
+    """
+    positive = positive_label(item.task.labels)
+    logits = np.asarray(item.rows["logits"].tolist(), dtype=np.float64)
+    if logits.ndim != 2 or logits.shape[1] != 2:
+        return None
+    predicted = item.rows["prediction"].to_numpy(dtype=object) == positive
+    high = logits.argmax(axis=1)
+    sides = set(high[predicted].tolist()) | {1 - side for side in set(high[~predicted].tolist())}
+    if len(sides) != 1 or not (item.rows["label"] == positive).any():
+        return None
+    side = int(sides.pop())
+    return precision_recall_area(
+        item.rows["label"].to_numpy(dtype=object), logits[:, side] - logits[:, 1 - side], positive
+    )
+
+
+PARAPHRASE_MEASURES: dict[str, Callable[[Evaluation], float | Proportion | None]] = {
+    "Accuracy": accuracy_of,
+    "F1": paraphrase_f1,
+    "AUC": paraphrase_area,
+}

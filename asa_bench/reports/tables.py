@@ -1,0 +1,190 @@
+"""What a table is, rows, columns under spanning heads, cells that tell how sure they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from asa_bench.measures import summarize
+
+Unit = Literal["percent", "points", "count", "number"]
+State = Literal["value", "hole", "blank", "undefined"]
+RowKind = Literal["method", "difference", "slice"]
+
+MINUS = "\N{MINUS SIGN}"
+PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
+_RAISED = str.maketrans("0123456789()", "⁰¹²³⁴⁵⁶⁷⁸⁹⁽⁾")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of a table, with its spread and what it was computed from.
+
+    Attributes:
+        state: 'value'; 'hole': the work failed; 'undefined': a denominator is 0; 'blank': not asked for.
+        mean: over seeds, at full precision: a share in [0, 1] for percent and points; None unless a value.
+        spread: sample standard deviation over seeds; None for one seed.
+        n_seeds: how many seeds the mean is of.
+        n_examples: examples per seed.
+        values: (seed, value) of every seed, seeds as text ("" for none).
+        number: the formatted mean.
+        tail: the formatted spread, "" where there is none.
+        few: True where fewer seeds stand behind the cell than behind the table, or only one.
+        reason: why there is a hole.
+    """
+
+    state: State = "blank"
+    mean: float | None = None
+    spread: float | None = None
+    n_seeds: int = 0
+    n_examples: int | None = None
+    values: tuple[tuple[str, float], ...] = ()
+    number: str = ""
+    tail: str = ""
+    few: bool = False
+    reason: str = ""
+
+    @property
+    def mark(self) -> str:
+        """The raised number of seeds, where it needs saying."""
+        return f"({self.n_seeds})".translate(_RAISED) if self.few else ""
+
+    @property
+    def text(self) -> str:
+        """The cell as plain text, the same in every writer, e.g. '93.4 ±0.6' or '93.4⁽¹⁾'."""
+        return self.number + self.mark + (f" {self.tail}" if self.tail else "")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of numbers.
+
+    Attributes:
+        key: unique within the table and stable, e.g. 'sst2/validation/sst2'.
+        head: what stands above the numbers.
+        group: the spanning head above it.
+        unit: how its numbers are written.
+        subgroup: a second spanning head below `group`, "" where there is none.
+        n_examples: the number of examples, where all cells of the column share it.
+    """
+
+    key: str
+    head: str
+    group: str = ""
+    unit: Unit = "percent"
+    subgroup: str = ""
+    n_examples: int | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table.
+
+    Attributes:
+        key: unique within the table and stable, e.g. 'minilm-l6/asa'.
+        label: what stands left of the numbers.
+        cells: one per column.
+        group: the heading that it stands under, "" where there is one group only.
+        kind: 'difference' lines belong to the method above them and are set apart by writers.
+        model, method: of whom the line speaks, "" where of several.
+    """
+
+    key: str
+    label: str
+    cells: tuple[Cell, ...]
+    group: str = ""
+    kind: RowKind = "method"
+    model: str = ""
+    method: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table, ready for every writer."""
+
+    name: str
+    title: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+    stub: str = "Method"
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            if len(row.cells) != len(self.columns):
+                raise ValueError(
+                    f"row {row.key!r} has {len(row.cells)} cells for {len(self.columns)} columns"
+                )
+        for keys in ([column.key for column in self.columns], [row.key for row in self.rows]):
+            if len(set(keys)) != len(keys):
+                raise ValueError(f"table {self.name!r} has a key twice")
+
+
+BLANK = Cell()
+UNDEFINED = Cell(state="undefined", number="n/a")
+
+
+def hole(reason: str) -> Cell:
+    """A cell whose work failed."""
+    return Cell(state="hole", number="--", reason=reason)
+
+
+def format_number(value: float, unit: Unit, whole: bool = False) -> str:
+    """A number as tables write it: percent and points with one decimal, points with their sign.
+
+    Args:
+        whole: for counts: True where the value is the same integer for every seed.
+    """
+    if unit == "count" and whole:
+        return f"{value:,.0f}"
+    if unit in ("count", "number"):
+        return f"{value:,.1f}"
+    text = f"{100 * abs(value):.1f}"
+    if unit == "percent":
+        return f"{MINUS}{text}" if value < 0 and text != "0.0" else text
+    return text if text == "0.0" else f"{MINUS if value < 0 else '+'}{text}"
+
+
+def make_cell(
+    values: Mapping[str, float],
+    unit: Unit = "percent",
+    *,
+    n_examples: int | None = None,
+    seeds: int = 0,
+) -> Cell:
+    """The cell of one value per seed.
+
+    Args:
+        values: seed as text -> value; empty for a combination that does not exist.
+        seeds: how many seeds the table has; a cell with fewer, or with one, says so.
+    """
+    if not values:
+        return BLANK
+    ordered = tuple(sorted(values.items(), key=lambda item: (len(item[0]), item[0])))
+    summary = summarize([value for _, value in ordered])
+    whole = all(value == ordered[0][1] and float(value).is_integer() for _, value in ordered)
+    return Cell(
+        state="value",
+        mean=summary.mean,
+        spread=summary.sd,
+        n_seeds=summary.n,
+        n_examples=n_examples,
+        values=ordered,
+        number=format_number(summary.mean, unit, whole),
+        tail="" if summary.sd is None else PLUS_MINUS + _spread(summary.sd, unit),
+        few=summary.n == 1 or summary.n < seeds,
+    )
+
+
+def _spread(value: float, unit: Unit) -> str:
+    return f"{100 * value:.1f}" if unit in ("percent", "points") else f"{value:,.1f}"
+
+
+def fact_cell(value: float | None) -> Cell:
+    """A fixed number that has no seeds, such as how many examples there are; None is "no limit"."""
+    if value is None:
+        return Cell(state="undefined", number="none")
+    return Cell(state="value", mean=float(value), number=f"{value:,.0f}")
