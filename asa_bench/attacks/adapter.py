@@ -160,11 +160,14 @@ def build(attack: Attack, wrapper: VictimWrapper) -> Any:
     try:
         with library.offline_nltk(library.substitutes_stop_words(attack)):
             built = builder(wrapper)
-    except LookupError as error:
+    except (LookupError, ImportError, OSError) as error:
         missing = [need for need in library.requirements(attack) if not need.present]
-        if not missing:
-            raise
-        raise Unavailable(f"attack {attack.name!r} needs {missing[0].name}: {missing[0].where}") from error
+        if missing:
+            raise Unavailable(
+                f"attack {attack.name!r} needs {missing[0].name}: {missing[0].where}"
+            ) from error
+        reason = " ".join(str(error).split())[:200]
+        raise Unavailable(f"attack {attack.name!r} cannot load what it needs: {reason}") from error
     if type(built.goal_function) is not textattack.goal_functions.UntargetedClassification:
         goal = type(built.goal_function).__name__
         raise BadInput(

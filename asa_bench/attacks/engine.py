@@ -77,13 +77,13 @@ def attack_rows(
     groups = label_groups(victim.labels, task)
     _check_rows(attack, task, rows)
 
-    from asa_bench.attacks import adapter
+    from asa_bench.attacks import adapter, library
 
     wrapper = adapter.VictimWrapper(victim, groups)
     built = adapter.prepare(attack, wrapper, task, options)
     texts = list(zip(*(rows[column].tolist() for column in task.columns), strict=True))
     records = []
-    with _random_state_kept(), adapter.words_remembered():
+    with _random_state_kept(), adapter.words_remembered(), library.offline_nltk(False):
         for number, (identity, text, label) in enumerate(
             zip(rows["id"].tolist(), texts, rows["label"].tolist(), strict=True)
         ):
