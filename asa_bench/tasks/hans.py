@@ -1,4 +1,9 @@
-"""HANS: inference pairs on which a shallow heuristic always says 'entailment', for half of them wrongly."""
+"""HANS: inference pairs on which a shallow heuristic always says 'entailment', for half of them wrongly.
+
+The hub repository `jhu-cogsci/hans` holds a loading script, which no longer runs. Its rows are read from the
+branch ``refs/convert/parquet``, on which the hub keeps a converted copy of its data sets; no public source
+tells a commit of it, so the head is resolved at run time and recorded.
+"""
 
 from __future__ import annotations
 
@@ -96,7 +101,9 @@ HANS = Task(
         },
         labels={"0": "entailment", "1": "non-entailment"},
         branch="refs/convert/parquet",
-        found="https://huggingface.co/datasets/jhu-cogsci/hans",
+        found="https://huggingface.co/datasets/jhu-cogsci/hans (id); columns, configuration and label names "
+        "from https://www.tensorflow.org/datasets/community_catalog/huggingface/hans; branch and paths as "
+        "the hub converts every data set, https://huggingface.co/docs/dataset-viewer/parquet",
     ),
     attack_column="hypothesis",
     slices=("heuristic", "subcase"),

@@ -251,11 +251,16 @@ def _check_counts(
     """
     published = task.splits[split]
     name = f"{task.title} {split}"
+    hint = (
+        ""
+        if skipped is None
+        else " (a file with a part of the rows is named NAME_sample..., for instance train_sample_1000.tsv)"
+    )
     if published.rows is not None and len(frame) != published.rows:
         lost = f" ({len(skipped)} more have too few columns, the first in {skipped[0]})" if skipped else ""
         raise BadInput(
             f"{where}: {len(frame):,} rows{lost}, but {name} was published with {published.rows:,}; "
-            "the file is incomplete or altered (a part of it must be named as one: STEM_sample...)"
+            f"it is incomplete or altered{hint}"
         )
     if published.labels is not None:
         counts = Counter(frame["label"].tolist())
