@@ -14,10 +14,10 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 COMMIT = "c0ffee" + "0" * 34
 
@@ -86,21 +86,23 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(body=True)
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self._answer(body=True)
+        form = parse_qs(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode())
+        self._answer(body=True, wanted=form.get("paths", []))
 
-    def _answer(self, body: bool) -> None:
+    def _answer(self, body: bool, wanted: Sequence[str] = ()) -> None:
         url = urlsplit(self.path)
         self.hub.requests.append(f"{self.command} {url.path}")
         parts = [unquote(part) for part in url.path.split("/") if part]
         if parts[:2] == ["api", "datasets"] and len(parts) >= 4:
-            self._api(f"{parts[2]}/{parts[3]}", parts[4:], body)
+            self._api(f"{parts[2]}/{parts[3]}", parts[4:], "recursive=True" in url.query, wanted, body)
         elif parts[:1] == ["datasets"] and len(parts) >= 6 and parts[3] == "resolve":
             self._file(f"{parts[1]}/{parts[2]}", parts[4], "/".join(parts[5:]), body)
         else:
             self._refuse("EntryNotFound", body)
 
-    def _api(self, repository: str, rest: list[str], body: bool) -> None:
+    def _api(
+        self, repository: str, rest: list[str], recursive: bool, wanted: Sequence[str], body: bool
+    ) -> None:
         files = self.hub.repositories.get(repository)
         if files is None:
             return self._refuse("RepoNotFound", body)
@@ -116,16 +118,16 @@ class _Handler(BaseHTTPRequestHandler):
         commit = self.hub.commit(repository, revision)
         if commit is None:
             return self._refuse("RevisionNotFound", body)
-        entries = [
-            {"type": "file", "path": path, "size": len(data), "oid": hashlib.sha1(data).hexdigest()}
-            for path, data in sorted(files.items())
-        ]
+        entries = _entries(files)
         if rest[:1] == ["tree"]:
             folder = "/".join(rest[2:])
             inside = [entry for entry in entries if not folder or entry["path"].startswith(f"{folder}/")]
+            if not recursive:
+                depth = len(rest[2:])
+                inside = [entry for entry in inside if entry["path"].count("/") == depth]
             return self._json(inside, commit, body) if inside else self._refuse("EntryNotFound", body)
         if rest[:1] == ["paths-info"]:
-            return self._json(entries, commit, body)
+            return self._json([entry for entry in entries if entry["path"] in wanted], commit, body)
         if rest and rest[0] != "revision":
             return self._refuse("EntryNotFound", body)
         siblings = [{"rfilename": path} for path in sorted(files)]
@@ -182,6 +184,19 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if body:
             self.wfile.write(data)
+
+
+def _entries(files: Mapping[str, bytes]) -> list[dict[str, Any]]:
+    """Folders and files of a repository as the hub lists them."""
+    folders = {str(parent) for path in files for parent in PurePosixPath(path).parents} - {"."}
+    listed: list[dict[str, Any]] = [
+        {"type": "directory", "path": folder, "size": 0, "oid": hashlib.sha1(folder.encode()).hexdigest()}
+        for folder in sorted(folders)
+    ]
+    return listed + [
+        {"type": "file", "path": path, "size": len(data), "oid": hashlib.sha1(data).hexdigest()}
+        for path, data in sorted(files.items())
+    ]
 
 
 def environment(endpoint: str, home: Path, offline: bool = False) -> dict[str, str]:
