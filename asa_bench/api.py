@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asa_bench import run as running
+from asa_bench import runner
 from asa_bench.errors import BadInput
 from asa_bench.request import Request
-from asa_bench.run import Watcher
+from asa_bench.runner import Watcher
 from asa_bench.store import Store
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def run(
         label_map=tuple(label_map),
     )
     plan, folder = request.plan()
-    summary = running.execute(plan, Store(folder), watcher=watcher)
+    summary = runner.execute(plan, Store(folder), watcher=watcher)
     return _results(folder, summary.report, summary.failures)
 
 
@@ -132,7 +132,7 @@ def report(folder: str | Path) -> Results:
         BadInput: not an output folder.
     """
     store = Store(Path(folder))
-    return _results(store.root, running.gather(store), {})
+    return _results(store.root, runner.gather(store), {})
 
 
 def _results(folder: Path, gathered: Any, failures: Mapping[str, str]) -> Results:

@@ -294,7 +294,8 @@ def explain(
     error: ValidationError, model: type[BaseModel], origins: Mapping[KeyPath, str], fallback: str
 ) -> str:
     """One line for the first mistake that pydantic found: place, key, and what would be right."""
-    first = error.errors(include_url=False)[0]
+    # An unknown key says more than the missing key that it was meant to be.
+    first = min(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
     # pydantic puts the name of a union's branch into the path; what was written has no such part.
     path = tuple(part for part in first["loc"] if not (isinstance(part, str) and "[" in part))
     where = _where(path, origins, fallback)

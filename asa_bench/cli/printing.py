@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from asa_bench.estimate import Estimate
     from asa_bench.plan import Cell, Plan
     from asa_bench.reports.inputs import ReportInput
-    from asa_bench.run import RunSummary
+    from asa_bench.runner import RunSummary
 
 
 def plan(plan: Plan, todo: Sequence[Cell], folder: Path, guess: Estimate) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from asa_bench.estimate import Clock, clock_of
 from asa_bench.plan import Cell, Plan
-from asa_bench.run import Silent, Watcher
+from asa_bench.runner import Silent, Watcher
 from asa_bench.store import Store
 
 

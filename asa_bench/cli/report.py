@@ -15,12 +15,12 @@ def command(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Output f
 
     asa-bench report reports/runs/robustness-embedded
     """
-    from asa_bench import run as running
+    from asa_bench import runner
     from asa_bench.cli import printing
     from asa_bench.store import Store
 
     store = Store(folder)
-    report = running.gather(store)
+    report = runner.gather(store)
     with store.lock():
-        files = running.write_tables(store, report)
+        files = runner.write_tables(store, report)
     printing.tables(report, files)

@@ -62,13 +62,13 @@ def command(
     )
     plan, folder = request.plan()
 
-    from asa_bench import run as running
+    from asa_bench import runner
     from asa_bench.cli.progress import make_watcher
     from asa_bench.store import Store
 
     store = Store(folder)
     with make_watcher(store) as watcher:
-        summary = running.execute(plan, store, watcher=watcher)
+        summary = runner.execute(plan, store, watcher=watcher)
 
     from asa_bench.cli import printing
 

@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -106,9 +107,7 @@ def execute(
             watch.started(cell)
             begun = time.monotonic()
             try:
-                (executor or _local()).execute(
-                    cell, store, lambda done, total, c=cell: watch.progressed(c, done, total)
-                )
+                (executor or _local()).execute(cell, store, partial(watch.progressed, cell))
             except StoreError:
                 raise
             except Exception as error:  # any failure of the work is recorded, and the rest goes on
@@ -208,7 +207,7 @@ def gather(store: Store) -> ReportInput:
             budget = spec["attack_options"]["query_budget"]
             attacks.append(AttackOutcome(*common, attack, spec["attack_seed"], record.rows(), budget))
     settings = plan["settings"]
-    titles = sorted({item.subject.model for item in (*evaluations, *attacks)})
+    titles = sorted({item.subject.model for item in evaluations} | {item.subject.model for item in attacks})
     exposures = [
         f"{title}: {settings['exposures'][title]}." for title in titles if title in settings["exposures"]
     ]
