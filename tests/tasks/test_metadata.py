@@ -18,6 +18,9 @@ from asa_bench.tasks.loading import load
 REAL = [name for name in TASKS.names() if not name.startswith("laboratory/")]
 
 
+NO_SOURCE_TELLS_LABELS = {("qqp", "train"), ("qqp", "dev"), ("qnli", "train"), ("mnli", "dev_mismatched")}
+
+
 def test_all_promised_tasks_are_listed() -> None:
     assert {
         *("sst2", "qqp", "mnli", "qnli", "rte"),
@@ -62,6 +65,9 @@ def test_no_field_is_empty(name: str) -> None:
 def test_published_counts_add_up(name: str) -> None:
     for split, published in TASKS.get(name).splits.items():
         assert published.rows, split
+        if (name, split) in NO_SOURCE_TELLS_LABELS:
+            assert published.labels is None, "known now: take it off the list"
+            continue
         assert published.labels is not None
         assert set(published.labels) == set(TASKS.get(name).labels)
         assert sum(published.labels.values()) == published.rows
