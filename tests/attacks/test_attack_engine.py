@@ -260,6 +260,26 @@ def test_only_the_attacked_column_of_a_pair_changes(name: str, column: str) -> N
             assert changed == {"premise": column == "premise", "hypothesis": column == "hypothesis"}
 
 
+def test_the_other_column_is_safe_where_words_are_counted_otherwise_beside_it() -> None:
+    # Beside Chinese the library splits hyphenated words too, so its word numbers for the hypothesis point into
+    # the premise.
+    pair = (
+        "some state-of-the-art well-known old-fashioned cameras",
+        "\u6211\u559c\u6b22\u7535\u5f71 pleases everyone",
+    )
+    frame = run("deepwordbug+stopwords", OverlapVictim([pair]), PAIR, pair_rows(pair))
+    if frame["status"].iat[0] == "successful":
+        assert json.loads(frame["perturbed"].iat[0])[0] == pair[0]
+    else:
+        assert frame["status"].iat[0] == "failed"
+
+
+def test_equal_texts_are_asked_anew() -> None:
+    frame = run("pruthi+stopwords", KeywordVictim(), SINGLE, single_rows("a dull film", "a dull film"))
+    assert frame["status"].tolist() == ["skipped", "skipped"]
+    assert frame["original_logits"].map(len).tolist() == [2, 2]
+
+
 def test_labels_meet_by_name_and_map() -> None:
     assert label_groups(("positive", "negative"), SINGLE).tolist() == [1, 0]
     assert label_groups(("contradiction", "entailment", "neutral"), PAIR).tolist() == [1, 0, 1]

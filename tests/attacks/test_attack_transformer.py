@@ -13,23 +13,8 @@ from asa_bench.attacks import ATTACKS
 from asa_bench.attacks.engine import attack_rows
 from asa_bench.victims import Victim
 
-WORDS = [
-    "[PAD]",
-    "[UNK]",
-    "[CLS]",
-    "[SEP]",
-    "[MASK]",
-    "the",
-    "doctor",
-    "saw",
-    "lawyer",
-    "slept",
-    "near",
-    "judge",
-    "who",
-    "##s",
-    "##ed",
-]
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+WORDS = [*SPECIAL, "the", "doctor", "saw", "lawyer", "slept", "near", "judge", "who", "##s", "##ed"]
 
 
 @pytest.fixture(scope="module")
