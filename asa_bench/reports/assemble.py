@@ -134,22 +134,25 @@ def finish(
     rows: Sequence[Row],
     faced: Sequence[TaskColumn],
     stub: str = "Method",
+    sized: bool = True,
 ) -> Table:
     """The table with its caption and notes: whose numbers, how many, how sure, and what they cannot tell.
 
     Args:
         what: the caption's own sentences.
         faced: the task columns that the table speaks of.
+        sized: False where the table tells the number of examples in a column of its own.
     """
-    sized = [replace(column, n_examples=_shared_size(rows, at)) for at, column in enumerate(columns)]
+    if sized:
+        columns = [replace(column, n_examples=_shared_size(rows, at)) for at, column in enumerate(columns)]
     source = data.source
     return Table(
         name=name,
         title=title,
         caption=" ".join([what, _whose(data), _spread(rows), _comparable(faced)]).strip(),
-        columns=tuple(sized),
+        columns=tuple(columns),
         rows=tuple(rows),
-        notes=tuple(dict.fromkeys([*_notes(data, rows, sized, faced), *source.notes])),
+        notes=tuple(dict.fromkeys([*_notes(data, rows, columns, faced), *source.notes])),
         stub=stub,
         provenance={"suite": source.suite, "profile": source.profile, **source.provenance},
     )
@@ -172,7 +175,7 @@ def _spread(rows: Sequence[Row]) -> str:
         return ""
     if max(counts) == 1:
         return "One seed: the spread is unknown."
-    return f"Mean {PLUS_MINUS}sample standard deviation over {count_range(counts, 'seed')}."
+    return f"Mean {PLUS_MINUS} sample standard deviation over {count_range(counts, 'seed')}."
 
 
 def _comparable(faced: Sequence[TaskColumn]) -> str:
@@ -200,8 +203,8 @@ def _notes(
         )
     if any(row.kind == "difference" for row in rows) or any(column.key.endswith("-") for column in columns):
         notes.append(
-            f"Lines or columns of differences (A {MINUS} B): percentage points, seed by seed, over the seeds "
-            "that both methods have."
+            f"A {MINUS} B: mean difference in percentage points, paired by seed, over the seeds that both have; "
+            f"{PLUS_MINUS} is the standard deviation of these differences."
         )
     averages = [column for column in columns if column.key.startswith("average/")]
     if averages:

@@ -209,7 +209,8 @@ class Gathered:
         if not known:
             return UNDEFINED
         sizes = {value.total for value in known.values() if isinstance(value, Proportion)}
-        n = sizes.pop() if len(sizes) == 1 else n_examples
+        # Seeds may differ in their denominator, such as the examples that were right before an attack.
+        n = (sizes.pop() if len(sizes) == 1 else None) if sizes else n_examples
         values = {seed: _value(value) for seed, value in known.items()}
         return make_cell(values, unit, n_examples=n, seeds=self.seeds)
 

@@ -61,11 +61,13 @@ def build_tables(source: ReportInput, names: tuple[str, ...] | None = None) -> l
     return [table for table in made if table is not None]
 
 
-def accuracy_columns(data: Gathered, faced: list[TaskColumn], group: str) -> list[DraftColumn]:
-    """One column of accuracy per task, and their average."""
+def accuracy_columns(
+    data: Gathered, faced: list[TaskColumn], group: str, common: str = ""
+) -> list[DraftColumn]:
+    """One column of accuracy per task, headed by its title without the `common` start, and their average."""
     drafts = [
         DraftColumn(
-            Column(column.key, data.head(column, faced), group),
+            Column(column.key, data.head(column, faced).removeprefix(common), group),
             partial(data.cell, column=column, measure=accuracy_of),
         )
         for column in faced
@@ -193,7 +195,7 @@ def advglue(data: Gathered) -> Table | None:
     for prefix in sorted({column.task.name.split("advglue")[0] for column in faced}):
         members = [column for column in faced if column.task.name.split("advglue")[0] == prefix]
         group = f"AdvGLUE-like ({prefix.strip('/')})" if prefix else "AdvGLUE"
-        drafts += accuracy_columns(data, members, group)
+        drafts += accuracy_columns(data, members, group, common="AdvGLUE ")
     if not drafts:
         return None
     columns, rows = [draft.column for draft in drafts], method_rows(data, drafts)
@@ -260,7 +262,7 @@ def attacks(data: Gathered) -> Table | None:
         "(skipped) or whose search crashed (errored) never counts as robust. Success rate in percent of the "
         "examples that were right before. Queries: mean per completed search; budget: the most allowed."
     )
-    return finish(data, "attacks", "Attacks in detail", what, columns, rows, data.attack_columns)
+    return finish(data, "attacks", "Attacks in detail", what, columns, rows, data.attack_columns, sized=False)
 
 
 def _slice(item: Evaluation, name: str, value: str) -> Proportion | None:
@@ -299,4 +301,4 @@ def slices(data: Gathered) -> Table | None:
     if not rows:
         return None
     what = "Accuracy in percent within each slice of a test set; n: examples of the slice."
-    return finish(data, "slices", "Accuracy by slice", what, columns, rows, faced, stub="Slice")
+    return finish(data, "slices", "Accuracy by slice", what, columns, rows, faced, stub="Slice", sized=False)

@@ -136,7 +136,7 @@ def format_number(value: float, unit: Unit, whole: bool = False) -> str:
     """A number as tables write it: percent and points with one decimal, points with their sign.
 
     Args:
-        whole: for counts: True where the value is the same integer for every seed.
+        whole: for counts: True where the value is an integer and no mean.
     """
     if unit == "count" and whole:
         return f"{value:,.0f}"
@@ -165,7 +165,7 @@ def make_cell(
         return BLANK
     ordered = tuple(sorted(values.items(), key=lambda item: (len(item[0]), item[0])))
     summary = summarize([value for _, value in ordered])
-    whole = all(value == ordered[0][1] and float(value).is_integer() for _, value in ordered)
+    whole = summary.n == 1 and summary.mean.is_integer()
     return Cell(
         state="value",
         mean=summary.mean,

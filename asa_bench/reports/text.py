@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import textwrap
 import unicodedata
+from collections.abc import Mapping
+from typing import Any
 
 # Cc: control, Cf: format (bidirectional overrides, zero width), Co: private use, Cn: unassigned,
 # Cs: surrogates, Zl and Zp: line and paragraph separators.
@@ -61,3 +63,14 @@ def count_range(counts: list[int], noun: str) -> str:
     if low == high:
         return f"{low:,} {noun}{'' if low == 1 else 's'}"
     return f"{low:,} to {high:,} {noun}s"
+
+
+def provenance_lines(provenance: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Provenance as visible one-line 'name: value' texts; nested names joined by ' / ', sorted below the top."""
+    lines = []
+    for name, value in provenance.items() if not prefix else sorted(provenance.items()):
+        if isinstance(value, Mapping):
+            lines += provenance_lines(value, f"{prefix}{name} / ")
+        else:
+            lines.append(visible(f"{prefix}{name}: {value}"))
+    return lines

@@ -1,0 +1,244 @@
+"""Tables as LaTeX with booktabs: a body to \\input into a paper, and a file that compiles alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from asa_bench.reports.grid import Span, panels, row_groups, spans
+from asa_bench.reports.tables import MINUS, PLUS_MINUS, Cell, Table
+from asa_bench.reports.text import provenance_lines, shorten, visible, wrap_head
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+#: Points that a table may be wide: the text width of NeurIPS and ICLR, less than two columns of ACL or AAAI.
+TEXT_WIDTH = 397.0
+# Estimates at \footnotesize, on the wide side: a digit, a letter of a head, a raised or lowered digit.
+_DIGIT, _LETTER, _SCRIPT, _SEPARATION = 4.3, 4.9, 3.7, 8.0
+_STUB, _HEAD, _HEADING = 40, 12, 80
+_LINES_PER_FLOAT = 46
+_ROWS_PER_PANEL = 36
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "%": r"\%",
+    "#": r"\#",
+    "_": r"\_",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "`": r"\textasciigrave{}",
+    "'": "'{}",
+    "-": "-",
+    MINUS: "$-$",
+    PLUS_MINUS: r"$\pm$",
+    "\N{MULTIPLICATION SIGN}": r"$\times$",
+    "\N{RIGHTWARDS ARROW}": r"$\to$",
+    "\N{GREEK CAPITAL LETTER DELTA}": r"$\Delta$",
+    "\N{MIDDLE DOT}": r"$\cdot$",
+    "\N{EN DASH}": "--",
+    "\N{EM DASH}": "---",
+    "\N{HORIZONTAL ELLIPSIS}": r"\dots{}",
+    "\N{RIGHT SINGLE QUOTATION MARK}": "'",
+    "\N{LEFT DOUBLE QUOTATION MARK}": "``",
+    "\N{RIGHT DOUBLE QUOTATION MARK}": "''",
+}
+# Letters of Latin-1 that every font encoding of LaTeX has.
+_LETTERS = set("ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝßàáâãäåæçèéêëìíîïñòóôõöøùúûüýÿ")
+
+
+class Latex(str):
+    """Text that is LaTeX already; everything else is escaped when the template sets it."""
+
+    __slots__ = ()
+
+
+def escape(text: str) -> Latex:
+    """Any text as LaTeX that prints it: no command is carried out, no ligature is formed, no line is broken.
+
+    Characters that pdflatex has no glyph for are printed as their code point, e.g. [U+4E2D].
+    """
+    pieces = []
+    for character in visible(text):
+        if character in _SPECIAL:
+            pieces.append(_SPECIAL[character])
+        elif character.isascii() or character in _LETTERS:
+            pieces.append(character)
+        else:
+            pieces.append(f"[U+{ord(character):04X}]")
+    # "--" would become a dash, "?`" an inverted question mark.
+    return Latex(re.sub(r"-(?=-)", "-{}", "".join(pieces)))
+
+
+def prose(text: str) -> Latex:
+    """`escape`, with words too long for a line made breakable."""
+    words = [
+        r"\allowbreak{}".join(escape(word[at : at + 16]) for at in range(0, len(word), 16))
+        if len(word) > 24
+        else escape(word)
+        for word in visible(text).split(" ")
+    ]
+    return Latex(" ".join(words))
+
+
+def body(table: Table, width: float = TEXT_WIDTH) -> str:
+    """One or more table floats, to be \\input where booktabs is loaded.
+
+    Args:
+        width: points that a line has; wider tables are cut into panels below each other.
+    """
+    template = _environment().get_template("table.tex.j2")
+    text = template.render(
+        table={"name": table.name, "title": prose(table.title), "caption": prose(table.caption)},
+        provenance=[Latex(line) for line in provenance_lines(table.provenance)],
+        floats=_floats(table, width),
+        notes=[prose(note) for note in table.notes],
+    )
+    return text.rstrip("\n") + "\n"
+
+
+def standalone(table: Table) -> str:
+    """A document with the table alone."""
+    return (
+        _environment().get_template("standalone.tex.j2").render(body=Latex(body(table).rstrip("\n"))) + "\n"
+    )
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        block_start_string="<%",
+        block_end_string="%>",
+        variable_start_string="<<<",
+        variable_end_string=">>>",
+        comment_start_string="<#",
+        comment_end_string="#>",
+        autoescape=False,  # noqa: S701 - HTML escapes would be wrong here; `finalize` escapes for LaTeX
+        finalize=lambda value: value if isinstance(value, Latex) else escape(str(value)),
+        undefined=StrictUndefined,
+        keep_trailing_newline=False,
+    )
+
+
+def _floats(table: Table, width: float) -> list[list[dict[str, Any]]]:
+    """Panels, packed into floats that fit on a page."""
+    stub = max([len(shorten(row.label, _STUB)) for row in table.rows] + [len(table.stub)]) * _LETTER
+    widths = [_width(table, at) + _SEPARATION for at in range(len(table.columns))]
+    floats: list[list[dict[str, Any]]] = []
+    used = 0
+    for panel in panels(table, widths, stub + _SEPARATION, width):
+        for part in _pages(panel):
+            made = _panel(part)
+            lines = 3 + len(part.rows) + 2 * len(made["levels"]) + len(made["heads"]) + len(made["groups"])
+            if not floats or used + lines > _LINES_PER_FLOAT:
+                floats.append([])
+                used = 0
+            floats[-1].append(made)
+            used += lines
+    return floats
+
+
+def _pages(panel: Table) -> list[Table]:
+    """A panel in parts that fit on a page, cut between rows."""
+    from dataclasses import replace
+
+    starts = range(0, max(len(panel.rows), 1), _ROWS_PER_PANEL)
+    return [replace(panel, rows=panel.rows[at : at + _ROWS_PER_PANEL]) for at in starts]
+
+
+def _panel(table: Table) -> dict[str, Any]:
+    heads = [_head(column.head, column.n_examples) for column in table.columns]
+    depth = max(len(head) for head in heads)
+    lines = []
+    for level in range(depth):
+        at = [level - (depth - len(head)) for head in heads]
+        cells = [head[i] if i >= 0 else Latex("") for head, i in zip(heads, at, strict=True)]
+        lines.append({"stub": table.stub if level == depth - 1 else "", "cells": cells})
+    columns = [[row.cells[at] for row in table.rows] for at in range(len(table.columns))]
+    groups = []
+    for heading, rows in row_groups(table.rows):
+        made = []
+        for row in rows:
+            label = escape(shorten(row.label, _STUB))
+            if row.kind == "difference":
+                label = Latex(rf"\quad\textit{{{label}}}")
+            cells = [_cell(cell, columns[at]) for at, cell in enumerate(row.cells)]
+            made.append({"label": label, "cells": cells})
+        groups.append({"heading": shorten(heading, _HEADING), "rows": made})
+    room = [_width(table, at) + _SEPARATION for at in range(len(table.columns))]
+    levels = [[_fitted(span, room) for span in level] for level in spans(table.columns)]
+    return {"width": len(table.columns), "levels": levels, "heads": lines, "groups": groups}
+
+
+def _fitted(span: Span, room: Sequence[float]) -> Mapping[str, Any]:
+    letters = max(8, int(sum(room[span.start : span.start + span.width]) / _LETTER))
+    return {"text": shorten(span.text, letters), "start": span.start, "width": span.width}
+
+
+def _head(text: str, n_examples: int | None) -> list[Latex]:
+    lines = [escape(line) for line in wrap_head(text, _HEAD)]
+    if n_examples is not None:
+        lines.append(Latex(rf"{{\scriptsize $n{{=}}{_count(n_examples)}$}}"))
+    return lines
+
+
+def _count(number: int) -> str:
+    return f"{number:,}".replace(",", "{,}")
+
+
+def _script(cell: Cell) -> int:
+    """Characters of the lowered spread or the raised number of seeds, whichever is wider."""
+    return max(len(cell.tail), len(cell.mark))
+
+
+def _whole(cell: Cell) -> int:
+    """Digits before the decimal point, without sign."""
+    return len(re.sub(r"[^0-9]", "", cell.number.split(".")[0]))
+
+
+def _width(table: Table, at: int) -> float:
+    """Points that a column needs, estimated."""
+    cells = [row.cells[at] for row in table.rows]
+    values = [cell for cell in cells if cell.state == "value"]
+    signed = any(cell.number[:1] in ("+", MINUS) for cell in values)
+    number = max((len(cell.number.lstrip("+" + MINUS)) for cell in values), default=0) + signed
+    script = max((_script(cell) for cell in values), default=0)
+    head = max(len(line) for line in wrap_head(table.columns[at].head, _HEAD))
+    return max(number * _DIGIT + script * _SCRIPT, head * _LETTER)
+
+
+def _cell(cell: Cell, column: Sequence[Cell]) -> Latex:
+    """A number with its spread lowered and its number of seeds raised, padded so that points stand in line."""
+    if cell.state == "blank":
+        return Latex("")
+    if cell.state != "value":
+        return Latex("--") if cell.state == "hole" else escape(cell.text)
+    values = [other for other in column if other.state == "value"]
+    digits = max(_whole(other) for other in values) - _whole(cell)
+    script = max(_script(other) for other in values) - _script(cell)
+    number = cell.number.replace(",", "{,}")
+    sign = ""
+    if number[0] in ("+", MINUS):
+        # The sign hangs out to the left, so that it does not push the digits out of line.
+        sign, number = rf"\llap{{${'+' if number[0] == '+' else '-'}$}}", number[1:]
+    if cell.tail:
+        number += rf"_{{\pm {cell.tail.removeprefix(PLUS_MINUS).replace(',', '{,}')}}}"
+    if cell.few:
+        number += f"^{{({cell.n_seeds})}}"
+    before = rf"\hphantom{{{'0' * digits}}}" if digits else ""
+    after = rf"\hphantom{{$_{{{'0' * script}}}$}}" if script else ""
+    return Latex(f"{before}{sign}${number}${after}")

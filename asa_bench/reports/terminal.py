@@ -1,0 +1,157 @@
+"""Tables in a terminal: within its width, in panels where they are wider, and safe whatever names contain."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from asa_bench.reports.grid import panels, row_groups, spans
+from asa_bench.reports.tables import Cell, Column, Table
+from asa_bench.reports.text import shorten, visible, wrap_head
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_GAP = 2
+_NARROWEST = 40
+_STUB = 26
+_HEAD = 12
+_PLAIN = str.maketrans(
+    {
+        "±": "+/-",
+        "−": "-",
+        "⁽": "(",
+        "⁾": ")",
+        "─": "-",
+        "━": "=",
+        "…": "..",
+        **dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True)),
+    }
+)
+
+
+def show(console: Console, tables: Sequence[Table]) -> None:
+    """Print tables on a rich console, within its width."""
+    plain = not console.encoding.lower().replace("-", "").startswith("utf")
+    for table in tables:
+        for line in render(table, console.width, plain=plain):
+            console.print(line, no_wrap=True, overflow="ignore", crop=False, highlight=False)
+        console.print()
+
+
+def render_text(table: Table, width: int = 80, plain: bool = False) -> str:
+    """The table as text without colours, no line longer than `width` (at least 40)."""
+    return "\n".join(line.plain.rstrip() for line in render(table, width, plain=plain)) + "\n"
+
+
+def render(table: Table, width: int = 80, plain: bool = False) -> list[Text]:
+    """The lines of a table.
+
+    Args:
+        width: columns of the terminal.
+        plain: ASCII only, for terminals that can show no more.
+    """
+    width = max(width, _NARROWEST)
+    lines = [Text(line, "bold") for line in _wrapped(table.title, width)]
+    lines += [Text(line) for line in _wrapped(table.caption, width)]
+    labels = [shorten(row.label, _STUB) for row in table.rows]
+    stub = max([cell_len(label) for label in labels] + [len(table.stub)]) + 1
+    widths = [float(_width(table, at) + _GAP) for at in range(len(table.columns))]
+    for panel in panels(table, widths, stub, width):
+        lines += [Text(), *_panel(panel, stub)]
+    lines.append(Text())
+    for note in table.notes:
+        lines += [Text(line, "dim") for line in _wrapped(note, width, "  ")]
+    if plain:
+        lines = [Text(_ascii(line.plain), line.style) for line in lines]
+    return lines
+
+
+def _ascii(text: str) -> str:
+    return text.translate(_PLAIN).encode("ascii", "backslashreplace").decode()
+
+
+def _wrapped(text: str, width: int, indent: str = "") -> list[str]:
+    found = textwrap.wrap(visible(text), width, subsequent_indent=indent) or [""]
+    if all(cell_len(line) <= width for line in found):
+        return found
+    # Wide characters take two cells each.
+    return textwrap.wrap(visible(text), width // 2, subsequent_indent=indent)
+
+
+def _head(column: Column) -> list[str]:
+    lines = wrap_head(column.head, _HEAD)
+    return [*lines, f"n={column.n_examples:,}"] if column.n_examples is not None else lines
+
+
+def _parts(cells: Sequence[Cell]) -> tuple[int, int]:
+    """Widths of the number and of what follows it."""
+    values = [cell for cell in cells if cell.state == "value"]
+    number = max((cell_len(cell.number) for cell in values), default=0)
+    after = max((cell_len(cell.text) - cell_len(cell.number) for cell in values), default=0)
+    return number, after
+
+
+def _width(table: Table, at: int) -> int:
+    cells = [row.cells[at] for row in table.rows]
+    others = max((cell_len(cell.text) for cell in cells if cell.state != "value"), default=0)
+    return max(sum(_parts(cells)), others, *(cell_len(line) for line in _head(table.columns[at])))
+
+
+def _panel(table: Table, stub: int) -> list[Text]:
+    widths = [_width(table, at) for at in range(len(table.columns))]
+    total = stub + sum(width + _GAP for width in widths)
+    lines = [Text("━" * total, "dim")]
+    for level in spans(table.columns):
+        line, rule = Text(" " * stub), Text(" " * stub)
+        for span in level:
+            room = sum(widths[span.start : span.start + span.width]) + _GAP * (span.width - 1)
+            text = shorten(span.text, room)
+            line.append(" " * _GAP + _centred(text, room), "bold")
+            rule.append(" " * _GAP + ("─" if text else " ") * room, "dim")
+        lines += [line, rule]
+    heads = [_head(column) for column in table.columns]
+    depth = max(len(head) for head in heads)
+    for level in range(depth):
+        last = level == depth - 1
+        line = Text(table.stub.ljust(stub) if last else " " * stub, "bold")
+        for head, width in zip(heads, widths, strict=True):
+            at = level - (depth - len(head))
+            text = head[at] if at >= 0 else ""
+            line.append(" " * _GAP + _right(text, width), "dim" if text.startswith("n=") else "bold")
+        lines.append(line)
+    lines.append(Text("─" * total, "dim"))
+    sizes = [_parts([row.cells[at] for row in table.rows]) for at in range(len(table.columns))]
+    for heading, rows in row_groups(table.rows):
+        if heading:
+            lines.append(Text(shorten(heading, total), "italic bold"))
+        for row in rows:
+            style = "italic" if row.kind == "difference" else ""
+            line = Text(_left(shorten(row.label, _STUB), stub), style)
+            for cell, width, (number, after) in zip(row.cells, widths, sizes, strict=True):
+                if cell.state == "value":
+                    line.append(" " * (_GAP + width - number - after))
+                    line.append(_right(cell.number, number), style)
+                    line.append(_left(cell.text[len(cell.number) :], after), "dim")
+                else:
+                    line.append(" " * _GAP + _right(cell.text, width), style)
+            lines.append(line)
+    lines.append(Text("━" * total, "dim"))
+    return lines
+
+
+def _left(text: str, width: int) -> str:
+    return text + " " * (width - cell_len(text))
+
+
+def _right(text: str, width: int) -> str:
+    return " " * (width - cell_len(text)) + text
+
+
+def _centred(text: str, width: int) -> str:
+    before = (width - cell_len(text)) // 2
+    return " " * before + text + " " * (width - cell_len(text) - before)

@@ -1,0 +1,191 @@
+"""A report as files: every table as LaTeX, Markdown, CSV and JSON, the same bytes for the same records."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from asa_bench.errors import StoreError
+from asa_bench.reports import latex, markdown
+from asa_bench.reports.inputs import ReportInput
+from asa_bench.reports.layouts import LAYOUTS, build_tables
+from asa_bench.reports.tables import Cell, Column, Table
+from asa_bench.reports.terminal import render_text
+from asa_bench.reports.text import provenance_lines, visible
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA_VERSION = 1
+Values = Literal["mean", "sd", "n_seeds", "n_examples", "text"]
+CSV_COLUMNS = (
+    "table",
+    "row_group",
+    "row",
+    "row_kind",
+    "model",
+    "method",
+    "column_group",
+    "column_subgroup",
+    "column",
+    "unit",
+    "state",
+    "mean",
+    "sd",
+    "n_seeds",
+    "n_examples",
+    "text",
+    "reason",
+)
+_SUFFIXES = (".tex", ".standalone.tex", ".md", ".csv", ".json")
+
+
+def write_all(source: ReportInput, folder: Path) -> list[Path]:
+    """Write every table of a report into `folder`, which is made if need be.
+
+    Per table NAME: ``NAME.tex`` (to \\input), ``NAME.standalone.tex``, ``NAME.md``, ``NAME.csv``,
+    ``NAME.json``; and ``report.md`` and ``report.txt`` with all of them. Each file is replaced at once or
+    not at all. Files of tables that the records no longer make are removed.
+
+    Returns:
+        The files, in the order of writing.
+
+    Raises:
+        BadInput: the records cannot stand in one table.
+        StoreError: the folder cannot be written.
+    """
+    files = {folder / name: text for name, text in contents(source).items()}
+    known = {folder / f"{name}{suffix}" for name in LAYOUTS for suffix in _SUFFIXES}
+    path = folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, text in files.items():
+            _replace(path, text)
+        for path in sorted(known - set(files)):
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+    return list(files)
+
+
+def contents(source: ReportInput) -> dict[str, str]:
+    """File name -> text of everything that `write_all` writes."""
+    tables = build_tables(source)
+    files: dict[str, str] = {}
+    for table in tables:
+        files[f"{table.name}.tex"] = latex.body(table)
+        files[f"{table.name}.standalone.tex"] = latex.standalone(table)
+        files[f"{table.name}.md"] = markdown.render(table)
+        files[f"{table.name}.csv"] = to_csv(table)
+        files[f"{table.name}.json"] = to_json(table)
+    files["report.md"] = report_markdown(source, tables)
+    files["report.txt"] = "\n".join(render_text(table) for table in tables)
+    return files
+
+
+def report_markdown(source: ReportInput, tables: Sequence[Table]) -> str:
+    """All tables on one page."""
+    parts = [f"# {markdown.escape(source.title)}\n", *(markdown.render(table) for table in tables)]
+    where = provenance_lines({"suite": source.suite, "profile": source.profile, **source.provenance})
+    parts.append("\n".join(["## Provenance\n", *(f"- {markdown.escape(line)}" for line in where)]) + "\n")
+    return "\n".join(parts)
+
+
+def guard(text: str) -> str:
+    """Text for a CSV cell: visible, and marked as text where a spreadsheet would take it for a formula."""
+    shown = visible(text)
+    return f"'{shown}" if shown.lstrip()[:1] in ("=", "+", "-", "@", "|", "%") else shown
+
+
+def to_csv(table: Table) -> str:
+    """The table in long format: one line per cell, numbers at full precision, shares in [0, 1]."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for row in table.rows:
+        for column, cell in zip(table.columns, row.cells, strict=True):
+            if cell.state == "blank":
+                continue
+            texts = [table.name, row.group, row.label, row.kind, row.model, row.method]
+            texts += [column.group, column.subgroup, column.head, column.unit, cell.state]
+            numbers = [_number(value) for value in (cell.mean, cell.spread, cell.n_seeds, cell.n_examples)]
+            writer.writerow([*map(guard, texts), *numbers, guard(cell.text), guard(cell.reason)])
+    return buffer.getvalue()
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else repr(value)
+
+
+def to_json(table: Table) -> str:
+    """The table with every cell at full precision and seed by seed; names as they are, escaped as JSON does."""
+    content = {"schema_version": SCHEMA_VERSION, **asdict(table)}
+    for row in content["rows"]:
+        for cell in row["cells"]:
+            cell["values"] = dict(cell["values"])
+    for row, original in zip(content["rows"], table.rows, strict=True):
+        for cell, made in zip(row["cells"], original.cells, strict=True):
+            cell["text"] = made.text
+    return json.dumps(content, indent=1, ensure_ascii=True, allow_nan=False, default=str) + "\n"
+
+
+def frames(source: ReportInput, values: Values = "mean") -> dict[str, pd.DataFrame]:
+    """Every table as a data frame, rows and columns named as in the table.
+
+    Args:
+        values: "mean" or "sd" (shares in [0, 1], at full precision), "n_seeds", "n_examples", or "text" (the
+            formatted cells).
+    """
+    import pandas as pd
+
+    found = {}
+    for table in build_tables(source):
+        index = pd.MultiIndex.from_tuples(
+            [(row.group, row.label) for row in table.rows], names=["", table.stub]
+        )
+        columns = pd.MultiIndex.from_tuples([_column(column) for column in table.columns])
+        cells = [[_pick(cell, values) for cell in row.cells] for row in table.rows]
+        frame = pd.DataFrame(cells, index=index, columns=columns)
+        if not any(row.group for row in table.rows):
+            frame = frame.droplevel(0)
+        found[table.name] = frame
+    return found
+
+
+def _column(column: Column) -> tuple[str, str]:
+    return column.group, ": ".join(part for part in (column.subgroup, column.head) if part)
+
+
+def _pick(cell: Cell, values: Values) -> Any:
+    known = {
+        "mean": cell.mean,
+        "sd": cell.spread,
+        "n_seeds": cell.n_seeds or None,
+        "n_examples": cell.n_examples,
+        "text": cell.text,
+    }
+    return known[values]
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file at once or not at all."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+        # mkstemp makes files that only their owner can read; a report is meant to be read.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
