@@ -20,7 +20,8 @@ TEXT_WIDTH = 397.0
 # Estimates at \footnotesize, on the wide side: a digit, a letter of a head, a raised or lowered digit.
 _DIGIT, _LETTER, _SCRIPT, _SEPARATION = 4.3, 4.9, 3.7, 8.0
 _STUB, _HEAD, _HEADING = 40, 12, 80
-_LINES_PER_FLOAT = 46
+_LINES_PER_PAGE = 64
+_LETTERS_PER_LINE = 95
 _ROWS_PER_PANEL = 36
 
 _SPECIAL = {
@@ -92,17 +93,19 @@ def prose(text: str) -> Latex:
     return Latex(" ".join(words))
 
 
-def body(table: Table, width: float = TEXT_WIDTH) -> str:
+def body(table: Table, width: float = TEXT_WIDTH, label: bool = True) -> str:
     """One or more table floats, to be \\input where booktabs is loaded.
 
     Args:
         width: points that a line has; wider tables are cut into panels below each other.
+        label: give the float a label, ``tab:asa-bench-NAME``.
     """
     template = _environment().get_template("table.tex.j2")
     text = template.render(
         table={"name": table.name, "title": prose(table.title), "caption": prose(table.caption)},
         provenance=[Latex(line) for line in provenance_lines(table.provenance)],
         floats=_floats(table, width),
+        label=label,
         notes=[prose(note) for note in table.notes],
     )
     return text.rstrip("\n") + "\n"
@@ -110,9 +113,9 @@ def body(table: Table, width: float = TEXT_WIDTH) -> str:
 
 def standalone(table: Table) -> str:
     """A document with the table alone."""
-    return (
-        _environment().get_template("standalone.tex.j2").render(body=Latex(body(table).rstrip("\n"))) + "\n"
-    )
+    # Without a label, which a document that is compiled once would warn of.
+    alone = Latex(body(table, label=False).rstrip("\n"))
+    return _environment().get_template("standalone.tex.j2").render(body=alone) + "\n"
 
 
 @lru_cache(maxsize=1)
@@ -138,15 +141,17 @@ def _floats(table: Table, width: float) -> list[list[dict[str, Any]]]:
     """Panels, packed into floats that fit on a page."""
     stub = max([len(shorten(row.label, _STUB)) for row in table.rows] + [len(table.stub)]) * _LETTER
     widths = [_width(table, at) + _SEPARATION for at in range(len(table.columns))]
+    # The caption stands above the first float and the notes below the last; room for both is kept in each.
+    prose_lines = sum(1 + len(text) // _LETTERS_PER_LINE for text in (table.caption, *table.notes))
     floats: list[list[dict[str, Any]]] = []
-    used = 0
+    used = prose_lines
     for panel in panels(table, widths, stub + _SEPARATION, width):
         for part in _pages(panel):
             made = _panel(part)
             lines = 3 + len(part.rows) + 2 * len(made["levels"]) + len(made["heads"]) + len(made["groups"])
-            if not floats or used + lines > _LINES_PER_FLOAT:
+            if not floats or used + lines > _LINES_PER_PAGE:
                 floats.append([])
-                used = 0
+                used = prose_lines
             floats[-1].append(made)
             used += lines
     return floats

@@ -116,11 +116,11 @@ def _panel(table: Table, stub: int) -> list[Text]:
         lines += [line, rule]
     heads = [_head(column) for column in table.columns]
     depth = max(len(head) for head in heads)
-    for level in range(depth):
-        last = level == depth - 1
+    for down in range(depth):
+        last = down == depth - 1
         line = Text(table.stub.ljust(stub) if last else " " * stub, "bold")
         for head, width in zip(heads, widths, strict=True):
-            at = level - (depth - len(head))
+            at = down - (depth - len(head))
             text = head[at] if at >= 0 else ""
             line.append(" " * _GAP + _right(text, width), "dim" if text.startswith("n=") else "bold")
         lines.append(line)
