@@ -209,9 +209,15 @@ def requirements(attack: Attack) -> list[Requirement]:
 def _nltk_requirement(need: str) -> Requirement:
     import nltk
 
-    try:
-        return Requirement(need, True, str(nltk.data.find(need.removeprefix(_NLTK))))
-    except LookupError:
-        return Requirement(need, False, "not in " + ", ".join(nltk.data.path))
-    except (OSError, ValueError) as error:  # NLTK refuses folders that others may write to
-        return Requirement(need, False, f"refused by NLTK: {' '.join(str(error).split())}")
+    name = need.removeprefix(_NLTK)
+    for path in (
+        name,
+        f"{name}.zip",
+    ):  # NLTK reads both, but `find` looks for a packed one only by its full name
+        try:
+            return Requirement(need, True, str(nltk.data.find(path)))
+        except LookupError:
+            continue
+        except (OSError, ValueError) as error:  # NLTK refuses folders that others may write to
+            return Requirement(need, False, f"refused by NLTK: {' '.join(str(error).split())}")
+    return Requirement(need, False, "not in " + ", ".join(nltk.data.path))

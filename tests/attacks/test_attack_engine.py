@@ -66,7 +66,7 @@ def test_known_outcomes(name: str) -> None:
     assert frame["status"].tolist()[4] == ("failed" if name.startswith("pruthi") else "successful")
     for text, row in zip(TEXTS, frame.to_dict("records"), strict=True):
         assert json.loads(row["original"]) == [text]
-        assert row["text_hash"] == row_hash((text,))
+        assert row["text_hash"] == row_hash((text,))[:16]  # as in the record of an evaluation
         assert row["error"] == ""
         assert row["original_logits"] == victim.logits([(text,)])[0].tolist()
         if row["status"] == "successful":

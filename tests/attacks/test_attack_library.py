@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -130,9 +131,14 @@ def test_a_recipe_without_its_stop_words(nltk_folder: Path) -> None:
         attack_rows(attack, KeywordVictim(), SINGLE, single_rows("a film"), seed=1)  # type: ignore[arg-type]
 
 
-def test_a_recipe_with_its_stop_words(nltk_folder: Path) -> None:
-    (nltk_folder / "corpora" / "stopwords").mkdir(parents=True)
-    (nltk_folder / "corpora" / "stopwords" / "english").write_text("the\nfilm\n")
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_recipe_with_its_stop_words(nltk_folder: Path, packed: bool) -> None:
+    folder = nltk_folder / "corpora" / "stopwords"
+    folder.mkdir(parents=True)
+    (folder / "english").write_text("the\nfilm\n")
+    if packed:
+        shutil.make_archive(str(folder), "zip", folder.parent, folder.name)
+        shutil.rmtree(folder)
     attack = ATTACKS.get("deepwordbug")
     assert [need.present for need in requirements(attack)] == [True, True]
     assert resolve(attack)["stop_words_sha256"] == words_sha256(["film", "the"])
