@@ -90,7 +90,7 @@ def attack_rows(
             _seed_everything(f"{seed}\n{attack.name}\n{identity}")
             record = {
                 "id": identity,
-                "text_hash": row_hash(text),
+                "text_hash": row_hash(text)[:16],
                 "label": label,
                 "original": json.dumps(text),
             }
