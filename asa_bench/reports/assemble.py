@@ -210,7 +210,11 @@ def _notes(
     if averages:
         notes.append("Averages count every column of their group once and are blank where one is missing.")
     notes += _training_notes(data, faced)
-    notes += [f"{column.task.title}: {_sentence(column.task.note)}" for column in faced if column.task.note]
+    said: dict[str, list[str]] = {}
+    for column in faced:
+        if column.task.note:
+            said.setdefault(column.task.note, []).append(column.task.title)
+    notes += [f"{', '.join(dict.fromkeys(titles))}: {_sentence(note)}" for note, titles in said.items()]
     for attack in data.attacks if any("attack" in column.group for column in columns) else ():
         if attack.substitutes:
             notes.append(f"{attack_head(attack)}: {_sentence('; '.join(attack.substitutes))}")
@@ -248,7 +252,7 @@ def _training_notes(data: Gathered, faced: Sequence[TaskColumn]) -> list[str]:
             titles = by_training.setdefault(column.train_task, [])
             if column.task.title not in titles:
                 titles.append(column.task.title)
-        if column.train_task in column.task.exposure:
+        if f"{column.train_task}:train" in column.task.exposure:
             trained = data.task_title(column.train_task)
             notes.append(f"{column.task.title} is not zero-shot for models trained on {trained}.")
     if by_training:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asa_bench.reports.grid import Span, panels, row_groups, spans
-from asa_bench.reports.tables import MINUS, PLUS_MINUS, Cell, Table
+from asa_bench.reports.tables import MINUS, PLUS_MINUS, Cell, Row, Table
 from asa_bench.reports.text import provenance_lines, shorten, visible, wrap_head
 
 if TYPE_CHECKING:
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 #: Points that a table may be wide: the text width of NeurIPS and ICLR, less than two columns of ACL or AAAI.
 TEXT_WIDTH = 397.0
-# Estimates at \footnotesize, on the wide side: a digit, a letter of a head, a raised or lowered digit.
-_DIGIT, _LETTER, _SCRIPT, _SEPARATION = 4.3, 4.9, 3.7, 8.0
+# Widths in points at \footnotesize, a little on the wide side: a digit, a lowered digit, between columns.
+_DIGIT, _SCRIPT, _SEPARATION = 4.3, 3.7, 8.0
+_NARROW, _WIDE = set("fijlrt.,:;'|!()[]- "), set("mwMW@%&+=")
 _STUB, _HEAD, _HEADING = 40, 12, 80
 _LINES_PER_PAGE = 64
 _LETTERS_PER_LINE = 95
@@ -139,7 +140,9 @@ def _environment() -> Environment:
 
 def _floats(table: Table, width: float) -> list[list[dict[str, Any]]]:
     """Panels, packed into floats that fit on a page."""
-    stub = max([len(shorten(row.label, _STUB)) for row in table.rows] + [len(table.stub)]) * _LETTER
+    stub = max(
+        _points(table.stub), *(_points(shorten(row.label, _STUB)) + _indent(row) for row in table.rows)
+    )
     widths = [_width(table, at) + _SEPARATION for at in range(len(table.columns))]
     # The caption stands above the first float and the notes below the last; room for both is kept in each.
     prose_lines = sum(1 + len(text) // _LETTERS_PER_LINE for text in (table.caption, *table.notes))
@@ -190,7 +193,7 @@ def _panel(table: Table) -> dict[str, Any]:
 
 
 def _fitted(span: Span, room: Sequence[float]) -> Mapping[str, Any]:
-    letters = max(8, int(sum(room[span.start : span.start + span.width]) / _LETTER))
+    letters = max(8, int(sum(room[span.start : span.start + span.width]) / _points("n")))
     return {"text": shorten(span.text, letters), "start": span.start, "width": span.width}
 
 
@@ -219,11 +222,28 @@ def _width(table: Table, at: int) -> float:
     """Points that a column needs, estimated."""
     cells = [row.cells[at] for row in table.rows]
     values = [cell for cell in cells if cell.state == "value"]
-    signed = any(cell.number[:1] in ("+", MINUS) for cell in values)
-    number = max((len(cell.number.lstrip("+" + MINUS)) for cell in values), default=0) + signed
+    number = max((len(cell.number.lstrip("+" + MINUS)) for cell in values), default=0)
     script = max((_script(cell) for cell in values), default=0)
-    head = max(len(line) for line in wrap_head(table.columns[at].head, _HEAD))
-    return max(number * _DIGIT + script * _SCRIPT, head * _LETTER)
+    head = max(_points(line) for line in wrap_head(table.columns[at].head, _HEAD))
+    size = len(f"n={table.columns[at].n_examples or 0:,}") * _DIGIT
+    return max(number * _DIGIT + script * _SCRIPT, head, size)
+
+
+def _points(text: str) -> float:
+    """Points that a text needs at \\footnotesize, estimated."""
+    points = 0.0
+    for letter in text:
+        if letter in _NARROW:
+            points += 3.4
+        elif letter in _WIDE:
+            points += 7.6
+        else:
+            points += 6.2 if letter.isupper() or not letter.isascii() else 4.6
+    return points
+
+
+def _indent(row: Row) -> float:
+    return 10.0 if row.kind == "difference" else 0.0
 
 
 def _cell(cell: Cell, column: Sequence[Cell]) -> Latex:

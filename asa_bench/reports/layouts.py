@@ -61,13 +61,11 @@ def build_tables(source: ReportInput, names: tuple[str, ...] | None = None) -> l
     return [table for table in made if table is not None]
 
 
-def accuracy_columns(
-    data: Gathered, faced: list[TaskColumn], group: str, common: str = ""
-) -> list[DraftColumn]:
-    """One column of accuracy per task, headed by its title without the `common` start, and their average."""
+def accuracy_columns(data: Gathered, faced: list[TaskColumn], group: str) -> list[DraftColumn]:
+    """One column of accuracy per task, and their average."""
     drafts = [
         DraftColumn(
-            Column(column.key, data.head(column, faced).removeprefix(common), group),
+            Column(column.key, data.head(column, faced), group),
             partial(data.cell, column=column, measure=accuracy_of),
         )
         for column in faced
@@ -129,6 +127,10 @@ def reliance(data: Gathered) -> Table | None:
     for column in data.columns:
         if "shortcut" in column.task.slices:
             families.setdefault(column.task.family, []).append(column)
+    for family, members in families.items():
+        # A challenge set is balanced: the same sentences with and against the shortcut. Where there is none,
+        # the evaluation split of the training task still has some of both.
+        families[family] = [c for c in members if c.task.role == "challenge"] or members
     drafts: list[DraftColumn] = []
     for family, members in families.items():
         evaluations = [e for row in data.rows for c in members for e in data.evaluations(row, c).values()]
@@ -195,7 +197,7 @@ def advglue(data: Gathered) -> Table | None:
     for prefix in sorted({column.task.name.split("advglue")[0] for column in faced}):
         members = [column for column in faced if column.task.name.split("advglue")[0] == prefix]
         group = f"AdvGLUE-like ({prefix.strip('/')})" if prefix else "AdvGLUE"
-        drafts += accuracy_columns(data, members, group, common="AdvGLUE ")
+        drafts += accuracy_columns(data, members, group)
     if not drafts:
         return None
     columns, rows = [draft.column for draft in drafts], method_rows(data, drafts)

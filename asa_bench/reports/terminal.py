@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -10,11 +11,14 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from asa_bench.reports.grid import panels, row_groups, spans
+from asa_bench.reports.layouts import build_tables
 from asa_bench.reports.tables import Cell, Column, Table
 from asa_bench.reports.text import shorten, visible, wrap_head
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from asa_bench.reports.inputs import ReportInput
 
 _GAP = 2
 _NARROWEST = 40
@@ -34,41 +38,75 @@ _PLAIN = str.maketrans(
 )
 
 
+def render(
+    source: ReportInput,
+    width: int = 80,
+    names: tuple[str, ...] = ("main", "reliance"),
+    plain: bool | None = None,
+) -> str:
+    """The tables that a run ends with, as text without colours.
+
+    Args:
+        width: columns of the terminal; no line is longer, unless it is below 40.
+        names: layouts to show, of those that the records make.
+        plain: ASCII only; by default where standard output can show no more.
+    """
+    tables = build_tables(source, names)
+    if plain is None:
+        plain = not (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+    if not tables:
+        missing = (
+            f"{len(source.holes)} cells are missing, the first because: "
+            if source.holes
+            else "nothing is recorded"
+        )
+        text = f"No table: {missing}{visible(source.holes[0].error) if source.holes else ''}\n"
+        return _ascii(text) if plain else text
+    return "\n".join(render_text(table, width, plain) for table in tables)
+
+
 def show(console: Console, tables: Sequence[Table]) -> None:
-    """Print tables on a rich console, within its width."""
+    """Print tables on a rich console, in its colours and within its width."""
     plain = not console.encoding.lower().replace("-", "").startswith("utf")
     for table in tables:
-        for line in render(table, console.width, plain=plain):
+        for line in lines_of(table, console.width, plain=plain):
             console.print(line, no_wrap=True, overflow="ignore", crop=False, highlight=False)
         console.print()
 
 
 def render_text(table: Table, width: int = 80, plain: bool = False) -> str:
-    """The table as text without colours, no line longer than `width` (at least 40)."""
-    return "\n".join(line.plain.rstrip() for line in render(table, width, plain=plain)) + "\n"
+    """One table as text without colours."""
+    return "\n".join(line.plain.rstrip() for line in lines_of(table, width, plain=plain)) + "\n"
 
 
-def render(table: Table, width: int = 80, plain: bool = False) -> list[Text]:
-    """The lines of a table.
+def lines_of(table: Table, width: int = 80, plain: bool = False) -> list[Text]:
+    """The lines of a table, styled.
 
     Args:
-        width: columns of the terminal.
+        width: columns of the terminal; at least 40 are used.
         plain: ASCII only, for terminals that can show no more.
     """
     width = max(width, _NARROWEST)
     lines = [Text(line, "bold") for line in _wrapped(table.title, width)]
     lines += [Text(line) for line in _wrapped(table.caption, width)]
-    labels = [shorten(row.label, _STUB) for row in table.rows]
-    stub = max([cell_len(label) for label in labels] + [len(table.stub)]) + 1
-    widths = [float(_width(table, at) + _GAP) for at in range(len(table.columns))]
-    for panel in panels(table, widths, stub, width):
-        lines += [Text(), *_panel(panel, stub)]
+    for panel in _fitting(table, width):
+        lines += [Text(), *_panel(panel)]
     lines.append(Text())
     for note in table.notes:
         lines += [Text(line, "dim") for line in _wrapped(note, width, "  ")]
     if plain:
         lines = [Text(_ascii(line.plain), line.style) for line in lines]
     return lines
+
+
+def _fitting(table: Table, width: int) -> list[Table]:
+    widths = [float(_width(table, at) + _GAP) for at in range(len(table.columns))]
+    return panels(table, widths, _stub(table), width)
+
+
+def _stub(table: Table) -> int:
+    """Width of the row labels."""
+    return max([cell_len(shorten(row.label, _STUB)) for row in table.rows] + [len(table.stub)]) + 1
 
 
 def _ascii(text: str) -> str:
@@ -102,7 +140,8 @@ def _width(table: Table, at: int) -> int:
     return max(sum(_parts(cells)), others, *(cell_len(line) for line in _head(table.columns[at])))
 
 
-def _panel(table: Table, stub: int) -> list[Text]:
+def _panel(table: Table) -> list[Text]:
+    stub = _stub(table)
     widths = [_width(table, at) for at in range(len(table.columns))]
     total = stub + sum(width + _GAP for width in widths)
     lines = [Text("━" * total, "dim")]
