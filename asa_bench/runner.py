@@ -158,6 +158,10 @@ def describe(plan: Plan) -> dict[str, Any]:
         "profile": plan.profile,
         "fingerprint": plan.fingerprint,
         "settings": plan.settings.model_dump(mode="json", exclude={"models"}),
+        # Lists, because the order of columns and rows is the suite's and JSON's keys are sorted.
+        "tasks": [*plan.settings.train, *plan.settings.challenges],
+        "methods": list(plan.settings.methods),
+        "attacks": list(plan.settings.attacks),
         "cells": [
             {
                 "kind": cell.kind,
@@ -220,9 +224,9 @@ def gather(store: Store) -> ReportInput:
         holes=tuple(holes),
         provenance={"plan": plan["fingerprint"], "data": data},
         notes=tuple(exposures),
-        tasks=(*settings["train"], *settings["challenges"]),
-        methods=tuple(settings["methods"]),
-        attacks_order=tuple(settings["attacks"]),
+        tasks=tuple(plan["tasks"]),
+        methods=tuple(plan["methods"]),
+        attacks_order=tuple(plan["attacks"]),
     )
 
 

@@ -33,6 +33,9 @@ class Victim:
     ) -> None:
         self.model: Any = model.eval()
         self.tokenizer: Any = tokenizer
+        # Padding apart from encoding is meant: lengths must be known before batches are made.
+        if hasattr(tokenizer, "deprecation_warnings"):
+            tokenizer.deprecation_warnings["Asking-to-pad-a-fast-tokenizer"] = True
         self.labels = tuple(labels)
         self.max_length = max_length
         self.batch_size = batch_size

@@ -1,0 +1,135 @@
+"""Plans: which cells a suite becomes, and what their addresses depend on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from asa_bench.errors import BadInput
+from asa_bench.plan import derived_seed, resolve_threads, select_tasks
+from asa_bench.request import Request
+
+
+def _addresses(**overrides: object) -> dict[str, str]:
+    request = Request(overrides={key.replace("__", "."): (value, key) for key, value in overrides.items()})
+    return {cell.label: cell.address for cell in request.plan()[0].cells}
+
+
+def test_the_embedded_suite_becomes_these_cells() -> None:
+    plan, folder = Request().plan()
+    kinds = [cell.kind for cell in plan.cells]
+    assert kinds.count("pretrain") == 1
+    assert kinds.count("train") == 3 * 2 * 3
+    assert kinds.count("evaluate") == 18 + 3 * 2 * 6
+    assert kinds.count("attack") == 18 * 2
+    assert folder == Path("reports/runs/robustness-embedded")
+    assert len({cell.address for cell in plan.cells}) == len(plan.cells)
+
+
+def test_cells_stand_behind_what_they_wait_for() -> None:
+    plan, _ = Request().plan()
+    seen: set[str] = set()
+    for cell in plan.cells:
+        assert set(cell.waits.values()) <= seen
+        assert cell.kind == "pretrain" or cell.waits
+        seen.add(cell.address)
+
+
+def test_the_same_request_has_the_same_addresses() -> None:
+    assert _addresses() == _addresses()
+    assert Request().plan()[0].fingerprint == Request().plan()[0].fingerprint
+
+
+def test_a_change_touches_only_what_depends_on_it() -> None:
+    base = _addresses()
+    asa = _addresses(methods__asa__tau=0.25)
+    changed = {label for label in base if base[label] != asa[label]}
+    assert changed == {label for label in base if " asa " in label}
+    attacked = _addresses(attack_examples=7)
+    assert {label for label in base if base[label] != attacked[label]} == {
+        label for label in base if label.startswith("attack")
+    }
+
+
+@pytest.mark.parametrize(
+    "change", [{"threads": 1}, {"training__epochs": 7}, {"training__learning_rate": 0.5}]
+)
+def test_every_training_depends_on(change: dict[str, object]) -> None:
+    base, other = _addresses(), _addresses(**change)
+    trainings = [label for label in base if label.startswith("train")]
+    assert trainings
+    assert all(base[label] != other[label] for label in trainings)
+
+
+def test_the_strength_of_the_shortcut_is_part_of_the_data() -> None:
+    base, other = _addresses(), _addresses(laboratory__strength=0.5)
+    assert all(base[label] != other[label] for label in base if label.startswith("train"))
+
+
+def test_addresses_do_not_depend_on_the_process() -> None:
+    program = "from asa_bench.request import Request; print(Request().plan()[0].fingerprint)"
+    runs = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(runs) == 1
+
+
+def test_planning_imports_nothing_heavy() -> None:
+    program = (
+        "import sys\nfrom asa_bench.request import Request\nRequest().plan()\n"
+        "heavy = {'torch', 'transformers', 'textattack', 'datasets', 'pandas'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_methods_share_the_seed_of_a_training() -> None:
+    assert derived_seed("train", "sst2", 1) == derived_seed("train", "sst2", 1)
+    assert derived_seed("train", "sst2", 1) != derived_seed("train", "sst2", 2)
+    assert derived_seed("train", "sst2", 1) != derived_seed("train", "qqp", 1)
+    assert 0 <= derived_seed("x") < 2**31
+
+
+TRAIN, CHALLENGES = ("sst2", "qqp", "mnli"), ("advglue/sst2", "paws_qqp", "hans", "advglue/mnli")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "train", "challenges"),
+    [
+        (["sst2"], ("sst2",), ("advglue/sst2",)),
+        (["hans"], ("mnli",), ("hans",)),
+        (["mnli", "hans"], ("mnli",), ("hans",)),
+        (["sst2", "hans"], ("sst2", "mnli"), ("hans", "advglue/sst2")),
+        (["sst2", "sst2"], ("sst2",), ("advglue/sst2",)),
+    ],
+)
+def test_tasks_can_be_chosen(wanted: list[str], train: tuple[str, ...], challenges: tuple[str, ...]) -> None:
+    assert select_tasks(TRAIN, CHALLENGES, wanted) == (train, challenges)
+
+
+def test_a_challenge_that_nothing_can_face_is_told() -> None:
+    with pytest.raises(BadInput, match="needs a model trained on one of rte"):
+        select_tasks(TRAIN, CHALLENGES, ["advglue/rte"])
+    with pytest.raises(BadInput, match="unknown task 'hnas'"):
+        select_tasks(TRAIN, CHALLENGES, ["hnas"])
+
+
+def test_nothing_to_do_is_told() -> None:
+    with pytest.raises(BadInput, match="nothing to do"):
+        Request(overrides={"methods": ([], "--methods")}).plan()
+
+
+def test_threads_are_resolved_to_a_number() -> None:
+    assert resolve_threads(3) == 3
+    assert resolve_threads("auto") >= 1

@@ -1,0 +1,174 @@
+"""The runner: what is recorded is not done again, failures are kept, the rest goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from asa_bench import runner
+from asa_bench.errors import BadInput, StoreError
+from asa_bench.plan import Cell, Plan
+from asa_bench.reports.inputs import Subject
+from asa_bench.store import Record, Store
+from asa_bench.suite import Settings
+from asa_bench.tasks import TASKS
+from asa_bench.tasks.base import Source
+from asa_bench.work import Progress
+
+TASK = TASKS.get("sst2")
+
+
+def _plan(seeds: int = 2) -> Plan:
+    cells = []
+    for seed in range(1, seeds + 1):
+        for method in ("naive", "asa"):
+            subject = Subject("tiny", method, method.title(), False, "sst2", seed)
+            train = Cell("train", {"task": "sst2", "method": method, "seed": seed}, {}, {}, subject)
+            spec = {"task": "sst2", "split": "dev", "method": method, "seed": seed}
+            cells += [train, Cell("evaluate", spec, {}, {"model": train.address}, subject)]
+    settings = Settings(
+        source="hub", models=("tiny",), train=("sst2",), methods={"naive": {}, "asa": {}}, seeds=seeds
+    )
+    return Plan("test", "A test", "small", settings, Source(kind="hub"), tuple(cells))
+
+
+class Executor:
+    """Does every cell at once, unless its label is to fail."""
+
+    def __init__(self, fail: dict[str, Exception] | None = None) -> None:
+        self.fail = fail or {}
+        self.done: list[str] = []
+
+    def execute(self, cell: Cell, store: Store, progress: Progress) -> Record:
+        for part, error in self.fail.items():
+            if part in cell.label:
+                raise error
+        self.done.append(cell.label)
+        progress(1, 1)
+        rows = None
+        result: dict[str, object] = {}
+        if cell.kind == "evaluate":
+            right = cell.spec["method"] == "asa"
+            rows = pd.DataFrame(
+                {
+                    "id": ["1", "2"],
+                    "text_hash": ["x", "y"],
+                    "label": ["positive", "negative"],
+                    "prediction": ["positive", "negative" if right else "positive"],
+                    "logits": [[0.0, 1.0], [1.0, 0.0]],
+                }
+            )
+            result = {"task": TASK.model_dump(mode="json"), "fingerprint": "f" * 64}
+        manifest = {"label": cell.label, "spec": dict(cell.spec), "result": result}
+        return store.write(cell.kind, cell.address, manifest, rows, {"seconds": 0.0})
+
+
+def test_everything_is_done_once(tmp_path: Path) -> None:
+    plan, first, second = _plan(), Executor(), Executor()
+    done = runner.execute(plan, Store(tmp_path), first)
+    assert (done.done, done.recorded, done.failures) == (8, 0, {})
+    assert first.done == [cell.label for cell in plan.cells]
+    before = {path: path.read_bytes() for path in done.files}
+    assert before
+    again = runner.execute(plan, Store(tmp_path), second)
+    assert (again.done, again.recorded, second.done) == (0, 8, [])
+    assert {path: path.read_bytes() for path in again.files} == before
+
+
+def test_a_damaged_record_is_done_again(tmp_path: Path) -> None:
+    plan = _plan()
+    runner.execute(plan, Store(tmp_path), Executor())
+    victim = plan.cells[1]
+    (Store(tmp_path).folder(victim.kind, victim.address) / "rows.parquet").write_bytes(b"torn")
+    executor = Executor()
+    runner.execute(plan, Store(tmp_path), executor)
+    assert executor.done == [victim.label]
+
+
+def test_a_failure_is_kept_and_the_rest_goes_on(tmp_path: Path) -> None:
+    plan = _plan()
+    executor = Executor({"train tiny asa seed 1": RuntimeError("exploded\nbadly")})
+    done = runner.execute(plan, Store(tmp_path), executor)
+    assert done.failures == {
+        "train tiny asa seed 1 on sst2": "RuntimeError: exploded badly",
+        "evaluate tiny asa seed 1 on sst2": "not done, because 'train tiny asa seed 1 on sst2' failed",
+    }
+    assert done.done == 6
+    assert done.report is not None
+    assert [(hole.subject.method, hole.subject.seed) for hole in done.report.holes] == [("asa", 1)]
+    assert "exploded" in done.report.holes[0].error
+    assert list((tmp_path / "failures").iterdir())
+
+    mended = runner.execute(plan, Store(tmp_path), Executor())
+    assert (mended.done, mended.recorded, mended.failures) == (2, 6, {})
+    assert mended.report is not None
+    assert mended.report.holes == ()
+    assert list((tmp_path / "failures").iterdir()) == []
+
+
+def test_a_resumed_run_ends_with_the_bytes_of_an_unbroken_one(tmp_path: Path) -> None:
+    plan = _plan()
+    whole = runner.execute(plan, Store(tmp_path / "whole"), Executor())
+    with pytest.raises(KeyboardInterrupt):
+        runner.execute(plan, Store(tmp_path / "broken"), Executor({"seed 2": KeyboardInterrupt()}))  # type: ignore[dict-item]
+    resumed = runner.execute(plan, Store(tmp_path / "broken"), Executor())
+    assert resumed.recorded == 4
+    names = {path.name: path.read_bytes() for path in whole.files}
+    assert {path.name: path.read_bytes() for path in resumed.files} == names
+
+
+@pytest.mark.parametrize(
+    "error", [StoreError("disk"), RuntimeError("I/O error: No space left on device (os error 28)")]
+)
+def test_a_full_disk_ends_the_run(tmp_path: Path, error: Exception) -> None:
+    with pytest.raises(StoreError):
+        runner.execute(_plan(), Store(tmp_path), Executor({"seed 2": error}))
+    assert runner.execute(_plan(), Store(tmp_path), Executor()).recorded == 4
+
+
+def test_a_report_needs_only_records(tmp_path: Path) -> None:
+    done = runner.execute(_plan(), Store(tmp_path), Executor())
+    assert done.report is not None
+    gathered = runner.gather(Store(tmp_path))
+    assert gathered.methods == ("naive", "asa")
+    assert len(gathered.evaluations) == 4
+    assert gathered.provenance["plan"] == _plan().fingerprint
+    for path in done.files:
+        path.unlink()
+    assert {path.name for path in runner.write_tables(Store(tmp_path), gathered)} == {
+        path.name for path in done.files
+    }
+
+
+def test_what_was_declared_of_a_model_stands_in_the_notes(tmp_path: Path) -> None:
+    plan = _plan()
+    settings = plan.settings.model_copy(
+        update={"exposures": {"tiny": "saw everything", "other": "saw nothing"}}
+    )
+    plan = Plan(plan.suite, plan.title, plan.profile, settings, plan.source, plan.cells)
+    runner.execute(plan, Store(tmp_path), Executor())
+    assert runner.gather(Store(tmp_path)).notes == ("tiny: saw everything.",)
+
+
+def test_tables_hold_no_clock_path_or_machine(tmp_path: Path) -> None:
+    import platform
+
+    done = runner.execute(_plan(), Store(tmp_path), Executor())
+    for path in done.files:
+        text = path.read_text("utf-8")
+        assert str(tmp_path) not in text
+        assert platform.node() not in text or len(platform.node()) < 4
+
+
+def test_a_folder_that_is_none_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="not an output folder"):
+        runner.gather(Store(tmp_path / "absent"))
+
+
+def test_errors_become_one_line() -> None:
+    assert runner.one_line(ValueError("a\n  b")) == "ValueError: a b"
+    assert runner.one_line(BadInput("plain")) == "plain"
+    assert runner.one_line(KeyError()) == "KeyError"
+    assert len(runner.one_line(ValueError("x" * 10_000))) < 400
