@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from asa_bench.measures import macro_average, paired_differences
 from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn
 from asa_bench.reports.tables import BLANK, MINUS, PLUS_MINUS, Cell, Column, Row, Table, Unit, make_cell
-from asa_bench.reports.text import count_range
+from asa_bench.reports.text import count_range, shorten
 
 if TYPE_CHECKING:
     from asa_bench.attacks.base import Attack
 
+_NAME, _NOTE, _CAPTION = 60, 700, 1500  # characters, so that no name from outside fills a page
 _NAMED = 6  # how many missing cells a note names before it counts the rest
 
 
@@ -146,13 +147,14 @@ def finish(
     if sized:
         columns = [replace(column, n_examples=_shared_size(rows, at)) for at, column in enumerate(columns)]
     source = data.source
+    notes = [*_notes(data, rows, columns, faced), *source.notes]
     return Table(
         name=name,
-        title=title,
-        caption=" ".join([what, _whose(data), _spread(rows), _comparable(faced)]).strip(),
+        title=shorten(title, 2 * _NAME),
+        caption=shorten(" ".join([what, _whose(data), _spread(rows), _comparable(faced)]).strip(), _CAPTION),
         columns=tuple(columns),
         rows=tuple(rows),
-        notes=tuple(dict.fromkeys([*_notes(data, rows, columns, faced), *source.notes])),
+        notes=tuple(dict.fromkeys(shorten(note, _NOTE) for note in notes)),
         stub=stub,
         provenance={"suite": source.suite, "profile": source.profile, **source.provenance},
     )
@@ -165,7 +167,7 @@ def _shared_size(rows: Sequence[Row], at: int) -> int | None:
 
 def _whose(data: Gathered) -> str:
     models = data.models
-    encoders = f", encoder {models[0]}" if len(models) == 1 else f", {len(models)} encoders"
+    encoders = f", encoder {shorten(models[0], _NAME)}" if len(models) == 1 else f", {len(models)} encoders"
     return f"Suite {data.source.suite}, profile {data.source.profile}{encoders}."
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +21,9 @@ TEXT_WIDTH = 397.0
 # Widths in points at \footnotesize, a little on the wide side: a digit, a lowered digit, between columns.
 _DIGIT, _SCRIPT, _SEPARATION = 4.3, 3.7, 8.0
 _NARROW, _WIDE = set("fijlrt.,:;'|!()[]- "), set("mwMW@%&+=")
-_STUB, _HEAD, _HEADING = 40, 12, 80
+_STUB, _HEADING, _HEAD = 190.0, 300.0, 12  # points, points, letters
 _LINES_PER_PAGE = 64
-_LETTERS_PER_LINE = 95
-_ROWS_PER_PANEL = 36
+_HEAD_LINES = 8
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -39,10 +39,13 @@ _SPECIAL = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    '"': "''{}",
     "`": r"\textasciigrave{}",
     "'": "'{}",
-    "-": "-",
+    # At the start of a row these would be arguments of the row end before it.
+    "[": "{[}",
+    "]": "{]}",
+    "*": "{*}",
     MINUS: "$-$",
     PLUS_MINUS: r"$\pm$",
     "\N{MULTIPLICATION SIGN}": r"$\times$",
@@ -71,16 +74,19 @@ def escape(text: str) -> Latex:
 
     Characters that pdflatex has no glyph for are printed as their code point, e.g. [U+4E2D].
     """
-    pieces = []
-    for character in visible(text):
-        if character in _SPECIAL:
-            pieces.append(_SPECIAL[character])
-        elif character.isascii() or character in _LETTERS:
-            pieces.append(character)
-        else:
-            pieces.append(f"[U+{ord(character):04X}]")
+    pieces = [_SPECIAL.get(character, character) for character in printable(text)]
     # "--" would become a dash, "?`" an inverted question mark.
     return Latex(re.sub(r"-(?=-)", "-{}", "".join(pieces)))
+
+
+def printable(text: str) -> str:
+    """`visible` text in which characters without a glyph are spelled as their code point, not yet escaped."""
+    return "".join(
+        character
+        if character.isascii() or character in _SPECIAL or character in _LETTERS
+        else f"[U+{ord(character):04X}]"
+        for character in visible(text)
+    )
 
 
 def prose(text: str) -> Latex:
@@ -89,7 +95,7 @@ def prose(text: str) -> Latex:
         r"\allowbreak{}".join(escape(word[at : at + 16]) for at in range(0, len(word), 16))
         if len(word) > 24
         else escape(word)
-        for word in visible(text).split(" ")
+        for word in printable(text).split(" ")
     ]
     return Latex(" ".join(words))
 
@@ -141,15 +147,17 @@ def _environment() -> Environment:
 def _floats(table: Table, width: float) -> list[list[dict[str, Any]]]:
     """Panels, packed into floats that fit on a page."""
     stub = max(
-        _points(table.stub), *(_points(shorten(row.label, _STUB)) + _indent(row) for row in table.rows)
+        _points(table.stub),
+        *(_points(_fit(row.label, _STUB)) + _indent(row) for row in table.rows),
     )
     widths = [_width(table, at) + _SEPARATION for at in range(len(table.columns))]
     # The caption stands above the first float and the notes below the last; room for both is kept in each.
-    prose_lines = sum(1 + len(text) // _LETTERS_PER_LINE for text in (table.caption, *table.notes))
+    told = (table.title + table.caption, *table.notes)
+    prose_lines = sum(1 + int(1.25 * _points(printable(text)) / width) for text in told)
     floats: list[list[dict[str, Any]]] = []
     used = prose_lines
     for panel in panels(table, widths, stub + _SEPARATION, width):
-        for part in _pages(panel):
+        for part in _pages(panel, max(8, _LINES_PER_PAGE - prose_lines - _HEAD_LINES)):
             made = _panel(part)
             lines = 3 + len(part.rows) + 2 * len(made["levels"]) + len(made["heads"]) + len(made["groups"])
             if not floats or used + lines > _LINES_PER_PAGE:
@@ -160,12 +168,18 @@ def _floats(table: Table, width: float) -> list[list[dict[str, Any]]]:
     return floats
 
 
-def _pages(panel: Table) -> list[Table]:
-    """A panel in parts that fit on a page, cut between rows."""
-    from dataclasses import replace
-
-    starts = range(0, max(len(panel.rows), 1), _ROWS_PER_PANEL)
-    return [replace(panel, rows=panel.rows[at : at + _ROWS_PER_PANEL]) for at in starts]
+def _pages(panel: Table, most: int) -> list[Table]:
+    """A panel in parts of at most `most` lines, group headings included, cut between rows."""
+    parts: list[list[Row]] = [[]]
+    used = 0
+    for row in panel.rows:
+        new_group = not parts[-1] or parts[-1][-1].group != row.group
+        used += 1 + (1 if new_group and row.group else 0)
+        if used > most and parts[-1]:
+            parts.append([])
+            used = 1 + bool(row.group)
+        parts[-1].append(row)
+    return [replace(panel, rows=tuple(rows)) for rows in parts]
 
 
 def _panel(table: Table) -> dict[str, Any]:
@@ -181,24 +195,24 @@ def _panel(table: Table) -> dict[str, Any]:
     for heading, rows in row_groups(table.rows):
         made = []
         for row in rows:
-            label = escape(shorten(row.label, _STUB))
+            label = escape(_fit(row.label, _STUB))
             if row.kind == "difference":
                 label = Latex(rf"\quad\textit{{{label}}}")
             cells = [_cell(cell, columns[at]) for at, cell in enumerate(row.cells)]
             made.append({"label": label, "cells": cells})
-        groups.append({"heading": shorten(heading, _HEADING), "rows": made})
+        groups.append({"heading": _fit(heading, _HEADING), "rows": made})
     room = [_width(table, at) + _SEPARATION for at in range(len(table.columns))]
     levels = [[_fitted(span, room) for span in level] for level in spans(table.columns)]
     return {"width": len(table.columns), "levels": levels, "heads": lines, "groups": groups}
 
 
 def _fitted(span: Span, room: Sequence[float]) -> Mapping[str, Any]:
-    letters = max(8, int(sum(room[span.start : span.start + span.width]) / _points("n")))
-    return {"text": shorten(span.text, letters), "start": span.start, "width": span.width}
+    text = _fit(span.text, max(60.0, sum(room[span.start : span.start + span.width])))
+    return {"text": text, "start": span.start, "width": span.width}
 
 
 def _head(text: str, n_examples: int | None) -> list[Latex]:
-    lines = [escape(line) for line in wrap_head(text, _HEAD)]
+    lines = [escape(line) for line in wrap_head(printable(text), _HEAD)]
     if n_examples is not None:
         lines.append(Latex(rf"{{\scriptsize $n{{=}}{_count(n_examples)}$}}"))
     return lines
@@ -224,9 +238,18 @@ def _width(table: Table, at: int) -> float:
     values = [cell for cell in cells if cell.state == "value"]
     number = max((len(cell.number.lstrip("+" + MINUS)) for cell in values), default=0)
     script = max((_script(cell) for cell in values), default=0)
-    head = max(_points(line) for line in wrap_head(table.columns[at].head, _HEAD))
+    head = max(_points(line) for line in wrap_head(printable(table.columns[at].head), _HEAD))
     size = len(f"n={table.columns[at].n_examples or 0:,}") * _DIGIT
     return max(number * _DIGIT + script * _SCRIPT, head, size)
+
+
+def _fit(text: str, points: float) -> str:
+    """`text`, printable, and cut in the middle where it needs more than `points`."""
+    shown = printable(text)
+    letters = min(len(shown), int(points / _points("i")))
+    while _points(shorten(shown, letters)) > points:
+        letters -= 1
+    return shorten(shown, letters)
 
 
 def _points(text: str) -> float:
@@ -236,7 +259,7 @@ def _points(text: str) -> float:
         if letter in _NARROW:
             points += 3.4
         elif letter in _WIDE:
-            points += 7.6
+            points += 8.6
         else:
             points += 6.2 if letter.isupper() or not letter.isascii() else 4.6
     return points
