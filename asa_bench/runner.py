@@ -94,6 +94,9 @@ def execute(
         store.prepare()
         todo = [cell for cell in plan.cells if store.find(cell.kind, cell.address) is None]
         summary.recorded = len(plan.cells) - len(todo)
+        where: Executor = executor or _local()
+        if todo:
+            where.check(todo)
         store.write_plan(describe(plan))
         watch.planned(plan, todo, summary.recorded)
         missing: dict[str, str] = {}
@@ -107,7 +110,7 @@ def execute(
             watch.started(cell)
             begun = time.monotonic()
             try:
-                (executor or _local()).execute(cell, store, partial(watch.progressed, cell))
+                where.execute(cell, store, partial(watch.progressed, cell))
             except StoreError:
                 raise
             except Exception as error:  # any failure of the work is recorded, and the rest goes on

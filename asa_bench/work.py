@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -77,7 +77,37 @@ def perform(cell: Cell, store: Store, progress: Progress) -> Record:
     return store.write(cell.kind, cell.address, manifest, outcome.rows, timings, scratch)
 
 
-@lru_cache(maxsize=8)
+def check(cells: Sequence[Cell]) -> None:
+    """Load all the data and models that `cells` read from outside, so that what is wrong is told before any work.
+
+    What is loaded is kept for the cells that follow in this process.
+
+    Raises:
+        BadInput: a file is damaged, a checkpoint or model cannot be used, or a method does not know its family.
+        Unavailable: something is not here and cannot be fetched.
+    """
+    models: dict[tuple[str, str | None], tuple[Cell, set[str]]] = {}
+    for cell in cells:
+        if "data" in cell.reads and "source" in cell.context:
+            split = "train" if cell.kind == "train" else cell.spec["split"]
+            _rows(cell.spec["task"], split, cell.context["source"], cell.spec["examples"])
+        if cell.kind == "train" and "model" in cell.context:
+            key = (cell.context["model"], cell.context.get("revision"))
+            models.setdefault(key, (cell, set()))[1].add(cell.spec["method"])
+        elif cell.subject is not None and cell.subject.loaded:
+            _asked(cell, {})
+    for (where, revision), (cell, methods) in models.items():
+        from asa_bench import training
+
+        training.load_tokenizer(where, revision)
+        model = training.load_model(where, cell.spec["labels"], 0, revision)
+        for name in sorted(methods):
+            method = METHODS.get(name)()
+            method.attach(model, 0)
+            method.detach()
+
+
+@lru_cache(maxsize=64)
 def _rows(task: str, split: str, source: Source, count: int | None) -> TaskData:
     return loading.load(TASKS.get(task), split, source, count)
 

@@ -83,24 +83,56 @@ def test_overrides_lie_over_profiles(tmp_path: Path) -> None:
     [
         ("title: Mine", "titel: Mine", "mine.yaml:3: unknown key 'titel'; did you mean 'title'?"),
         ("    train: [", "    trian: [", "mine.yaml:10: unknown key 'trian'; did you mean 'train'?"),
-        ("      epochs: 1", "      epoch: 1", "mine.yaml:14: unknown key 'training.epoch'; did you mean 'epochs'?"),
-        ("      epochs: 1", "      epochs: many", "mine.yaml:14: training.epochs: input should be a valid number"),
-        ("      epochs: 1", "      epochs: 0", "mine.yaml:14: training.epochs: input should be greater than 0"),
+        (
+            "      epochs: 1",
+            "      epoch: 1",
+            "mine.yaml:14: unknown key 'training.epoch'; did you mean 'epochs'?",
+        ),
+        (
+            "      epochs: 1",
+            "      epochs: many",
+            "mine.yaml:14: training.epochs: input should be a valid number",
+        ),
+        (
+            "      epochs: 1",
+            "      epochs: 0",
+            "mine.yaml:14: training.epochs: input should be greater than 0",
+        ),
         ("    training:\n      epochs: 1", "    training: 3", "mine.yaml:13: training"),
-        ("laboratory/sentiment", "laboratory/sentimnt", "mine.yaml:10: unknown task 'laboratory/sentimnt'; did you mean"),
-        ("laboratory/keyword", "laboratory/hans", "mine.yaml:11: no training task of this run can face 'laboratory/hans'"),
+        (
+            "laboratory/sentiment",
+            "laboratory/sentimnt",
+            "mine.yaml:10: unknown task 'laboratory/sentimnt'; did you mean",
+        ),
+        (
+            "laboratory/keyword",
+            "laboratory/hans",
+            "mine.yaml:11: no training task of this run can face 'laboratory/hans'",
+        ),
         ("laboratory/keyword", "hans", "mine.yaml:11: 'hans' cannot come from source 'laboratory'"),
-        ("[laboratory/keyword]", "[laboratory/inference]", "mine.yaml:11: 'laboratory/inference' is a train task"),
+        (
+            "[laboratory/keyword]",
+            "[laboratory/inference]",
+            "mine.yaml:11: 'laboratory/inference' is a train task",
+        ),
         ("[naive, asa]", "[naive, aas]", "mine.yaml:6: unknown method 'aas'; did you mean 'asa'?"),
         ("[naive, asa]", "{asa: {tua: 1}}", "mine.yaml:6: unknown key 'tua'; did you mean 'tau'?"),
         ("[naive, asa]", "[naive, naive]", "mine.yaml:6: methods: 'naive' is given twice"),
         ("deepwordbug+stopwords", "deepwordbg+stopwords", "did you mean 'deepwordbug+stopwords'?"),
-        ("default_profile: small", "default_profile: smal", "mine.yaml:7: no profile 'smal'; did you mean 'small'?"),
+        (
+            "default_profile: small",
+            "default_profile: smal",
+            "mine.yaml:7: no profile 'smal'; did you mean 'small'?",
+        ),
         ("schema: 1", "schema: 2", "mine.yaml:1: schema"),
         ("schema: 1\n", "", "mine.yaml: key 'schema' is missing"),
         ("name: mine", "name: ../mine", "mine.yaml:2: name '../mine'"),
         ("  small:", "  ../small:", "profile"),
-        ("      epochs: 1", "      epochs: 1\n    seeds: 0", "mine.yaml:15: seeds: the number of seeds must be"),
+        (
+            "      epochs: 1",
+            "      epochs: 1\n    seeds: 0",
+            "mine.yaml:15: seeds: the number of seeds must be",
+        ),
         ("      epochs: 1", "      epochs: 1\n    seeds: [1, 1]", "mine.yaml:15: seeds: 1 is given twice"),
         ("      epochs: 1", "      epochs: 1\n    seeds: true", "mine.yaml:15: seeds"),
         ("      epochs: 1", "      epochs: 1\n    models: []", "mine.yaml:15: models"),
@@ -121,7 +153,7 @@ def test_mistakes_are_told_with_their_line(tmp_path: Path, old: str, new: str, e
 
 def test_an_override_is_told_by_its_option(tmp_path: Path) -> None:
     suite = _load(tmp_path, GOOD)
-    with pytest.raises(BadInput, match="^--seeds: seeds: the number of seeds"):
+    with pytest.raises(BadInput, match=r"^--seeds: seeds: the number of seeds"):
         suite.settings(None, {"seeds": (0, "--seeds")})
     with pytest.raises(BadInput, match=r"^--set training.epochs.x: training.epochs is a single value"):
         suite.settings(None, {"training.epochs.x": (0, "--set training.epochs.x")})

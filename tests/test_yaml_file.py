@@ -50,18 +50,26 @@ def test_mistakes_name_file_and_line(tmp_path: Path, text: str | bytes, expected
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="absent.yaml: cannot be read"):
+    with pytest.raises(BadInput, match=r"absent.yaml: cannot be read"):
         yaml_file.read(tmp_path / "absent.yaml", "absent.yaml")
 
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("3", 3), ("0.5", 0.5), ("1e-4", "1e-4"), ("[a, b]", ["a", "b"]), ("null", None), ("", None), ("{x: 1}", {"x": 1})],
+    [
+        ("3", 3),
+        ("0.5", 0.5),
+        ("1e-4", "1e-4"),
+        ("[a, b]", ["a", "b"]),
+        ("null", None),
+        ("", None),
+        ("{x: 1}", {"x": 1}),
+    ],
 )
 def test_option_values(text: str, value: object) -> None:
     assert yaml_file.parse_value(text, "--set x") == value
 
 
 def test_option_values_refuse_tags() -> None:
-    with pytest.raises(BadInput, match="--set x"):
+    with pytest.raises(BadInput, match=r"--set x"):
         yaml_file.parse_value("!!python/name:os.system", "--set x")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from asa_bench import work
 from asa_bench.plan import Cell
 from asa_bench.store import Record, Store
@@ -9,6 +11,9 @@ from asa_bench.store import Record, Store
 
 class LocalExecutor:
     """One cell after the other, here. Two trainings at once on the same processors are slower than in turn."""
+
+    def check(self, cells: Sequence[Cell]) -> None:
+        work.check(cells)
 
     def execute(self, cell: Cell, store: Store, progress: work.Progress) -> Record:
         return work.perform(cell, store, progress)

@@ -1,0 +1,97 @@
+"""The seams of docs/architecture.md: who may import what, and how cheap the first commands are."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import asa_bench
+
+PACKAGE = Path(asa_bench.__file__).parent
+HEAVY = {"torch", "transformers", "datasets", "pandas", "textattack"}
+
+
+def _imports(path: Path) -> set[str]:
+    """Every module that a file imports anywhere, functions and type checking included."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            found |= {arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)}
+    return found
+
+
+def _importers(package: str, folder: str = "") -> set[str]:
+    """Files below `folder` that import `package`, relative to the package."""
+    return {
+        path.relative_to(PACKAGE).as_posix()
+        for path in (PACKAGE / folder).rglob("*.py")
+        if any(name == package or name.startswith(f"{package}.") for name in _imports(path))
+    }
+
+
+def test_only_attacks_import_textattack() -> None:
+    importers = _importers("textattack")
+    assert importers
+    assert all(name.startswith("attacks/") for name in importers)
+
+
+@pytest.mark.parametrize("room", ["measures", "reports"])
+@pytest.mark.parametrize("package", ["torch", "transformers", "textattack"])
+def test_measures_and_reports_need_no_model(room: str, package: str) -> None:
+    assert _importers(package, room) == set()
+
+
+def test_measures_touch_no_files() -> None:
+    assert _importers("pathlib", "measures") | _importers("os", "measures") == set()
+
+
+def test_only_methods_and_architectures_know_model_families() -> None:
+    knowing = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if any(name.startswith("transformers.models.") for name in _imports(path))
+    }
+    assert knowing <= {"models/architectures.py"}
+
+
+@pytest.mark.parametrize("room", ["measures", "reports", "tasks", "attacks", "methods", "models"])
+def test_arrows_run_down(room: str) -> None:
+    above = {"asa_bench.cli", "asa_bench.api", "asa_bench.runner", "asa_bench.work", "asa_bench.plan", "asa_bench.request"}
+    for path in (PACKAGE / room).rglob("*.py"):
+        assert not above & _imports(path), path
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["run", "--help"], ["list", "suites"], ["list", "attacks"], ["list", "methods"], ["version"]]
+)
+def test_the_first_commands_import_nothing_heavy(arguments: list[str]) -> None:
+    program = (
+        "import sys\nfrom asa_bench.cli import main\n"
+        f"try:\n    main({arguments!r})\nexcept SystemExit as end:\n    assert end.code == 0, end.code\n"
+        f"heavy = {HEAVY!r} & set(sys.modules)\nsys.exit(f'imported {{sorted(heavy)}}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_every_command_explains_itself_with_an_example() -> None:
+    commands = ["run", "plan", "list", "show", "validate", "report", "doctor", "version"]
+    commands += [f"list {what}" for what in ("suites", "tasks", "methods", "attacks", "models")]
+    program = "import sys\nfrom asa_bench.cli import main\nmain(sys.argv[1:])"
+    whole = subprocess.run([sys.executable, "-c", program, "--help"], capture_output=True, text=True).stdout
+    for command in commands:
+        assert command.split()[0] in whole
+        shown = subprocess.run(
+            [sys.executable, "-c", program, *command.split(), "--help"], capture_output=True, text=True
+        ).stdout
+        assert f"asa-bench {command.split()[0]}" in shown.replace("Usage: asa-bench", "")
+        assert "xample" in shown
