@@ -152,7 +152,9 @@ def test_a_second_process_waits(tmp_path: Path) -> None:
         "import sys, time\nfrom pathlib import Path\nfrom asa_bench.store import Store\n"
         "with Store(Path(sys.argv[1])).lock():\n    print('held', flush=True)\n    time.sleep(600)\n"
     )
-    holder = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
     try:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"

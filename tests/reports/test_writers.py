@@ -290,6 +290,7 @@ def test_every_table_compiles_without_a_warning(files: dict[str, str], tmp_path:
     for name, text in files.items():
         if name.endswith(".standalone.tex"):
             log = compiled(text, tmp_path)
+            assert r"\toprule" in text
             assert not re.findall(r".*Warning.*|Overfull.*|Underfull.*", log), name
 
 
