@@ -47,15 +47,28 @@ def panels(table: Table, widths: Sequence[float], stub: float, limit: float) -> 
     if sum(widths) <= room:
         return [table]
     parts: list[list[int]] = []
-    for group in _groups(table.columns):
-        wide = sum(widths[i] for i in group)
-        if wide > room:
-            parts += _even(group, widths, room)
-        elif parts and sum(widths[i] for i in parts[-1]) + wide <= room:
-            parts[-1] = parts[-1] + group
-        else:
-            parts.append(group)
+    for group in _runs(table.columns, range(len(table.columns)), 1):
+        if sum(widths[i] for i in group) <= room:
+            _pack(parts, [group], widths, room)
+            continue
+        inner: list[list[int]] = []
+        subgroups = _runs(table.columns, group, 2)
+        if len(subgroups) == 1:
+            inner = _even(group, widths, room)
+        for subgroup in subgroups if not inner else ():
+            fits = sum(widths[i] for i in subgroup) <= room
+            _pack(inner, [subgroup] if fits else _even(subgroup, widths, room), widths, room)
+        parts += inner
     return [select(table, part) for part in parts]
+
+
+def _pack(parts: list[list[int]], units: list[list[int]], widths: Sequence[float], room: float) -> None:
+    """Add each unit to the last part if it fits there, else as a part of its own."""
+    for unit in units:
+        if parts and sum(widths[i] for i in [*parts[-1], *unit]) <= room:
+            parts[-1] = [*parts[-1], *unit]
+        else:
+            parts.append(unit)
 
 
 def select(table: Table, part: Sequence[int]) -> Table:
@@ -71,8 +84,9 @@ def row_groups(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
         yield heading, list(members)
 
 
-def _groups(columns: Sequence[Column]) -> list[list[int]]:
-    indexed = groupby(range(len(columns)), key=lambda i: columns[i].group)
+def _runs(columns: Sequence[Column], among: Sequence[int], depth: int) -> list[list[int]]:
+    """Neighbouring columns under the same group (depth 1) or the same subgroup (depth 2)."""
+    indexed = groupby(among, key=lambda i: (columns[i].group, columns[i].subgroup)[:depth])
     return [list(members) for _, members in indexed]
 
 

@@ -151,20 +151,28 @@ def _floats(table: Table, width: float) -> list[list[dict[str, Any]]]:
         *(_points(_fit(row.label, _STUB)) + _indent(row) for row in table.rows),
     )
     widths = [_width(table, at) + _SEPARATION for at in range(len(table.columns))]
-    # The caption stands above the first float and the notes below the last; room for both is kept in each.
-    told = (table.title + table.caption, *table.notes)
-    prose_lines = sum(1 + int(1.25 * _points(printable(text)) / width) for text in told)
-    floats: list[list[dict[str, Any]]] = []
-    used = prose_lines
+    caption, notes = (
+        sum(1 + int(1.6 * _points(printable(text)) / width) for text in told)
+        for told in ((table.title + table.caption,), table.notes)
+    )
+    most = max(8, _LINES_PER_PAGE - caption - notes - _HEAD_LINES)
+    floats: list[list[dict[str, Any]]] = [[]]
+    used = caption
+    sizes: list[int] = []
     for panel in panels(table, widths, stub + _SEPARATION, width):
-        for part in _pages(panel, max(8, _LINES_PER_PAGE - prose_lines - _HEAD_LINES)):
+        for part in _pages(panel, most):
             made = _panel(part)
-            lines = 3 + len(part.rows) + 2 * len(made["levels"]) + len(made["heads"]) + len(made["groups"])
-            if not floats or used + lines > _LINES_PER_PAGE:
+            sizes.append(
+                3 + len(part.rows) + 2 * len(made["levels"]) + len(made["heads"]) + len(made["groups"])
+            )
+            if floats[-1] and used + sizes[-1] > _LINES_PER_PAGE:
                 floats.append([])
-                used = prose_lines
+                used = 2  # the line of the caption that says "continued"
             floats[-1].append(made)
-            used += lines
+            used += sizes[-1]
+    # The notes stand below the last panel; where they find no room there, it moves on with them.
+    if used + notes > _LINES_PER_PAGE and len(floats[-1]) > 1:
+        floats.append([floats[-1].pop()])
     return floats
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -62,7 +63,10 @@ def render(
         )
         text = f"No table: {missing}{visible(source.holes[0].error) if source.holes else ''}\n"
         return _ascii(text) if plain else text
-    return "\n".join(render_text(table, width, plain) for table in tables)
+    # What is noted about several tables is said once, below the last.
+    notes = tuple(dict.fromkeys(note for table in tables for note in table.notes))
+    shown = [*(replace(table, notes=()) for table in tables[:-1]), replace(tables[-1], notes=notes)]
+    return "\n".join(render_text(table, width, plain) for table in shown)
 
 
 def show(console: Console, tables: Sequence[Table]) -> None:
@@ -91,7 +95,7 @@ def lines_of(table: Table, width: int = 80, plain: bool = False) -> list[Text]:
     lines += [Text(line) for line in _wrapped(table.caption, width)]
     for panel in _fitting(table, width):
         lines += [Text(), *_panel(panel)]
-    lines.append(Text())
+    lines += [Text()] if table.notes else []
     for note in table.notes:
         lines += [Text(line, "dim") for line in _wrapped(note, width, "  ")]
     if plain:
