@@ -22,7 +22,7 @@ TEXT_WIDTH = 397.0
 _DIGIT, _SCRIPT, _SEPARATION = 4.3, 3.7, 8.0
 _NARROW, _WIDE = set("fijlrt.,:;'|!()[]- "), set("mwMW@%&+=")
 _STUB, _HEADING, _HEAD = 190.0, 300.0, 12  # points, points, letters
-_LINES_PER_PAGE = 64
+_LINES_PER_PAGE = 68
 _HEAD_LINES = 8
 
 _SPECIAL = {
