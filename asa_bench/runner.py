@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pydantic import ValidationError
+
 from asa_bench.errors import AsaBenchError, StoreError
 from asa_bench.plan import Cell, Plan
-from asa_bench.store import SCHEMA_VERSION, Record, Store
+from asa_bench.store import SCHEMA_VERSION, Store
+from asa_bench.tasks.base import Frozen
 
 if TYPE_CHECKING:
     from asa_bench.executors import Executor
@@ -97,7 +99,7 @@ def execute(
         where: Executor = executor or _local()
         if todo:
             where.check(todo)
-        store.write_plan(describe(plan))
+        store.write_plan(describe(plan).model_dump(mode="json"))
         watch.planned(plan, todo, summary.recorded)
         missing: dict[str, str] = {}
         for cell in todo:
@@ -152,31 +154,76 @@ def _local() -> Executor:
     return LocalExecutor()
 
 
-def describe(plan: Plan) -> dict[str, Any]:
-    """The plan as JSON: which cells make up the last run of a folder. No clock and no path."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "suite": plan.suite,
-        "title": plan.title,
-        "profile": plan.profile,
-        "fingerprint": plan.fingerprint,
-        "settings": plan.settings.model_dump(mode="json", exclude={"models"}),
-        # Lists, because the order of columns and rows is the suite's and JSON's keys are sorted.
-        "tasks": [*plan.settings.train, *plan.settings.challenges],
-        "methods": list(plan.settings.methods),
-        "attacks": list(plan.settings.attacks),
-        "cells": [
-            {
-                "kind": cell.kind,
-                "address": cell.address,
-                "label": cell.label,
-                "subject": None if cell.subject is None else asdict(cell.subject),
-                "task": cell.spec.get("task"),
-                "attack": cell.spec.get("attack"),
-            }
+class PlannedCell(Frozen):
+    """One cell of the last run, as a folder remembers it."""
+
+    kind: str
+    address: str
+    label: str
+    subject: dict[str, Any] | None
+    task: str | None
+    attack: str | None
+
+
+class PlannedRun(Frozen):
+    """Which cells make up the last run of a folder, and in which order tables show them. No clock and no path."""
+
+    schema_version: int = SCHEMA_VERSION
+    suite: str
+    title: str
+    profile: str
+    fingerprint: str
+    # Lists, because the order of columns and rows is the suite's own.
+    tasks: tuple[str, ...]
+    methods: tuple[str, ...]
+    attacks: tuple[str, ...]
+    exposures: dict[str, str]
+    settings: dict[str, Any]
+    cells: tuple[PlannedCell, ...]
+
+
+def describe(plan: Plan) -> PlannedRun:
+    """The plan as the output folder keeps it."""
+    settings = plan.settings
+    return PlannedRun(
+        suite=plan.suite,
+        title=plan.title,
+        profile=plan.profile,
+        fingerprint=plan.fingerprint,
+        tasks=(*settings.train, *settings.challenges),
+        methods=tuple(settings.methods),
+        attacks=tuple(settings.attacks),
+        exposures=dict(settings.exposures),
+        settings=settings.model_dump(mode="json", exclude={"models"}),
+        cells=tuple(
+            PlannedCell(
+                kind=cell.kind,
+                address=cell.address,
+                label=cell.label,
+                subject=None if cell.subject is None else asdict(cell.subject),
+                task=cell.spec.get("task"),
+                attack=cell.spec.get("attack"),
+            )
             for cell in plan.cells
-        ],
-    }
+        ),
+    )
+
+
+def planned(store: Store) -> PlannedRun:
+    """The last run of a folder.
+
+    Raises:
+        BadInput: this is not an output folder.
+        StoreError: its plan is damaged or of another version.
+    """
+    try:
+        return PlannedRun.model_validate(store.read_plan())
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field_ = ".".join(str(part) for part in first["loc"])
+        raise StoreError(
+            f"{store.root / 'plan.json'}: {field_}: {first['msg'].lower()}; run the suite again with the same --output"
+        ) from None
 
 
 def gather(store: Store) -> ReportInput:
@@ -189,61 +236,53 @@ def gather(store: Store) -> ReportInput:
     from asa_bench.reports.inputs import AttackOutcome, Evaluation, Hole, ReportInput, Subject
     from asa_bench.tasks.base import Task
 
-    plan = store.read_plan()
+    plan = planned(store)
     evaluations: list[Evaluation] = []
     attacks: list[AttackOutcome] = []
     holes: list[Hole] = []
     data: dict[str, str] = {}
-    for entry in plan["cells"]:
-        if entry["kind"] not in {"evaluate", "attack"}:
+    for entry in plan.cells:
+        if entry.kind not in {"evaluate", "attack"}:
             continue
-        subject = Subject(**entry["subject"])
-        record = store.find(entry["kind"], entry["address"])
+        subject = Subject(**(entry.subject or {}))
+        record = store.find(entry.kind, entry.address)
         if record is None:
-            holes.append(Hole(subject, entry["task"], _why(store, plan, entry), entry["attack"] or ""))
+            holes.append(Hole(subject, entry.task or "", _why(store, plan, entry), entry.attack or ""))
             continue
         result = record.manifest["result"]
         task = Task.model_validate(result["task"])
         data[f"{task.name} {record.spec['split']}"] = result["fingerprint"]
         common = (subject, task, record.spec["split"], result["fingerprint"])
-        if entry["kind"] == "evaluate":
+        if entry.kind == "evaluate":
             evaluations.append(Evaluation(*common, record.rows()))
         else:
             attack = Attack.model_validate(result["attack"])
             spec = record.spec
             budget = spec["attack_options"]["query_budget"]
             attacks.append(AttackOutcome(*common, attack, spec["attack_seed"], record.rows(), budget))
-    settings = plan["settings"]
     titles = sorted({item.subject.model for item in evaluations} | {item.subject.model for item in attacks})
-    exposures = [
-        f"{title}: {settings['exposures'][title]}." for title in titles if title in settings["exposures"]
-    ]
     return ReportInput(
-        suite=plan["suite"],
-        title=plan["title"],
-        profile=plan["profile"],
+        suite=plan.suite,
+        title=plan.title,
+        profile=plan.profile,
         evaluations=tuple(evaluations),
         attacks=tuple(attacks),
         holes=tuple(holes),
-        provenance={"plan": plan["fingerprint"], "data": data},
-        notes=tuple(exposures),
-        tasks=tuple(plan["tasks"]),
-        methods=tuple(plan["methods"]),
-        attacks_order=tuple(plan["attacks"]),
+        provenance={"plan": plan.fingerprint, "data": data},
+        notes=tuple(f"{title}: {plan.exposures[title]}." for title in titles if title in plan.exposures),
+        tasks=plan.tasks,
+        methods=plan.methods,
+        attacks_order=plan.attacks,
     )
 
 
-def _why(store: Store, plan: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
-    """Why a cell has no record: its own error, else that of a failed training of the same subject."""
-    import json
-
-    same = [cell for cell in plan["cells"] if cell["subject"] == entry["subject"] and cell["kind"] == "train"]
-    for cell in [entry, *same, *(cell for cell in plan["cells"] if cell["kind"] == "pretrain")]:
-        try:
-            failure = json.loads(store.failure_file(cell["kind"], cell["address"]).read_text("utf-8"))
+def _why(store: Store, plan: PlannedRun, entry: PlannedCell) -> str:
+    """Why a cell has no record: its own error, else that of a failed training it waits for."""
+    before = [cell for cell in plan.cells if cell.kind == "train" and cell.subject == entry.subject]
+    for cell in (entry, *before, *(cell for cell in plan.cells if cell.kind == "pretrain")):
+        failure = store.read_failure(cell.kind, cell.address)
+        if failure is not None:
             return f"{failure['label']}: {failure['error']}"
-        except (OSError, ValueError, KeyError):
-            continue
     return "not recorded yet"
 
 
@@ -252,13 +291,3 @@ def write_tables(store: Store, report: ReportInput) -> list[Path]:
     from asa_bench.reports.write import write_all
 
     return write_all(report, store.root / "tables")
-
-
-def records_by_kind(store: Store, plan: Plan) -> dict[str, list[Record]]:
-    """The records of a plan that are there, by kind of cell."""
-    found: dict[str, list[Record]] = {}
-    for cell in plan.cells:
-        record = store.find(cell.kind, cell.address)
-        if record is not None:
-            found.setdefault(cell.kind, []).append(record)
-    return found

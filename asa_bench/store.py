@@ -287,6 +287,14 @@ class Store:
         text = json.dumps(dict(content), indent=1, sort_keys=True) + "\n"
         write_atomically(self.failure_file(kind, at), text.encode())
 
+    def read_failure(self, kind: str, at: str) -> Mapping[str, str] | None:
+        """The label and error of a failed cell; None where none is kept."""
+        try:
+            content = json.loads(self.failure_file(kind, at).read_text("utf-8"))
+            return {"label": str(content["label"]), "error": str(content["error"])}
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
     def write_plan(self, content: Mapping[str, Any]) -> None:
         """Keep which cells make up the folder's last run, so that a report can be made from records alone."""
         text = json.dumps(dict(content), indent=1, sort_keys=True) + "\n"

@@ -76,16 +76,18 @@ def _build(node: yaml.Node, path: KeyPath, name: str, lines: dict[KeyPath, str])
             if not isinstance(key_node, yaml.ScalarNode):
                 raise BadInput(f"{line}: a key must be a plain word")
             key = str(key_node.value)
+            inner: KeyPath = (*path, key)
             if key in result:
-                raise BadInput(f"{line}: key {key!r} is given twice; the first is at {lines[(*path, key)]}")
-            lines[(*path, key)] = line
-            result[key] = _build(value_node, (*path, key), name, lines)
+                raise BadInput(f"{line}: key {key!r} is given twice; the first is at {lines[inner]}")
+            lines[inner] = line
+            result[key] = _build(value_node, inner, name, lines)
         return result
     if isinstance(node, yaml.SequenceNode):
         items = []
         for index, item in enumerate(node.value):
-            lines[(*path, index)] = f"{name}:{item.start_mark.line + 1}"
-            items.append(_build(item, (*path, index), name, lines))
+            inner = (*path, index)
+            lines[inner] = f"{name}:{item.start_mark.line + 1}"
+            items.append(_build(item, inner, name, lines))
         return items
     return scalar(node, here)
 
