@@ -5,20 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from asa_bench.errors import StoreError
 from asa_bench.reports import latex, markdown
 from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.layouts import LAYOUTS, build_tables
 from asa_bench.reports.tables import Cell, Column, Table
 from asa_bench.reports.terminal import render_text
 from asa_bench.reports.text import provenance_lines, visible
+from asa_bench.store import storage_errors, write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,15 +61,11 @@ def write_all(source: ReportInput, folder: Path) -> list[Path]:
     """
     files = {folder / name: text for name, text in contents(source).items()}
     known = {folder / f"{name}{suffix}" for name in LAYOUTS for suffix in _SUFFIXES}
-    path = folder
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path, text in files.items():
-            _replace(path, text)
+    for path, text in files.items():
+        write_atomically(path, text.encode())
+    with storage_errors(folder):
         for path in sorted(known - set(files)):
             path.unlink(missing_ok=True)
-    except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
     return list(files)
 
 
@@ -172,20 +166,3 @@ def _pick(cell: Cell, values: Values) -> Any:
         "text": cell.text,
     }
     return known[values]
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file at once or not at all."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-        # mkstemp makes files that only their owner can read; a report is meant to be read.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -258,7 +258,7 @@ def test_files_are_written_whole_and_stale_ones_go(source: ReportInput, tmp_path
 
 def test_a_folder_that_cannot_be_written_is_told(source: ReportInput, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="cannot write"):
+    with pytest.raises(StoreError, match="cannot be written"):
         write.write_all(source, tmp_path / "file")
 
 
