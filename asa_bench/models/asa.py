@@ -71,12 +71,12 @@ class AdversarialMask(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, scores: Tensor, allowed: Tensor) -> Tensor:
         ctx.save_for_backward(scores, allowed)
-        return ((scores > 0) & allowed).to(torch.float32)
+        return ((scores > 0) & allowed).to(torch.promote_types(scores.dtype, torch.float32))
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         scores, allowed = ctx.saved_tensors
-        sigmoid = torch.sigmoid(scores.float())
+        sigmoid = torch.sigmoid(scores.to(grad.dtype))
         return (-grad * sigmoid * (1 - sigmoid) * allowed).to(scores.dtype), None
 
 
@@ -89,7 +89,7 @@ class AdversarialLoss:
         cross_entropy: the task's loss on the clean logits.
         divergence: 1/2 [KL(p || p') + KL(p' || p)] between clean and biased predictions.
         mask_term: tau^2 * sum over layers of sum(M) / batch.
-        logits: of the clean pass, float32, in the shape in which the model returns them.
+        logits: of the clean pass, at least float32, in the shape in which the model returns them.
         adversarial_logits: of the biased pass.
         masks: one per layer, (batch or batch x choices, query, key), 1 = kept, detached; padded keys are 0.
         kept: kept units per layer (layers,), and `units`: how many there are; for `padding_invariant` real
@@ -202,7 +202,7 @@ class AdversarialSelfAttention:
         step = _Step(real.reshape(-1, real.shape[-1]), [], [], [])
         with self._biased(step):
             both = self.model(**{name: torch.cat([value, value]) for name, value in inputs.items()}).logits
-        logits, biased = both.float().chunk(2)
+        logits, biased = (both.float() if both.dtype in (torch.bfloat16, torch.float16) else both).chunk(2)
         if labels.dim() > 1 and logits.dim() == 3:  # token tasks: padding has no label
             labels = labels.masked_fill(~real, -100)
         cross_entropy = task_loss(logits, labels)
@@ -258,13 +258,9 @@ class AdversarialSelfAttention:
             hidden, padding = self.family.inputs(*args, **kwargs)
             queries, keys, values = (both.chunk(2) for both in self.family.project(site, hidden))
             dropout = self.family.dropout(site) if site.training else 0.0
-            clean = F.scaled_dot_product_attention(
-                queries[0],
-                keys[0],
-                values[0],
-                attn_mask=None if padding is None else padding[: len(padding) // 2],
-                dropout_p=dropout,
-            )
+            if padding is not None:
+                padding = padding[: len(padding) // 2]
+            clean = attend(queries[0], keys[0], values[0], padding, dropout)
             mask = self._mask(self.adversaries[next(calls)], hidden.chunk(2)[1], step)
             biased = self._attend(queries[1], keys[1], values[1], mask, step.real, dropout)
             context = torch.cat([clean.to(biased.dtype), biased]).transpose(1, 2).flatten(2)
@@ -285,20 +281,46 @@ class AdversarialSelfAttention:
         self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, real: Tensor, dropout: float
     ) -> Tensor:
         """softmax(q k^T / sqrt(head) + (1 - M) * -10000) v, with M broadcast over the heads."""
-        scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
         bias = (1 - mask) * MASKED
         if self.variant == "released":
-            if self.family.zeroes_masked_scores:
-                scores = scores.masked_fill(~mask.detach().bool()[:, None], 0.0)
-            if self.family.drops_attention_dropout:
-                dropout = 0.0
-        else:
-            # A softmax does not see a shift of its whole row, so taking -10000 back from a fully masked row
-            # changes no derivative; it keeps the digits that scores near -10000 would lose.
-            empty = ~mask.detach().bool().any(-1, keepdim=True)
-            bias = (bias - MASKED * empty).masked_fill(~real[:, None, :], torch.finfo(torch.float32).min)
-        probabilities = F.dropout(torch.softmax(scores + bias[:, None], dim=-1), dropout)
-        return probabilities @ value
+            zeroed = ~mask.detach().bool()[:, None] if self.family.zeroes_masked_scores else None
+            dropout = 0.0 if self.family.drops_attention_dropout else dropout
+            return attend(query, key, value, bias[:, None], dropout, zeroed)
+        # A softmax does not see a shift of its whole row, so taking -10000 back from a fully masked row
+        # changes no derivative; it keeps the digits that scores near -10000 would lose.
+        empty = ~mask.detach().bool().any(-1, keepdim=True)
+        bias = (bias - MASKED * empty).masked_fill(~real[:, None, :], torch.finfo(torch.float32).min)
+        return attend(query, key, value, bias[:, None], dropout)
+
+
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    bias: Tensor | None,
+    dropout: float,
+    zeroed: Tensor | None = None,
+) -> Tensor:
+    """softmax(q k^T / sqrt(head) + bias) v, written out.
+
+    On a CPU this is quicker than scaled_dot_product_attention, whose fused kernel takes neither dropout nor a
+    bias with a gradient there, and is slow to differentiate in bfloat16. On a GPU an attention without a
+    gradient in its bias is left to the fused kernel.
+
+    Args:
+        query, key, value: (batch, heads, length, head width).
+        bias: broadcasts to (batch, heads, query, key).
+        dropout: probability with which attention probabilities are dropped.
+        zeroed: True where the score is replaced by 0 before the bias is added.
+    """
+    if query.is_cuda and zeroed is None and not (bias is not None and bias.requires_grad):
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout)
+    scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
+    if zeroed is not None:
+        scores = scores.masked_fill(zeroed, 0.0)
+    if bias is not None:
+        scores = scores + bias
+    return F.dropout(torch.softmax(scores, dim=-1), dropout) @ value
 
 
 def symmetric_divergence(logits: Tensor, other: Tensor) -> Tensor:
