@@ -5,7 +5,7 @@ Only `asa_bench.training` imports this module, inside functions: it loads torch 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FLUSH = 256  # steps between two additions of the logged scalars to their sums
 
 
-class Examples(Dataset[int]):
+class Examples(Dataset):  # type: ignore[misc, type-arg]
     """Encoded examples, kept as lists of token ids; an item is an index, so that a batch is padded at once.
 
     Args:
@@ -195,13 +195,13 @@ class MethodTrainer(Trainer):  # type: ignore[misc]
     def create_optimizer(self) -> Any:
         """AdamW over the model and, with the same learning rate and decay, the method's own parameters."""
         if self.optimizer is None:
-            super().create_optimizer()
+            optimizer: Any = super().create_optimizer()
             extra = self._clipped.get("method", [])
             for decayed in (True, False):  # as for the model, vectors (biases) do not decay
                 group = [parameter for parameter in extra if (parameter.dim() > 1) == decayed]
                 if group:
                     decay = self.args.weight_decay if decayed else 0.0
-                    self.optimizer.add_param_group({"params": group, "weight_decay": decay})
+                    optimizer.add_param_group({"params": group, "weight_decay": decay})
         return self.optimizer
 
     def compute_loss(self, model: Any, inputs: Any, *rest: Any, **named: Any) -> torch.Tensor:
@@ -229,8 +229,3 @@ class MethodTrainer(Trainer):  # type: ignore[misc]
     def floating_point_ops(self, inputs: Any) -> int:
         """Not counted: the Trainer's count walks over all parameters at every step."""
         return 0
-
-
-def parameters_of(model: Any) -> Iterator[Any]:
-    """The model's trainable parameters."""
-    return (parameter for parameter in model.parameters() if parameter.requires_grad)

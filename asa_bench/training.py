@@ -234,7 +234,7 @@ def _encode(rows: pd.DataFrame, task: Task, tokenizer: Any, max_length: int) -> 
 
 @contextmanager
 def _settled(options: TrainingOptions) -> Iterator[None]:
-    """Threads, deterministic algorithms and all random state as this training needs them; put back afterwards."""
+    """Threads, deterministic algorithms and random state as a training needs them; put back afterwards."""
     import random
     import warnings
 

@@ -1,4 +1,4 @@
-"""Training methods, one small file each; other packages register theirs in the group ``asa_bench.methods``."""
+"""Training methods, a small file each; other packages register theirs in the group ``asa_bench.methods``."""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ class AsaOptions(Options):
     )
     variant: Literal["padding_invariant", "released"] = Field(
         default="padding_invariant",
-        description="'released' also counts padded queries in the mask term and lets fully masked rows attend to "
-        "padding, as the released code does",
+        description="'released' also counts padded queries in the mask term and lets fully masked rows attend "
+        "to padding, as the released code does",
     )
 
 
@@ -34,8 +34,8 @@ class AdversarialSelfAttention(Method):
     """loss = CE(clean) + 1/2 [KL(p || p') + KL(p' || p)] + tau^2 * sum over layers of sum(M) / batch.
 
     p and p' are the predictions of the clean and the biased pass. The mechanism is `asa_bench.models.asa`.
-    Logged per step: `cross_entropy`, `divergence`, `mask_term`, `kept_fraction` (of all layers, and of each as
-    ``kept_fraction/LAYER``) and `fully_masked_rows` (over all layers).
+    Logged per step: `cross_entropy`, `divergence`, `mask_term`, `kept_fraction` (of all layers, and of each
+    as ``kept_fraction/LAYER``) and `fully_masked_rows` (over all layers).
     """
 
     name = "asa"

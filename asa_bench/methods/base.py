@@ -32,7 +32,7 @@ class Loss:
 
     total: torch.Tensor
     logits: torch.Tensor
-    parts: dict[str, float] = field(default_factory=dict)
+    parts: dict[str, torch.Tensor | float] = field(default_factory=dict)
 
 
 class Method(ABC):

@@ -108,12 +108,13 @@ def family_of(model: PreTrainedModel) -> Family:
             implementation = getattr(config, "_attn_implementation", None)
             if implementation not in (None, "eager", "sdpa"):
                 raise BadInput(
-                    f"adversarial self-attention needs attn_implementation 'sdpa' or 'eager', not {implementation!r}"
+                    "adversarial self-attention needs attn_implementation 'sdpa' or 'eager', "
+                    f"not {implementation!r}"
                 )
             family.check(model)
             return family
     known = ", ".join(name for family in FAMILIES for name in family.model_types)
     raise BadInput(
-        f"adversarial self-attention does not know model type {config.model_type!r}; it knows {known}; to add "
-        "one, describe its self-attention by a subclass of Family in asa_bench/models/architectures.py"
+        f"adversarial self-attention does not know model type {config.model_type!r}; it knows {known}; "
+        "to add one, describe its self-attention by a subclass of Family in asa_bench/models/architectures.py"
     )

@@ -172,7 +172,7 @@ class AdversarialSelfAttention:
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """The adversaries' parameters: give them to the optimizer, with the model's learning rate."""
-        return self.adversaries.parameters()
+        yield from self.adversaries.parameters()
 
     def detach(self) -> None:
         """Let go of the model; afterwards `loss` cannot be called."""
@@ -340,7 +340,7 @@ def task_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """The task's own loss, as the transformers heads compute it.
 
     Squared error for labels of a floating-point type, else cross-entropy averaged over all predictions whose
-    label is not -100; for sequences (batch, labels), choices (batch, choices), tokens (batch, length, labels).
+    label is not -100; logits are (batch, labels), (batch, choices) or (batch, length, labels).
     """
     if labels.is_floating_point():
         return F.mse_loss(logits.squeeze(-1), labels.squeeze(-1) if labels.dim() > 1 else labels)

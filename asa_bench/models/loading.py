@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from asa_bench.errors import BadInput, Unavailable
 
@@ -36,7 +36,7 @@ def load_model(
     import torch
     from transformers import AutoModelForSequenceClassification
 
-    _check_folder(source)
+    _check(source, revision)
     with quiet(), _explained(source), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model, info = AutoModelForSequenceClassification.from_pretrained(
@@ -81,13 +81,13 @@ def load_tokenizer(source: str | Path, revision: str | None = None) -> PreTraine
     """
     from transformers import AutoTokenizer
 
-    _check_folder(source)
+    _check(source, revision)
     with quiet(), _explained(source):
         tokenizer = AutoTokenizer.from_pretrained(str(source), revision=revision, trust_remote_code=False)
     return tokenizer
 
 
-def _check_folder(source: str | Path) -> None:
+def _check(source: str | Path, revision: str | None) -> None:
     folder = Path(source).expanduser()
     if not folder.is_dir():
         looks_like_path = isinstance(source, Path) or str(source).startswith((".", "/", "~"))
@@ -97,6 +97,7 @@ def _check_folder(source: str | Path) -> None:
             )
         if looks_like_path or str(source).count("/") > 1:
             raise BadInput(f"model {source}: there is no such folder")
+        _check_hub(str(source), revision)
         return
     names = {path.name for path in folder.iterdir()}
     if "config.json" not in names:
@@ -105,10 +106,20 @@ def _check_folder(source: str | Path) -> None:
         pickles = [name for name in PICKLES if name in names]
         if pickles:
             raise BadInput(
-                f"model {source}: {pickles[0]} is a pickle, which can execute code; if you trust it, load it with "
-                "transformers and save it again with save_pretrained(folder, safe_serialization=True)"
+                f"model {source}: {pickles[0]} is a pickle, which can execute code; if you trust it, load it "
+                "with transformers and save it again with save_pretrained(folder, safe_serialization=True)"
             )
         raise BadInput(f"model {source}: no model.safetensors in it")
+
+
+def _check_hub(source: str, revision: str | None) -> None:
+    """Ask once whether the hub has the model: from_pretrained asks for each file, several times, for minutes."""
+    from huggingface_hub import HfApi, try_to_load_from_cache
+
+    if isinstance(try_to_load_from_cache(source, "config.json", revision=revision), str):
+        return
+    with _explained(source):
+        HfApi().model_info(source, revision=revision, timeout=20)
 
 
 @contextmanager
@@ -123,8 +134,8 @@ def _explained(source: str | Path) -> Iterator[None]:
         if Path(source).expanduser().is_dir():
             raise BadInput(f"model {source}: cannot be loaded: {reason}") from error
         raise Unavailable(
-            f"model {source}: not a folder, and the hub does not provide it with safetensors weights ({reason}); "
-            "check the name and the network, or give a folder"
+            f"model {source}: not a folder, and the hub does not provide it with safetensors weights "
+            f"({reason}); check the name and the network, or give a folder"
         ) from error
 
 
@@ -148,6 +159,3 @@ def quiet() -> Iterator[None]:
             del os.environ["DISABLE_SAFETENSORS_CONVERSION"]
         else:
             os.environ["DISABLE_SAFETENSORS_CONVERSION"] = conversion
-
-
-__all__: list[Any] = ["load_model", "load_tokenizer", "quiet"]

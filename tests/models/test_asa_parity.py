@@ -32,8 +32,8 @@ HEADS = {
     "token": AutoModelForTokenClassification,
 }
 INVARIANT_TASKS = ("sequence", "multiple_choice")  # token and regression losses differ by design
-# Some gradients are 0 in exact arithmetic (key biases of plain attention, the bias of a multiple-choice head):
-# what is left of them in float32 is the rounding of terms of order one.
+# Some gradients are 0 in exact arithmetic (key biases of plain attention, the bias of a multiple-choice
+# head): what is left of them in float32 is the rounding of terms of order one.
 ROUNDING = 2e-7
 
 pytestmark = pytest.mark.skipif(
