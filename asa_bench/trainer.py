@@ -178,6 +178,16 @@ class MethodTrainer(Trainer):  # type: ignore[misc]
         if extra:
             self._clipped["method"] = extra
 
+    def create_accelerator_and_postprocess(self) -> None:
+        """The Trainer's accelerator, without what a single device does not need.
+
+        Its `prepare` wraps the optimizer so that each step searches for packages and inspects signatures, and
+        its `free_memory` collects garbage before every training: together a fifth of a tiny model's training.
+        """
+        super().create_accelerator_and_postprocess()
+        self.accelerator.prepare = lambda *objects, **_: objects if len(objects) > 1 else objects[0]
+        self.accelerator.free_memory = lambda *objects: objects
+
     def get_train_dataloader(self) -> Any:
         """Length-grouped batches, whose order comes from its own seed and so is the same for every method."""
         sampler = LengthGroupedSampler(
@@ -217,6 +227,8 @@ class MethodTrainer(Trainer):  # type: ignore[misc]
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """Loss, backward pass and clipping of one batch; the Trainer's own loop does the rest."""
         total = self.compute_loss(model, self._prepare_inputs(inputs))
+        for parameter in self._clipped.get("method", []):  # the Trainer's loop clears the model's alone
+            parameter.grad = None
         total.backward()
         self.gradient_norms.add(
             {

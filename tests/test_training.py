@@ -285,6 +285,33 @@ def test_the_model_and_the_method_are_clipped_apart(
     assert summary.gradient_norms["method"] == pytest.approx(2e6)
 
 
+class Constant(Naive):
+    """Cross-entropy plus the sum of a parameter of its own, whose gradient is 1 in each of four entries."""
+
+    def attach(self, model: Any, seed: int) -> None:
+        self.own = torch.nn.Parameter(torch.ones(4))
+        self.gradients: list[list[float]] = []
+        self.own.register_post_accumulate_grad_hook(lambda own: self.gradients.append(own.grad.tolist()))
+
+    def loss(self, model: Any, inputs: Mapping[str, torch.Tensor]) -> Loss:
+        loss = super().loss(model, inputs)
+        return Loss(loss.total + self.own.sum(), loss.logits, loss.parts)
+
+    def extra_parameters(self) -> list[torch.nn.Parameter]:
+        return [self.own]
+
+
+def test_gradients_of_the_method_do_not_pile_up_over_steps(encoder: Path, tmp_path: Path) -> None:
+    method = Constant()
+    options = OPTIONS.model_copy(update={"max_grad_norm": 1e6, "learning_rate": 0.01, "epochs": 1})
+    model = load_model(encoder, TASK.labels, 0)
+    summary = train(rows(), TASK, method, model, load_tokenizer(encoder), options, tmp_path)
+    assert method.gradients == [[1.0] * 4] * summary.steps
+    assert summary.gradient_norms["method"] == pytest.approx(2.0)
+    # AdamW moves each entry by the learning rate of the step, which warms up and decays.
+    assert 1 - 0.01 * summary.steps < float(method.own.detach().mean()) < 1 - 0.01 * summary.steps / 4
+
+
 class Diverging(Naive):
     def loss(self, model: Any, inputs: Mapping[str, torch.Tensor]) -> Loss:
         loss = super().loss(model, inputs)
