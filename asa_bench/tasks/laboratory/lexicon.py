@@ -13,26 +13,18 @@ PEOPLE: tuple[Concept, ...] = (
     ("lawyer", "attorney"),
     ("teacher", "instructor"),
     ("writer", "author"),
-    ("singer", "vocalist"),
     ("manager", "boss"),
     ("actor", "performer"),
-    ("officer", "policeman"),
     ("pilot", "aviator"),
     ("student", "pupil"),
     ("scientist", "researcher"),
     ("merchant", "trader"),
     ("farmer", "grower"),
-    ("sailor", "seaman"),
-    ("guard", "watchman"),
     ("king", "monarch"),
-    ("child", "kid"),
     ("tourist", "visitor"),
     ("judge", "magistrate"),
-    ("driver", "motorist"),
-    ("priest", "clergyman"),
     ("athlete", "sportsman"),
     ("wizard", "magician"),
-    ("clerk", "secretary"),
 )
 
 # Transitive verbs whose past tense is also their participle, so that active and passive share the word.
@@ -42,21 +34,13 @@ ACTIONS: tuple[Concept, ...] = (
     ("warned", "cautioned"),
     ("hired", "employed"),
     ("rescued", "saved"),
-    ("scared", "frightened"),
-    ("pushed", "shoved"),
     ("tricked", "fooled"),
     ("watched", "observed"),
-    ("phoned", "called"),
     ("mocked", "ridiculed"),
-    ("questioned", "interrogated"),
     ("insulted", "offended"),
     ("greeted", "welcomed"),
-    ("stopped", "halted"),
-    ("annoyed", "irritated"),
     ("comforted", "consoled"),
     ("defended", "protected"),
-    ("found", "located"),
-    ("taught", "educated"),
 )
 
 DEEDS: tuple[Concept, ...] = (
@@ -68,15 +52,12 @@ DEEDS: tuple[Concept, ...] = (
     ("vanished", "disappeared"),
     ("left", "departed"),
     ("returned", "came back"),
-    ("trembled", "shivered"),
-    ("fell", "tumbled"),
 )
 
 MOTIONS: tuple[Concept, ...] = (
     ("walked", "strolled"),
     ("hurried", "rushed"),
     ("traveled", "journeyed"),
-    ("moved", "relocated"),
 )
 
 PLACES: tuple[Concept, ...] = (
@@ -87,9 +68,7 @@ PLACES: tuple[Concept, ...] = (
     ("harbor", "port"),
     ("cabin", "hut"),
     ("coast", "shore"),
-    ("farm", "ranch"),
     ("hospital", "clinic"),
-    ("pub", "tavern"),
 )
 
 TRAITS: tuple[Concept, ...] = (
@@ -99,9 +78,7 @@ TRAITS: tuple[Concept, ...] = (
     ("brave", "courageous"),
     ("tired", "weary"),
     ("angry", "furious"),
-    ("happy", "glad"),
     ("famous", "renowned"),
-    ("thin", "slim"),
     ("honest", "truthful"),
 )
 
@@ -112,11 +89,10 @@ ADVERBS: tuple[Concept, ...] = (
     ("publicly", "openly"),
     ("immediately", "instantly"),
     ("eventually", "finally"),
-    ("sometimes", "occasionally"),
-    ("recently", "lately"),
 )
 
 NEARNESS = ("near", "behind", "beside")
+RELATIONS = ("a friend", "the brother", "the sister", "a neighbor")
 
 # Words of opinion in groups of like meaning; all of them can be said of a film, a meal, a room or a song.
 POSITIVE: tuple[tuple[str, ...], ...] = (

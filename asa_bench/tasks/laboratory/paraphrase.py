@@ -9,10 +9,24 @@ from dataclasses import dataclass, replace
 from asa_bench.tasks.laboratory.draw import Draw
 from asa_bench.tasks.laboratory.events import Wording, draw_people, the, wording
 from asa_bench.tasks.laboratory.example import Example, sentence
-from asa_bench.tasks.laboratory.lexicon import ACTIONS, ADVERBS, DEEDS, MOTIONS, PLACES, TRAITS, Concept
+from asa_bench.tasks.laboratory.lexicon import (
+    ACTIONS,
+    ADVERBS,
+    DEEDS,
+    MOTIONS,
+    PLACES,
+    TRAITS,
+    Concept,
+)
 
 LABELS = ("not_paraphrase", "paraphrase")
 HIGH_OVERLAP, LOW_OVERLAP = 0.7, 0.5
+_UNLIKE = {
+    "act": ("while", "trip"),
+    "joint": ("while", "trip"),
+    "while": ("act", "joint"),
+    "trip": ("act", "joint"),
+}
 
 
 @dataclass(frozen=True)
@@ -27,6 +41,7 @@ class Event:
         traits: adjectives of the first two people in ``act``, or none.
         places: from and to, in ``trip``.
         adverb: how it happened; in ``while`` there is none.
+        negated: it never happened; not in ``while``.
     """
 
     kind: str
@@ -35,19 +50,31 @@ class Event:
     traits: tuple[Concept, ...] = ()
     places: tuple[Concept, ...] = ()
     adverb: Concept | None = None
+    negated: bool = False
 
     @property
     def meaning(self) -> tuple[object, ...]:
         """Equal for two events exactly where they are the same event, whatever its wording."""
         if self.kind == "while":
-            return (self.kind, frozenset(zip(self.people, self.verbs, strict=True)))
+            return (self.kind, self.negated, frozenset(zip(self.people, self.verbs, strict=True)))
         if self.kind == "joint":
-            return (self.kind, frozenset(self.people[:2]), self.people[2], self.verbs, self.adverb)
-        return (self.kind, self.people, self.verbs, self.traits, self.places, self.adverb)
+            return (
+                self.kind,
+                self.negated,
+                frozenset(self.people[:2]),
+                self.people[2],
+                self.verbs,
+                self.adverb,
+            )
+        return (self.kind, self.negated, self.people, self.verbs, self.traits, self.places, self.adverb)
 
 
 def draw_event(draw: Draw, kind: str) -> Event:
-    """An event of `kind`."""
+    """An event of `kind`; one in five never happened."""
+    return replace(_draw_event(draw, kind), negated=kind != "while" and draw.chance(0.2))
+
+
+def _draw_event(draw: Draw, kind: str) -> Event:
     if kind == "while":
         return Event(kind, tuple(draw_people(draw, 2)), tuple(draw.sample(DEEDS, 2)))
     adverb = draw.pick(ADVERBS)
@@ -75,16 +102,17 @@ def tell(event: Event, word: Wording, *, passive: bool = False, front: bool = Fa
         main, side = f"{people[0]} {verbs[0]}", f"while {people[1]} {verbs[1]}"
         return sentence(side, ",", main) if front else sentence(main, side)
     adverb = word(event.adverb) if event.adverb else ""
+    never = "never" if event.negated else ""
     first, beside = (f"{adverb}," if front and adverb else "", "" if front else adverb)
     if event.kind == "trip":
         way = f"from the {word(event.places[0])} to the {word(event.places[1])}"
-        return sentence(first, people[0], beside, verbs[0], way)
+        return sentence(first, people[0], never, beside, verbs[0], way)
     if event.traits:
         people = [the(who, word, word(trait)) for who, trait in zip(event.people, event.traits, strict=True)]
     actors, other = (f"{people[0]} and {people[1]}", people[2]) if event.kind == "joint" else people
     if passive:
-        return sentence(first, other, "was", beside, verbs[0], "by", actors)
-    return sentence(first, actors, beside, verbs[0], other)
+        return sentence(first, other, "was", never, beside, verbs[0], "by", actors)
+    return sentence(first, actors, never, beside, verbs[0], other)
 
 
 def overlap(first: str, second: str) -> float:
@@ -108,17 +136,14 @@ def twisted(draw: Draw, event: Event) -> tuple[str, Event]:
 
 
 def changed(draw: Draw, event: Event) -> tuple[str, Event]:
-    """An event that differs from `event` in one person, or in everything."""
-    fresh = draw_event(draw, event.kind)
-    while fresh.meaning == event.meaning:
-        fresh = draw_event(draw, event.kind)
-    if draw.chance(0.5):
-        return "other_event", fresh
-    place = draw.below(len(event.people))
-    newcomer = next(person for person in (*fresh.people, *draw_people(draw, 4)) if person not in event.people)
-    return "other_person", replace(
-        event, people=(*event.people[:place], newcomer, *event.people[place + 1 :])
-    )
+    """An event that is denied where `event` is told (or told where it is denied), or one of another kind.
+
+    Both show without knowing every synonym: who is meant by a synonym is the hardest thing to learn in this
+    language, and not what the shortcut is about.
+    """
+    if event.kind != "while" and draw.chance(0.5):
+        return "denied", replace(event, negated=not event.negated)
+    return "other_event", draw_event(draw, draw.pick(_UNLIKE[event.kind]))
 
 
 def pair(draw: Draw, event: Event, label: str, same_words: bool) -> Example:
@@ -131,20 +156,16 @@ def pair(draw: Draw, event: Event, label: str, same_words: bool) -> Example:
     first = tell(event, word, passive=passive, front=front)
     key = " ".join(sorted(part[0] for part in (*event.people, *event.verbs, *event.traits, *event.places)))
     if label == "paraphrase":
-        move = draw.pick(
-            {"act": ("order", "voice"), "joint": ("order", "partners")}.get(event.kind, ("order",))
-        )
+        move = draw.pick(("order", "voice") if event.kind in ("act", "joint") else ("order",))
         construction, second_event = f"same_words_{move}" if same_words else "synonyms", event
-        if move == "partners":
-            second_event = replace(event, people=(event.people[1], event.people[0], event.people[2]))
-        else:
-            passive, front = passive != (move == "voice"), front != (move == "order")
+        passive, front = passive != (move == "voice"), front != (move == "order")
     elif same_words:
         construction, second_event = twisted(draw, event)
     else:
         construction, second_event = changed(draw, event)
     if not same_words and draw.chance(0.3):
         front = not front
+    passive = passive and second_event.kind in ("act", "joint")
     second = tell(second_event, word if same_words else synonym, passive=passive, front=front)
     shortcut = "agrees" if same_words == (label == "paraphrase") else "reversed"
     return Example((first, second), label, key, {"shortcut": shortcut, "construction": construction})

@@ -15,8 +15,11 @@ from asa_bench.tasks.laboratory.lexicon import (
 )
 
 LABELS = ("negative", "positive")
+# Plain ones are more frequent, as in life; else a word of opinion by itself would say nothing of the label.
 CONSTRUCTIONS = (
     "plain",
+    "plain",
+    "both",
     "both",
     "expected",
     "called",
@@ -24,7 +27,6 @@ CONSTRUCTIONS = (
     "unlike",
     "not",
     "far_from",
-    "anything_but",
 )
 
 
@@ -76,10 +78,8 @@ def review(draw: Draw, label: str) -> tuple[str, str, str]:
         text = f"unlike the {bad} {other}, this {thing} was {degree} {good}"
     elif construction == "not":
         text = f"{subject} {degree} {good}, not {bad}"
-    elif construction == "far_from":
-        text, verdict = f"{subject} far from {bad}", bad
     else:
-        text, verdict = f"{subject} anything but {bad}", bad
+        text, verdict = f"{subject} {draw.pick(('far from', 'anything but'))} {bad}", bad
     return construction, " ".join(text.split()), verdict
 
 

@@ -1,60 +1,97 @@
-"""Plain text in the laboratory's language for pre-training, with no shortcut planted in it."""
+"""Text in the laboratory's language for pre-training, with no shortcut planted in it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from asa_bench.errors import BadInput
 from asa_bench.tasks.base import LaboratoryOptions
-from asa_bench.tasks.laboratory import inference, paraphrase, sentiment
+from asa_bench.tasks.laboratory import inference, paraphrase, perturb, sentiment
 from asa_bench.tasks.laboratory.catalogue import LABORATORY_VERSION
 from asa_bench.tasks.laboratory.draw import Draw
+from asa_bench.tasks.laboratory.example import Example
 from asa_bench.tasks.laboratory.lexicon import KEYWORDS
 from asa_bench.tasks.laboratory.rows import share
 
 CORPUS_CAPACITY = 200_000
+# Of seven lines one is a review, three are pairs that restate or not, three are premises with what follows or not.
+_FAMILIES = ("sentiment", "paraphrase", "inference", "paraphrase", "inference", "paraphrase", "inference")
+# Judged are only reviews where every word of opinion says the same, and premises without frames. What "but" or "far
+# from" do to a word of opinion, and "if" or "perhaps" to a clause, is left to training.
+_JUDGED_REVIEWS = ("plain", "both")
+_JUDGED_PREMISES = tuple(case.name for case in inference.SUBCASES if case.heuristic == "lexical_overlap")
 
 
-def _review(draw: Draw) -> tuple[str, str]:
-    label = draw.pick(sentiment.LABELS)
-    _, text, _ = sentiment.review(draw, label)
-    keyword = draw.pick((*KEYWORDS.values(), "", ""))
-    return sentiment.with_keyword(text, keyword, draw.chance(0.5)), text
+@dataclass(frozen=True)
+class Line:
+    """One line of text.
+
+    Attributes:
+        texts: one review, or two sentences.
+        judgement: of a review, whether it is positive; of two sentences, whether the second follows from the
+            first (or restates it); None where it is left open.
+    """
+
+    texts: tuple[str, ...]
+    judgement: bool | None
 
 
-def _restated(draw: Draw) -> tuple[str, str]:
-    pair = paraphrase.row(draw, "paraphrase", draw.chance(0.5))
-    return "\t".join(pair.texts), pair.key
+def _draw_line(draw: Draw, family: str) -> tuple[Line, str]:
+    """A line, and the key of its material."""
+    if family == "sentiment":
+        label = draw.pick(sentiment.LABELS)
+        construction, text, _ = sentiment.review(draw, label)
+        keyword = draw.pick((*KEYWORDS.values(), "", ""))
+        texts: tuple[str, ...] = (sentiment.with_keyword(text, keyword, draw.chance(0.5)),)
+        judgement = label == "positive" if construction in _JUDGED_REVIEWS else None
+        return Line(texts, judgement), text
+    pair: Example
+    if family == "paraphrase":
+        label = draw.pick(paraphrase.LABELS)
+        pair = paraphrase.row(draw, label, agrees=draw.chance(0.5))
+        return Line(pair.texts, label == "paraphrase"), pair.key
+    label = "entailment" if draw.chance(0.5) else draw.pick(inference.LABELS[1:])
+    pair = inference.row(draw, label, agrees=(label == "entailment") == draw.chance(0.5))
+    judged = pair.slices["construction"].removeprefix("synonyms_") in _JUDGED_PREMISES
+    return Line(pair.texts, label == "entailment" if judged else None), pair.key
 
 
-def _concluded(draw: Draw) -> tuple[str, str]:
-    pair = inference.row(draw, "entailment", draw.chance(0.5))
-    return "\t".join(pair.texts), pair.key
+def lines(count: int) -> list[Line]:
+    """The first `count` lines, made of the material of the training split only.
 
-
-def corpus(options: LaboratoryOptions, count: int) -> list[str]:
-    """Lines of text, made of the material of the training split only.
-
-    Args:
-        options: not used yet beyond its type: no shortcut is planted, whatever its strength.
-        count: lines, 1 to `CORPUS_CAPACITY`.
-
-    Returns:
-        A third reviews, a third sentences with a restatement, a third premises with what follows from them;
-        the two sentences of a line are separated by a tab. A keyword is as frequent with either opinion, and
-        a high overlap as frequent as a low one.
+    A keyword is as frequent with either opinion, and a high overlap of words with either judgement. Three of ten
+    lines have an empty clause such as "as everybody knows".
 
     Raises:
         BadInput: `count` is out of range.
     """
     if not 1 <= count <= CORPUS_CAPACITY:
         raise BadInput(f"{count} lines of laboratory text asked for; 1 to {CORPUS_CAPACITY} can be had")
-    makers = (_review, _restated, _concluded)
-    lines: list[str] = []
+    made: list[Line] = []
     for index in range(count):
         attempt = 0
         while True:
-            line, key = makers[index % 3](Draw("laboratory", LABORATORY_VERSION, "corpus", index, attempt))
+            draw = Draw("laboratory", LABORATORY_VERSION, "text", index, attempt)
+            line, key = _draw_line(draw, _FAMILIES[index % len(_FAMILIES)])
             if share(key) == "train":
                 break
             attempt += 1
-        lines.append(line)
-    return lines
+        if draw.chance(0.3):
+            place = draw.below(len(line.texts))
+            aside = f"{line.texts[place][:-1]}, {draw.pick(perturb.ASIDES)}."
+            line = Line((*line.texts[:place], aside, *line.texts[place + 1 :]), line.judgement)
+        made.append(line)
+    return made
+
+
+def corpus(options: LaboratoryOptions, count: int) -> list[str]:
+    """The texts of `lines`, without judgements; the two sentences of a line are separated by a tab.
+
+    Args:
+        options: changes nothing yet: no shortcut is planted here, whatever its strength.
+        count: lines, 1 to `CORPUS_CAPACITY`.
+
+    Raises:
+        BadInput: `count` is out of range.
+    """
+    return ["\t".join(line.texts) for line in lines(count)]
