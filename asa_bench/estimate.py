@@ -1,17 +1,29 @@
-"""How long cells may take: from what cells of the same kind took in this output folder."""
+"""How long cells may take: from what cells like them took in this output folder, else from arithmetic."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from statistics import mean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from asa_bench.models import laboratory
 from asa_bench.plan import Cell
 from asa_bench.store import Record, Store
+from asa_bench.tasks import TASKS
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+# What arithmetic needs and only the work itself could tell; rough on purpose, and replaced by recorded times.
+_TOKENS = {1: 25, 2: 45}  # per example, by number of text columns
+_LABORATORY_TOKENS = {1: 16, 2: 24}
+_QUERIES = 60  # per attacked example
+_PASSES = {"asa": 2.1}  # forward and backward passes, as multiples of naive's
+_EFFICIENCY = 0.3  # of the rate of large matrix products that a small encoder reaches
+_OVERHEAD = 0.004  # seconds per batch beside arithmetic
+_START = 0.2  # seconds per cell
 
 
 @dataclass(frozen=True)
@@ -21,12 +33,14 @@ class Estimate:
     Attributes:
         seconds: for the cells that something is known of.
         known: how many those are.
-        unknown: how many cells are like none that was recorded.
+        unknown: how many cells nothing is known of.
+        recorded: how many of the known ones are judged by recorded times; the others by arithmetic.
     """
 
     seconds: float
     known: int
     unknown: int
+    recorded: int
 
 
 def _keys(kind: str, spec: Mapping[str, Any], method: str | None) -> list[tuple[Any, ...]]:
@@ -64,7 +78,7 @@ class Clock:
         """The time that `cells` will take together, one after the other."""
         guesses = [self.guess(cell) for cell in cells]
         known = [guess for guess in guesses if guess is not None]
-        return Estimate(sum(known), len(known), len(guesses) - len(known))
+        return Estimate(sum(known), len(known), len(guesses) - len(known), len(known))
 
 
 def clock_of(records: Iterable[Record]) -> Clock:
@@ -80,5 +94,80 @@ def clock_of(records: Iterable[Record]) -> Clock:
 
 
 def estimate(todo: Sequence[Cell], store: Store) -> Estimate:
-    """What is known of the time that `todo` will take, from the records in `store`."""
-    return clock_of(store.records()).estimate(todo)
+    """What is known of the time that `todo` will take, from the records in `store`, else from arithmetic."""
+    clock = clock_of(store.records())
+    seconds, known, recorded = 0.0, 0, 0
+    for cell in todo:
+        guess = clock.guess(cell)
+        recorded += guess is not None
+        guess = rough(cell) if guess is None else guess
+        known += guess is not None
+        seconds += guess or 0.0
+    return Estimate(seconds, known, len(todo) - known, recorded)
+
+
+def rough(cell: Cell) -> float | None:
+    """Seconds by arithmetic: 2 floating-point operations per weight and token forward, 4 backward.
+
+    None where the size of the model or of the data is not known here (a hub id), or the device is no processor.
+    """
+    spec = cell.spec
+    weights = _weights(cell)
+    if weights is None or spec["device"] != "cpu":
+        return None
+    if cell.kind == "pretrain":
+        options = spec["pretraining"]
+        return _seconds(6 * weights, _LABORATORY_TOKENS[2], options["lines"], options["batch_size"])
+    task = TASKS.get(spec["task"])
+    laboratory = task.name.startswith("laboratory/")
+    tokens = (_LABORATORY_TOKENS if laboratory else _TOKENS)[len(task.columns)]
+    examples = spec["examples"] or task.splits["train" if cell.kind == "train" else spec["split"]].rows
+    if examples is None:
+        return None
+    if cell.kind == "train":
+        passes = 6 * spec["training"]["epochs"] * _PASSES.get(spec["method"], 1.0)
+        return _seconds(passes * weights, tokens, examples, spec["training"]["batch_size"])
+    return _seconds(2 * weights, tokens, examples * (_QUERIES if cell.kind == "attack" else 1), 64)
+
+
+def _seconds(operations: float, tokens: float, examples: float, batch_size: int) -> float:
+    return (
+        _START + operations * tokens * examples / (_EFFICIENCY * _rate()) + _OVERHEAD * examples / batch_size
+    )
+
+
+def _weights(cell: Cell) -> float | None:
+    """Weights of the encoder's layers, without embeddings, from its config; None where that is not on this disk."""
+    if (
+        cell.kind == "pretrain"
+        or "encoder" in cell.waits
+        or cell.spec.get("task", "").startswith("laboratory/")
+    ):
+        pretraining = cell.spec.get("pretraining") or laboratory.PRETRAINING.model_dump()
+        layers, width, inner = pretraining["layers"], pretraining["hidden_size"], pretraining["feed_forward"]
+    else:
+        try:
+            config = json.loads((Path(str(cell.context["model"])) / "config.json").read_text("utf-8"))
+            layers, width, inner = (
+                config[k] for k in ("num_hidden_layers", "hidden_size", "intermediate_size")
+            )
+        except (OSError, ValueError, KeyError):
+            return None
+    return float(layers * (4 * width * width + 2 * width * inner))
+
+
+@cache
+def _rate() -> float:
+    """Floating-point operations per second of this machine's matrix products in float32, measured once."""
+    import numpy as np
+
+    size = 768
+    matrix = np.ones((size, size), dtype=np.float32)
+    best = min(_timed(lambda: matrix @ matrix) for _ in range(5))
+    return 2 * size**3 / best
+
+
+def _timed(work: Any) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun

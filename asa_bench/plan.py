@@ -15,6 +15,7 @@ from asa_bench import checkpoints, store
 from asa_bench.attacks import ATTACKS
 from asa_bench.errors import BadInput, nearest
 from asa_bench.methods import METHODS
+from asa_bench.models import laboratory
 from asa_bench.reports.inputs import Subject
 from asa_bench.suite import LABORATORY_MODEL, Settings, Suite, source_of
 from asa_bench.tasks import TASKS, loading
@@ -262,17 +263,15 @@ class _Builder:
                         "train", spec, {**reads, "data": self.data(task, "train")}, base, subject, context
                     )
                     self.cells.append(train)
-                    self.asked(subject, task, {"model": train.address}, {}, {})
+                    self.asked(subject, task, {"model": train.address}, {}, context)
 
     def pretraining(self) -> Cell:
         """The laboratory's shared encoder."""
-        from asa_bench.models import laboratory
-
         options = self.settings.laboratory
         spec = {
             "model": laboratory.TITLE,
             "seed": options.pretraining_seed,
-            "pretraining": laboratory.PRETRAINING.model_dump(mode="json"),
+            "pretraining": options.pretraining.model_dump(mode="json"),
             "precision": self.machine.precision,
             **self.machine.asked,
         }

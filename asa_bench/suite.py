@@ -15,6 +15,7 @@ from asa_bench.attacks import ATTACKS
 from asa_bench.attacks.base import AttackOptions
 from asa_bench.errors import BadInput, nearest
 from asa_bench.methods import METHODS
+from asa_bench.models.laboratory import Pretraining
 from asa_bench.tasks import TASKS
 from asa_bench.tasks.base import Frozen, LaboratoryOptions, Source
 from asa_bench.yaml_file import KeyPath
@@ -42,6 +43,9 @@ class LaboratorySettings(LaboratoryOptions):
     """The embedded laboratory: the strength of its shortcuts, and how its shared encoder is pre-trained."""
 
     pretraining_seed: int = Field(default=0, ge=0)
+    pretraining: Pretraining = Field(
+        default=Pretraining(), description="size and pre-training of the encoder"
+    )
 
 
 class Settings(Frozen):

@@ -132,6 +132,7 @@ def _pretrain(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: P
         seed=derived_seed("pretrain", cell.spec["model"], cell.spec["seed"]),
         precision=cell.spec["precision"],
         progress=progress,
+        options=laboratory.Pretraining(**cell.spec["pretraining"]),
     )
     return Outcome(result={"training": summary})
 
@@ -168,22 +169,47 @@ def _victim(
 
 def _asked(cell: Cell, waits: Mapping[str, Record]) -> Victim:
     """The model of this cell; kept from the cell before where it is the same one."""
-    where = str(waits["model"].model_folder()) if "model" in waits else cell.context["model"]
-    said = f"--load {cell.subject.method}" if cell.subject and cell.subject.loaded else cell.label
     spec = cell.spec
+    loaded = "model" not in waits
+    if loaded:
+        where, revision = cell.context["model"], cell.context.get("revision")
+    else:
+        where, revision = str(waits["model"].model_folder()), None
+    said = f"--load {cell.subject.method}" if loaded and cell.subject else "the trained model"
     labels = tuple(spec["model_labels"])
-    victim = _victim(where, cell.context.get("revision"), labels, spec["max_length"], spec["device"], said)
-    if cell.subject and cell.subject.loaded:
+    victim = _victim(where, revision, labels, spec["max_length"], spec["device"], said)
+    if loaded and cell.subject:
         task = TASKS.get(cell.subject.train_task)
         if task.family == "inference" and "entailment" in task.labels and task.columns[0] == "premise":
-            _probe(victim, task, cell.context["source"], said)
+            _probe(
+                task.name,
+                cell.context["source"],
+                where,
+                revision,
+                labels,
+                spec["max_length"],
+                spec["device"],
+                said,
+            )
     return victim
 
 
-@lru_cache(maxsize=8)
-def _probe(victim: Victim, task: Task, source: Source, said: str) -> None:
-    data = _rows(task.name, task.evaluation_split, source, None)
+@lru_cache(maxsize=64)
+def _probe(
+    task_name: str,
+    source: Source,
+    where: str,
+    revision: str | None,
+    labels: tuple[str, ...],
+    max_length: int,
+    device: str,
+    said: str,
+) -> None:
+    """Refuses an inference model that denies that premises entail themselves; each model is asked once."""
+    task = TASKS.get(task_name)
+    data = _rows(task_name, task.evaluation_split, source, None)
     sample = choose(data.frame, task.columns, 64, "probe")
+    victim = _victim(where, revision, labels, max_length, device, said)
     checkpoints.probe_inference(victim, sample[task.columns[0]].tolist(), said)
 
 

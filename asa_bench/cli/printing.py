@@ -37,11 +37,13 @@ def plan(plan: Plan, todo: Sequence[Cell], folder: Path, guess: Estimate) -> Non
         typer.echo(f"  {kind:<10}  {count} cells, {count - left[kind]} recorded, {left[kind]} to do")
     if not todo:
         typer.echo("everything is recorded; run only writes the tables")
-    elif guess.known == 0:
-        typer.echo("no estimate yet: nothing like it is recorded in this folder")
     else:
-        more = f", and {guess.unknown} cells unlike any that is recorded" if guess.unknown else ""
-        typer.echo(f"about {duration(guess.seconds)} for {guess.known} cells{more}")
+        basis = "by what is recorded here" if guess.recorded else "roughly, by arithmetic"
+        more = f"; nothing is known of {guess.unknown} other cells" if guess.unknown else ""
+        if guess.known:
+            typer.echo(f"about {duration(guess.seconds)} for {guess.known} cells ({basis}){more}")
+        else:
+            typer.echo("no estimate: neither sizes of models nor recorded times are known here")
 
 
 def summary(done: RunSummary) -> None:

@@ -199,7 +199,11 @@ def test_a_truncated_official_file_is_told(
         (["LABEL_0", "LABEL_1"], [], "--label-map"),
         (["apples", "pears"], [], "are not those of task 'sst2'"),
         (["negative", "positive"], ["--label-map", "mine=negative,negative"], "are not those of task 'sst2'"),
-        (["negative", "positive"], ["--label-map", "other=negative,positive"], "there is no --load of that name"),
+        (
+            ["negative", "positive"],
+            ["--label-map", "other=negative,positive"],
+            "there is no --load of that name",
+        ),
     ],
 )
 def test_wrong_checkpoints(
@@ -236,7 +240,9 @@ def test_an_output_that_cannot_be_written(
     locked.mkdir()
     locked.chmod(stat.S_IREAD | stat.S_IEXEC)
 
-    def refuse(self: Path, *_: object, **__: object) -> None:  # root may write anywhere, so the refusal is played
+    def refuse(
+        self: Path, *_: object, **__: object
+    ) -> None:  # root may write anywhere, so the refusal is played
         raise PermissionError(13, "Permission denied", str(self))
 
     monkeypatch.setattr(Path, "mkdir", refuse)
