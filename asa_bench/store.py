@@ -72,7 +72,9 @@ def storage_errors(what: Path | str) -> Iterator[None]:
                 f"{what}: cannot be written ({error.strerror}); choose another folder with --output"
             ) from error
         if error.errno in {errno.EEXIST, errno.ENOTDIR}:
-            raise StoreError(f"{what}: cannot be written, a file stands where its folder should be") from error
+            raise StoreError(
+                f"{what}: cannot be written, a file stands where its folder should be"
+            ) from error
         raise StoreError(f"{what}: cannot be written: {error.strerror or error}") from error
 
 

@@ -180,7 +180,8 @@ def _asked(cell: Cell, waits: Mapping[str, Record]) -> Victim:
     victim = _victim(where, revision, labels, spec["max_length"], spec["device"], said)
     if loaded and cell.subject:
         task = TASKS.get(cell.subject.train_task)
-        if task.family == "inference" and "entailment" in task.labels and task.columns[0] == "premise":
+        # A text entails itself; a question (QNLI) does not answer itself.
+        if task.family == "inference" and task.columns[0] != "question":
             _probe(
                 task.name,
                 cell.context["source"],

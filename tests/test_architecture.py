@@ -24,7 +24,9 @@ def _imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
-            found |= {arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)}
+            found |= {
+                arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)
+            }
     return found
 
 
@@ -64,13 +66,28 @@ def test_only_methods_and_architectures_know_model_families() -> None:
 
 @pytest.mark.parametrize("room", ["measures", "reports", "tasks", "attacks", "methods", "models"])
 def test_arrows_run_down(room: str) -> None:
-    above = {"asa_bench.cli", "asa_bench.api", "asa_bench.runner", "asa_bench.work", "asa_bench.plan", "asa_bench.request"}
+    above = {
+        "asa_bench.cli",
+        "asa_bench.api",
+        "asa_bench.runner",
+        "asa_bench.work",
+        "asa_bench.plan",
+        "asa_bench.request",
+    }
     for path in (PACKAGE / room).rglob("*.py"):
         assert not above & _imports(path), path
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["run", "--help"], ["list", "suites"], ["list", "attacks"], ["list", "methods"], ["version"]]
+    "arguments",
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["list", "suites"],
+        ["list", "attacks"],
+        ["list", "methods"],
+        ["version"],
+    ],
 )
 def test_the_first_commands_import_nothing_heavy(arguments: list[str]) -> None:
     program = (
