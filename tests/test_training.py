@@ -97,17 +97,18 @@ def test_the_same_spec_gives_the_same_bits(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
 @pytest.mark.parametrize("method", ["naive", "asa"])
 def test_the_same_spec_gives_the_same_bits_in_another_process(
-    encoder: Path, tmp_path: Path, method: str
+    encoder: Path, tmp_path: Path, method: str, precision: str
 ) -> None:
-    run(encoder, tmp_path / "here", method)
+    run(encoder, tmp_path / "here", method, precision=precision, threads=2)
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); import torch; torch.rand(5)\n"
         "from pathlib import Path; import test_training as t\n"
-        "t.run(Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4])"
+        "t.run(Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4], precision=sys.argv[5], threads=2)"
     )
-    arguments = [str(Path(__file__).parent), str(encoder), str(tmp_path / "there"), method]
+    arguments = [str(Path(__file__).parent), str(encoder), str(tmp_path / "there"), method, precision]
     subprocess.run([sys.executable, "-c", program, *arguments], check=True)
     assert digest(tmp_path / "here") == digest(tmp_path / "there")
 

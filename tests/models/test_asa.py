@@ -232,7 +232,7 @@ def test_loss_and_gradients_do_not_depend_on_padding_or_position(model_type: str
     moved = {name: value[order] for name, value in inputs.items()}
     for other in (longer, moved):
         again, actual = gradients(model, asa, **other)
-        assert float(again.total) == pytest.approx(float(step.total), rel=1e-7)
+        assert again.total.item() == pytest.approx(step.total.item(), rel=1e-7)
         for one, two in zip(actual, expected, strict=True):
             torch.testing.assert_close(one, two, rtol=1e-5, atol=1e-7)
 

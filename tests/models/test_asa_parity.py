@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers import (
@@ -142,3 +143,33 @@ def test_padding_invariant_equals_the_release_where_nothing_is_padded_or_fully_m
     case: dict[str, Any], attention: str
 ) -> None:
     check(case, "padding_invariant", attention)
+
+
+@by_name([case for case in CASES if case["padded"]])
+def test_padding_invariant_does_not_change_with_padding_or_position(case: dict[str, Any]) -> None:
+    values = load_file(GOLDEN / f"{case['name']}.safetensors")
+    model, asa = build(case, values, "padding_invariant", "sdpa")
+    model, asa.adversaries = model.double(), asa.adversaries.double()
+    inputs = inputs_of(values)
+    if case["task"] == "regression":
+        inputs["labels"] = inputs["labels"].double()
+    step = asa.loss(**inputs)
+    step.total.backward()
+    expected = gradients(model, asa, case["architecture"])
+    expected = {name: gradient.clone() for name, gradient in expected.items()}
+    longer = dict(inputs)
+    longer["input_ids"] = F.pad(inputs["input_ids"], (0, 6), value=case["config"]["pad_token_id"])
+    longer["attention_mask"] = F.pad(inputs["attention_mask"], (0, 6), value=0)
+    if case["task"] == "token":
+        longer["labels"] = F.pad(inputs["labels"], (0, 6), value=-100)
+    moved = {name: value[torch.tensor([2, 0, 3, 1])] for name, value in inputs.items()}
+    for other in (longer, moved):
+        model.zero_grad()
+        asa.adversaries.zero_grad()
+        again = asa.loss(**other)
+        again.total.backward()
+        torch.testing.assert_close(again.total, step.total)
+        for name, gradient in gradients(model, asa, case["architecture"]).items():
+            torch.testing.assert_close(
+                gradient, expected[name], rtol=1e-6, atol=1e-7, msg=lambda text, name=name: f"{name}: {text}"
+            )
