@@ -1,0 +1,106 @@
+"""kill -9 at random moments: the run carries on, and ends with the same tables and the same per-example rows."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SUITE = """\
+schema: 1
+name: killed
+title: Killed
+description: As small as a run of all kinds of cells can be.
+default_profile: tiny
+profiles:
+  tiny:
+    train: [laboratory/sentiment, laboratory/inference]
+    challenges: [laboratory/keyword, laboratory/hans]
+    methods: [naive, asa]
+    attacks: [deepwordbug+stopwords]
+    seeds: 1
+    train_examples: 96
+    eval_examples: 40
+    attack_examples: 3
+    training: {epochs: 1, batch_size: 32, max_length: 48, learning_rate: 1.0e-3}
+    laboratory: {pretraining: {lines: 640, batch_size: 32}}
+    device: cpu
+    precision: float32
+    threads: 1
+"""
+
+# One process imports everything once and forks a child per run, so that a kill costs no new imports.
+PROGRAM = """\
+import json, os, random, shutil, signal, sys, time
+from pathlib import Path
+from asa_bench.cli import main
+import asa_bench.attacks.engine, asa_bench.attacks.adapter, asa_bench.training, asa_bench.trainer
+import asa_bench.models.laboratory, asa_bench.reports.write, asa_bench.runner, asa_bench.checkpoints
+import torch
+torch.set_num_threads(1)
+
+work, kills = Path(sys.argv[1]), int(sys.argv[2])
+
+def start(folder):
+    child = os.fork()
+    if child == 0:
+        sink = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(sink, 1)
+        code = 70
+        try:
+            main(["run", "--suite", str(work / "killed.yaml"), "-o", str(folder)])
+        except SystemExit as end:
+            code = end.code or 0
+        finally:
+            os._exit(code)
+    return child
+
+def finish(folder):
+    begun = time.monotonic()
+    _, status = os.waitpid(start(folder), 0)
+    assert os.waitstatus_to_exitcode(status) == 0, status
+    return time.monotonic() - begun
+
+def result(folder):
+    paths = [*folder.glob("tables/*"), *folder.glob("cells/*/*/rows.parquet"), *folder.glob("cells/*/*/model/*.safetensors")]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+seconds = finish(work / "whole")
+whole = result(work / "whole")
+moments = random.Random("kill")
+landed, different, late = [], [], 0
+while len(landed) < kills and late < 10 * kills:
+    folder = work / "killed"
+    shutil.rmtree(folder, ignore_errors=True)
+    child = start(folder)
+    time.sleep(moments.uniform(0, seconds))
+    if os.waitpid(child, os.WNOHANG) != (0, 0):
+        late += 1
+        continue
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    landed.append(len(list(folder.glob("cells/*/*/manifest.json"))))
+    finish(folder)
+    if result(folder) != whole:
+        different.append(landed[-1])
+print(json.dumps({"files": len(whole), "recorded_when_killed": landed, "different": different}))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_twenty_kills_leave_no_trace(tmp_path: Path) -> None:
+    (tmp_path / "killed.yaml").write_text(SUITE)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(tmp_path), "20"], capture_output=True, text=True, timeout=1700
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["files"] > 20
+    assert len(found["recorded_when_killed"]) == 20
+    assert found["different"] == []
+    # Kills that all fell before the first record or after the last would prove nothing.
+    assert len(set(found["recorded_when_killed"])) > 3
