@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -282,12 +283,16 @@ def load_victim(
 def probe_inference(victim: Victim, premises: Sequence[str], said: str) -> None:
     """Asks an inference model about premises as their own hypotheses; a text entails itself.
 
+    A weak model is unsure of that and passes; one that calls more than three quarters of them something else
+    is sure of the opposite, which is what swapped labels look like.
+
     Raises:
-        BadInput: it calls less than half of them entailed, so its labels are probably swapped.
+        BadInput: the labels are probably swapped.
     """
-    entailed = sum(label == "entailment" for label in victim.predict([(text, text) for text in premises]))
-    if 2 * entailed < len(premises):
+    said_of_itself = Counter(victim.predict([(text, text) for text in premises]))
+    label, count = said_of_itself.most_common(1)[0]
+    if label != "entailment" and 4 * count > 3 * len(premises):
         raise BadInput(
-            f"{said}: calls only {entailed} of {len(premises)} premises entailed by themselves; its labels are "
+            f"{said}: says {label!r} of {count} of {len(premises)} premises as their own hypotheses; its labels are "
             f"probably not in the order {', '.join(victim.labels)}; give --label-map"
         )

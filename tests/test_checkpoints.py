@@ -150,5 +150,5 @@ class _Says:
 
 def test_the_probe_of_inference_models() -> None:
     checkpoints.probe_inference(_Says("entailment"), ["a", "b"], "--load m")  # type: ignore[arg-type]
-    with pytest.raises(BadInput, match="calls only 0 of 2 premises entailed by themselves"):
+    with pytest.raises(BadInput, match="says 'contradiction' of 2 of 2 premises as their own hypotheses"):
         checkpoints.probe_inference(_Says("contradiction"), ["a", "b"], "--load m")  # type: ignore[arg-type]
