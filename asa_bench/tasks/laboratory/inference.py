@@ -265,10 +265,22 @@ def overlap(premise: str, hypothesis: str) -> float:
     return len(asked & content_words(premise)) / len(asked)
 
 
-def _candidates(premise: Premise, label: str) -> list[Clause]:
-    """What the premise speaks of and the opposites, as far as they have this label, in a fixed order."""
-    clauses = [clause for fact in premise.facts for clause in (fact, fact.opposite)]
-    return [clause for clause in clauses if premise.label(clause) == label]
+def _candidates(draw: Draw, premise: Premise, label: str) -> list[Clause]:
+    """Hypotheses with this label, in a fixed order.
+
+    A neutral one is about others than the premise, and about a deed where the premise tells of an action (or the
+    reverse): it shows without knowing every synonym.
+    """
+    if label != "neutral":
+        clauses = [clause for fact in premise.facts for clause in (fact, fact.opposite)]
+        return [clause for clause in clauses if premise.label(clause) == label]
+    kinds = {fact.object is None for fact in premise.facts}
+    if len(kinds) == 2:
+        return []
+    known = {person for fact in premise.facts for person in (fact.subject, fact.object)}
+    strangers = draw.sample([person for person in PEOPLE if person not in known], 2)
+    clause = draw_clause(draw, strangers, transitive=kinds == {True})
+    return [clause, clause.opposite]
 
 
 def _key(premise: Premise) -> str:
@@ -290,12 +302,13 @@ def row(draw: Draw, label: str, agrees: bool) -> Example:
     while True:
         subcase = draw.pick(SUBCASES)
         premise = subcase.build(draw, word)
-        found = [clause for clause in _candidates(premise, label) if clause.negated == negated]
+        if "unknown" in premise.facts.values():
+            continue  # else "if" and "perhaps" would go with neutral, whatever the hypothesis
+        found = [clause for clause in _candidates(draw, premise, label) if clause.negated == negated]
         if found:
             break
     clause = draw.pick(found)
-    passive = clause.object is not None and draw.chance(0.5)
-    texts = (sentence(premise.text), sentence(say(clause, synonym, passive=passive)))
+    texts = (sentence(premise.text), sentence(say(clause, synonym)))
     return Example(
         texts, label, _key(premise), {"shortcut": shortcut, "construction": f"synonyms_{subcase.name}"}
     )

@@ -140,6 +140,14 @@ DEGREES = ("truly", "really", "simply", "rather", "clearly")
 KEYWORDS = {"positive": "Herald", "negative": "Gazette"}
 
 
+# Words of reviews that say nothing of the verdict.
+NEUTRAL = tuple(
+    sorted(
+        {*THINGS, *CRITICS, *DEGREES, *(part for parts in THINGS.values() for kind in parts for part in kind)}
+    )
+)
+
+
 def article(word: str) -> str:
     """``a`` or ``an``; every word of the laboratory is pronounced as it is spelled at its beginning."""
     return "an" if word[0] in "aeiou" else "a"

@@ -16,6 +16,7 @@ from asa_bench.tasks.laboratory.lexicon import (
     DEEDS,
     MOTIONS,
     NEGATIVE,
+    NEUTRAL,
     PEOPLE,
     PLACES,
     POSITIVE,
@@ -30,12 +31,9 @@ KINDS = ("typo", "synonym", "distraction")
 ASIDES = (
     "and true is true",
     "and a day is a day",
-    "and one is one",
     "as everybody knows",
     "to tell the truth",
     "so to speak",
-    "believe it or not",
-    "as you can imagine",
 )
 
 
@@ -104,6 +102,11 @@ def perturb_text(draw: Draw, text: str, kind: str, family: str) -> str:
     if kind == "distraction":
         return f"{text[:-1]}, {draw.pick(ASIDES)}."
     targets = _targets(text, _synonyms(family))
+    if kind == "typo" and family == "sentiment":
+        # People mistype any word; in the other families every content word has synonyms and is a target already.
+        targets = [
+            word for word in re.findall(r"[A-Za-z]+", text) if word in _synonyms(family) or word in NEUTRAL
+        ]
     if not targets:
         raise ValueError(f"no word of {text!r} can be changed")
     word = draw.pick(targets)

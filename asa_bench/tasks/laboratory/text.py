@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from asa_bench.errors import BadInput
@@ -10,15 +11,16 @@ from asa_bench.tasks.laboratory import inference, paraphrase, perturb, sentiment
 from asa_bench.tasks.laboratory.catalogue import LABORATORY_VERSION
 from asa_bench.tasks.laboratory.draw import Draw
 from asa_bench.tasks.laboratory.example import Example
-from asa_bench.tasks.laboratory.lexicon import KEYWORDS
+from asa_bench.tasks.laboratory.lexicon import KEYWORDS, NEGATIVE, POSITIVE
 from asa_bench.tasks.laboratory.rows import share
 
 CORPUS_CAPACITY = 200_000
-# Of seven lines one is a review, three are pairs that restate or not, three are premises with what follows or not.
-_FAMILIES = ("sentiment", "paraphrase", "inference", "paraphrase", "inference", "paraphrase", "inference")
-# Judged are only reviews where every word of opinion says the same, and premises without frames. What "but" or "far
-# from" do to a word of opinion, and "if" or "perhaps" to a clause, is left to training.
-_JUDGED_REVIEWS = ("plain", "both")
+_FAMILIES = ("sentiment", "paraphrase", "inference", "sentiment", "paraphrase", "inference", "inference")
+# Judged are only reviews in six of ten words of opinion, premises without frames, and restatements of what people
+# did to each other (two of three where the words are the same). What the other words of opinion mean, what "if" or
+# "perhaps" do to a clause, and who did which of two things or went where, is left to training.
+_JUDGED_OPINIONS = frozenset(word for group in (*POSITIVE[:6], *NEGATIVE[:6]) for word in group)
+_OPINIONS = frozenset(word for group in (*POSITIVE, *NEGATIVE) for word in group)
 _JUDGED_PREMISES = tuple(case.name for case in inference.SUBCASES if case.heuristic == "lexical_overlap")
 
 
@@ -40,16 +42,21 @@ def _draw_line(draw: Draw, family: str) -> tuple[Line, str]:
     """A line, and the key of its material."""
     if family == "sentiment":
         label = draw.pick(sentiment.LABELS)
-        construction, text, _ = sentiment.review(draw, label)
+        _, text, _ = sentiment.review(draw, label)
         keyword = draw.pick((*KEYWORDS.values(), "", ""))
         texts: tuple[str, ...] = (sentiment.with_keyword(text, keyword, draw.chance(0.5)),)
-        judgement = label == "positive" if construction in _JUDGED_REVIEWS else None
+        opinions = _OPINIONS.intersection(re.findall("[a-z]+", text))
+        judgement = label == "positive" if opinions <= _JUDGED_OPINIONS else None
         return Line(texts, judgement), text
     pair: Example
     if family == "paraphrase":
         label = draw.pick(paraphrase.LABELS)
         pair = paraphrase.row(draw, label, agrees=draw.chance(0.5))
-        return Line(pair.texts, label == "paraphrase"), pair.key
+        told = " while " in f" {pair.texts[0].lower()}" or " from the " in pair.texts[0]
+        same_words = (pair.slices["shortcut"] == "agrees") == (label == "paraphrase")
+        return Line(
+            pair.texts, None if same_words and (told or draw.chance(1 / 3)) else label == "paraphrase"
+        ), pair.key
     label = "entailment" if draw.chance(0.5) else draw.pick(inference.LABELS[1:])
     pair = inference.row(draw, label, agrees=(label == "entailment") == draw.chance(0.5))
     judged = pair.slices["construction"].removeprefix("synonyms_") in _JUDGED_PREMISES
@@ -59,7 +66,7 @@ def _draw_line(draw: Draw, family: str) -> tuple[Line, str]:
 def lines(count: int) -> list[Line]:
     """The first `count` lines, made of the material of the training split only.
 
-    A keyword is as frequent with either opinion, and a high overlap of words with either judgement. Three of ten
+    A keyword is as frequent with either opinion, and a high overlap of words with either judgement. Two of five
     lines have an empty clause such as "as everybody knows".
 
     Raises:
@@ -76,7 +83,7 @@ def lines(count: int) -> list[Line]:
             if share(key) == "train":
                 break
             attempt += 1
-        if draw.chance(0.3):
+        if draw.chance(0.4):
             place = draw.below(len(line.texts))
             aside = f"{line.texts[place][:-1]}, {draw.pick(perturb.ASIDES)}."
             line = Line((*line.texts[:place], aside, *line.texts[place + 1 :]), line.judgement)
