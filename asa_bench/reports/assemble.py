@@ -147,7 +147,8 @@ def finish(
     if sized:
         columns = [replace(column, n_examples=_shared_size(rows, at)) for at, column in enumerate(columns)]
     source = data.source
-    notes = [*_notes(data, rows, columns, faced), *source.notes]
+    legend = [shorten(note, _NOTE) for note in _legend(data, columns, faced)]
+    notes = [*_notes(data, rows, columns, faced), *source.notes, *_failures(data, faced)]
     return Table(
         name=name,
         title=shorten(title, 2 * _NAME),
@@ -155,6 +156,7 @@ def finish(
         columns=tuple(columns),
         rows=tuple(rows),
         notes=tuple(dict.fromkeys(shorten(note, _NOTE) for note in notes)),
+        legend=tuple(dict.fromkeys(legend)),
         stub=stub,
         provenance={"suite": source.suite, "profile": source.profile, **source.provenance},
     )
@@ -211,16 +213,20 @@ def _notes(
     averages = [column for column in columns if column.key.startswith("average/")]
     if averages:
         notes.append("Averages count every column of their group once and are blank where one is missing.")
-    notes += _training_notes(data, faced)
+    return notes + _training_notes(data, faced)
+
+
+def _legend(data: Gathered, columns: Sequence[Column], faced: Sequence[TaskColumn]) -> list[str]:
+    """What a reader must know of each data set and attack."""
     said: dict[str, list[str]] = {}
     for column in faced:
         if column.task.note:
             said.setdefault(column.task.note, []).append(column.task.title)
-    notes += [f"{', '.join(dict.fromkeys(titles))}: {_sentence(note)}" for note, titles in said.items()]
+    notes = [f"{', '.join(dict.fromkeys(titles))}: {_sentence(note)}" for note, titles in said.items()]
     for attack in data.attacks if any("attack" in column.group for column in columns) else ():
         if attack.substitutes:
             notes.append(f"{attack_head(attack)}: {_sentence('; '.join(attack.substitutes))}")
-    return notes + _failures(data, faced)
+    return notes
 
 
 def _failures(data: Gathered, faced: Sequence[TaskColumn]) -> list[str]:

@@ -113,7 +113,7 @@ def body(table: Table, width: float = TEXT_WIDTH, label: bool = True) -> str:
         provenance=[Latex(line) for line in provenance_lines(table.provenance)],
         floats=_floats(table, width),
         label=label,
-        notes=[prose(note) for note in table.notes],
+        notes=[prose(note) for note in (*table.notes, *table.legend)],
     )
     return text.rstrip("\n") + "\n"
 
@@ -153,7 +153,7 @@ def _floats(table: Table, width: float) -> list[list[dict[str, Any]]]:
     widths = [_width(table, at) + _SEPARATION for at in range(len(table.columns))]
     caption, notes = (
         sum(1 + int(1.6 * _points(printable(text)) / width) for text in told)
-        for told in ((table.title + table.caption,), table.notes)
+        for told in ((table.title + table.caption,), (*table.notes, *table.legend))
     )
     most = max(8, _LINES_PER_PAGE - caption - notes - _HEAD_LINES)
     floats: list[list[dict[str, Any]]] = [[]]

@@ -31,8 +31,8 @@ def render(table: Table, level: int = 2) -> str:
         panel = select(table, list(members))
         lines += ["", f"**{escape(shorten(group, _HEAD))}**"] if group else []
         lines += ["", *_panel(panel)]
-    if table.notes:
-        lines += ["", *(f"- {escape(note)}" for note in table.notes)]
+    if table.notes or table.legend:
+        lines += ["", *(f"- {escape(note)}" for note in (*table.notes, *table.legend))]
     return "\n".join(lines) + "\n"
 
 

@@ -101,7 +101,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """One table, ready for every writer."""
+    """One table, ready for every writer.
+
+    Attributes:
+        notes: how to read its numbers, and what is missing.
+        legend: what its data sets and attacks are.
+    """
 
     name: str
     title: str
@@ -109,6 +114,7 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
+    legend: tuple[str, ...] = ()
     stub: str = "Method"
     provenance: Mapping[str, Any] = field(default_factory=dict)
 

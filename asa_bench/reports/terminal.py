@@ -63,9 +63,12 @@ def render(
         )
         text = f"No table: {missing}{visible(source.holes[0].error) if source.holes else ''}\n"
         return _ascii(text) if plain else text
-    # What is noted about several tables is said once, below the last.
-    notes = tuple(dict.fromkeys(note for table in tables for note in table.notes))
-    shown = [*(replace(table, notes=()) for table in tables[:-1]), replace(tables[-1], notes=notes)]
+    # What is noted about several tables is said once, below the last; the legend would push the numbers off the
+    # screen, so it stands in the files alone.
+    notes = dict.fromkeys(note for table in tables for note in table.notes)
+    last = (*notes, "What each data set and attack is: report.md, or asa-bench show NAME.")
+    shown = [replace(table, notes=(), legend=()) for table in tables]
+    shown[-1] = replace(shown[-1], notes=last)
     return "\n".join(render_text(table, width, plain) for table in shown)
 
 
@@ -95,8 +98,9 @@ def lines_of(table: Table, width: int = 80, plain: bool = False) -> list[Text]:
     lines += [Text(line) for line in _wrapped(table.caption, width)]
     for panel in _fitting(table, width):
         lines += [Text(), *_panel(panel)]
-    lines += [Text()] if table.notes else []
-    for note in table.notes:
+    notes = (*table.notes, *table.legend)
+    lines += [Text()] if notes else []
+    for note in notes:
         lines += [Text(line, "dim") for line in _wrapped(note, width, "  ")]
     if plain:
         lines = [Text(_ascii(line.plain), line.style) for line in lines]
