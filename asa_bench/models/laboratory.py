@@ -53,13 +53,13 @@ class Pretraining(Frozen):
         description="BERT's 0.02 is made for 768 dimensions; small models learn little with it",
     )
     lines: int = Field(default=32_000, ge=1, description="of laboratory text")
-    epochs: int = Field(default=4, ge=1, description="how often each line is seen, its noise new each time")
+    epochs: int = Field(default=3, ge=1, description="how often each line is seen, its noise new each time")
     batch_size: int = Field(default=64, ge=1)
     learning_rate: float = Field(default=3e-3, gt=0, lt=1, description="the highest; AdamW, linear schedule")
     warmup_ratio: float = Field(default=0.1, ge=0, lt=1)
     weight_decay: float = Field(default=0.01, ge=0)
     masked: float = Field(default=0.1, ge=0, le=1, description="share of words that are masked or exchanged")
-    mistyped: float = Field(default=0.12, ge=0, le=1, description="share of words that are mistyped")
+    mistyped: float = Field(default=0.1, ge=0, le=1, description="share of words that are mistyped")
     word_weight: float = Field(
         default=0.2, ge=0, description="of the loss on words beside that on judgements"
     )

@@ -10,7 +10,7 @@ from typing import Literal
 from asa_bench.tasks.laboratory.draw import Draw
 from asa_bench.tasks.laboratory.events import Clause, Wording, draw_clause, draw_people, say, the, wording
 from asa_bench.tasks.laboratory.example import Example, sentence
-from asa_bench.tasks.laboratory.lexicon import ACTIONS, NEARNESS, PEOPLE, RELATIONS, TRAITS, Concept
+from asa_bench.tasks.laboratory.lexicon import ACTIONS, ADVERBS, NEARNESS, PEOPLE, RELATIONS, TRAITS, Concept
 
 LABELS = ("entailment", "neutral", "contradiction")
 Truth = Literal["true", "false", "unknown"]
@@ -268,18 +268,14 @@ def overlap(premise: str, hypothesis: str) -> float:
 def _candidates(draw: Draw, premise: Premise, label: str) -> list[Clause]:
     """Hypotheses with this label, in a fixed order.
 
-    A neutral one is about others than the premise, and about a deed where the premise tells of an action (or the
-    reverse): it shows without knowing every synonym.
+    A neutral one is about others than the premise.
     """
     if label != "neutral":
         clauses = [clause for fact in premise.facts for clause in (fact, fact.opposite)]
         return [clause for clause in clauses if premise.label(clause) == label]
-    kinds = {fact.object is None for fact in premise.facts}
-    if len(kinds) == 2:
-        return []
     known = {person for fact in premise.facts for person in (fact.subject, fact.object)}
     strangers = draw.sample([person for person in PEOPLE if person not in known], 2)
-    clause = draw_clause(draw, strangers, transitive=kinds == {True})
+    clause = draw_clause(draw, strangers)
     return [clause, clause.opposite]
 
 
@@ -308,7 +304,9 @@ def row(draw: Draw, label: str, agrees: bool) -> Example:
         if found:
             break
     clause = draw.pick(found)
-    texts = (sentence(premise.text), sentence(say(clause, synonym)))
+    # As annotators do (Gururangan et al. 2018), a neutral hypothesis adds a detail that the premise does not have.
+    detail = synonym(draw.pick(ADVERBS)) if label == "neutral" else ""
+    texts = (sentence(premise.text), sentence(say(clause, synonym, adverb=detail)))
     return Example(
         texts, label, _key(premise), {"shortcut": shortcut, "construction": f"synonyms_{subcase.name}"}
     )

@@ -16,10 +16,10 @@ from asa_bench.tasks.laboratory.rows import share
 
 CORPUS_CAPACITY = 200_000
 _FAMILIES = ("sentiment", "paraphrase", "inference", "sentiment", "paraphrase", "inference", "inference")
-# Judged are only reviews in six of ten words of opinion, premises without frames, and restatements of what people
-# did to each other (two of three where the words are the same). What the other words of opinion mean, what "if" or
-# "perhaps" do to a clause, and who did which of two things or went where, is left to training.
-_JUDGED_OPINIONS = frozenset(word for group in (*POSITIVE[:6], *NEGATIVE[:6]) for word in group)
+# Judged are only reviews in half of the words of opinion, premises without frames, most of the pairs that tell with
+# the same words, and few of those that tell with others. What the other words of opinion mean, what "if" or "perhaps"
+# do to a clause, and which other words say the same, is left to training.
+_JUDGED_OPINIONS = frozenset(word for group in (*POSITIVE[:5], *NEGATIVE[:5]) for word in group)
 _OPINIONS = frozenset(word for group in (*POSITIVE, *NEGATIVE) for word in group)
 _JUDGED_PREMISES = tuple(case.name for case in inference.SUBCASES if case.heuristic == "lexical_overlap")
 
@@ -52,10 +52,9 @@ def _draw_line(draw: Draw, family: str) -> tuple[Line, str]:
     if family == "paraphrase":
         label = draw.pick(paraphrase.LABELS)
         pair = paraphrase.row(draw, label, agrees=draw.chance(0.5))
-        told = " while " in f" {pair.texts[0].lower()}" or " from the " in pair.texts[0]
         same_words = (pair.slices["shortcut"] == "agrees") == (label == "paraphrase")
         return Line(
-            pair.texts, None if same_words and (told or draw.chance(1 / 3)) else label == "paraphrase"
+            pair.texts, None if draw.chance(0.2 if same_words else 0.7) else label == "paraphrase"
         ), pair.key
     label = "entailment" if draw.chance(0.5) else draw.pick(inference.LABELS[1:])
     pair = inference.row(draw, label, agrees=(label == "entailment") == draw.chance(0.5))
@@ -66,8 +65,8 @@ def _draw_line(draw: Draw, family: str) -> tuple[Line, str]:
 def lines(count: int) -> list[Line]:
     """The first `count` lines, made of the material of the training split only.
 
-    A keyword is as frequent with either opinion, and a high overlap of words with either judgement. Two of five
-    lines have an empty clause such as "as everybody knows".
+    A keyword is as frequent with either opinion, and a high overlap of words with either judgement. About three of
+    ten lines have an empty clause such as "as everybody knows".
 
     Raises:
         BadInput: `count` is out of range.
@@ -79,11 +78,12 @@ def lines(count: int) -> list[Line]:
         attempt = 0
         while True:
             draw = Draw("laboratory", LABORATORY_VERSION, "text", index, attempt)
-            line, key = _draw_line(draw, _FAMILIES[index % len(_FAMILIES)])
+            family = _FAMILIES[index % len(_FAMILIES)]
+            line, key = _draw_line(draw, family)
             if share(key) == "train":
                 break
             attempt += 1
-        if draw.chance(0.4):
+        if draw.chance(0.4 if family == "paraphrase" else 0.3):
             place = draw.below(len(line.texts))
             aside = f"{line.texts[place][:-1]}, {draw.pick(perturb.ASIDES)}."
             line = Line((*line.texts[:place], aside, *line.texts[place + 1 :]), line.judgement)
