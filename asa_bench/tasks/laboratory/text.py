@@ -16,9 +16,9 @@ from asa_bench.tasks.laboratory.rows import share
 
 CORPUS_CAPACITY = 200_000
 _FAMILIES = ("sentiment", "paraphrase", "inference", "sentiment", "paraphrase", "inference", "inference")
-# Judged are only reviews in half of the words of opinion, premises without frames, most of the pairs that tell with
-# the same words, and few of those that tell with others. What the other words of opinion mean, what "if" or "perhaps"
-# do to a clause, and which other words say the same, is left to training.
+# Judged are only reviews in half of the words of opinion, premises without frames, and pairs mostly where they tell in
+# the same words what people did to each other. What the other words of opinion mean, what "if" or "perhaps" do to a
+# clause, which words say the same, and who did which of two things or went where, is left to training.
 _JUDGED_OPINIONS = frozenset(word for group in (*POSITIVE[:5], *NEGATIVE[:5]) for word in group)
 _OPINIONS = frozenset(word for group in (*POSITIVE, *NEGATIVE) for word in group)
 _JUDGED_PREMISES = tuple(case.name for case in inference.SUBCASES if case.heuristic == "lexical_overlap")
@@ -53,9 +53,10 @@ def _draw_line(draw: Draw, family: str) -> tuple[Line, str]:
         label = draw.pick(paraphrase.LABELS)
         pair = paraphrase.row(draw, label, agrees=draw.chance(0.5))
         same_words = (pair.slices["shortcut"] == "agrees") == (label == "paraphrase")
-        return Line(
-            pair.texts, None if draw.chance(0.2 if same_words else 0.7) else label == "paraphrase"
-        ), pair.key
+        rate = (
+            0.3 if not same_words else 0.25 if re.search("^While| while | from the ", pair.texts[0]) else 0.75
+        )
+        return Line(pair.texts, label == "paraphrase" if draw.chance(rate) else None), pair.key
     label = "entailment" if draw.chance(0.5) else draw.pick(inference.LABELS[1:])
     pair = inference.row(draw, label, agrees=(label == "entailment") == draw.chance(0.5))
     judged = pair.slices["construction"].removeprefix("synonyms_") in _JUDGED_PREMISES
