@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 
 from asa_bench.tasks.laboratory import inference, paraphrase, sentiment
@@ -91,6 +92,14 @@ def _replace_word(text: str, old: str, new: str) -> str:
     new = new[0].upper() + new[1:] if old[0].isupper() else new
     text = re.sub(rf"\ban? {old}\b", f"{article(new)} {new}", text)
     return re.sub(rf"\b{old}\b", new, text)
+
+
+def with_aside(draw: Draw, example: Example) -> Example:
+    """`example` with an empty clause at the end of one of its texts."""
+    place = draw.below(len(example.texts))
+    texts = list(example.texts)
+    texts[place] = f"{texts[place][:-1]}, {draw.pick(ASIDES)}."
+    return replace(example, texts=tuple(texts))
 
 
 def perturb_text(draw: Draw, text: str, kind: str, family: str) -> str:

@@ -27,6 +27,8 @@ DEFAULT_ROWS = {"train": 4_000, "dev": 500, "challenge": 600}
 
 _FAMILY = {"sentiment": sentiment, "paraphrase": paraphrase, "inference": inference}
 _ATTEMPTS = 2_000
+# Share of the rows of train and dev that hold an empty clause: harmless in itself, so that it is no news later.
+_ASIDES = 0.15
 
 
 def agreeing(index: int, strength: float) -> bool:
@@ -73,7 +75,8 @@ def _groups(name: str, split: str, strength: float) -> Iterator[list[Example]]:
             agrees = agreeing(number, strength)
 
             def make(draw: Draw, label: str = label, agrees: bool = agrees) -> list[Example]:
-                return [_FAMILY[family].row(draw, label, agrees)]  # type: ignore[attr-defined]
+                example: Example = _FAMILY[family].row(draw, label, agrees)  # type: ignore[attr-defined]
+                return [perturb.with_aside(draw, example) if draw.chance(_ASIDES) else example]
 
         elif name == "laboratory/keyword":
 

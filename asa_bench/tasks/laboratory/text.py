@@ -53,10 +53,9 @@ def _draw_line(draw: Draw, family: str) -> tuple[Line, str]:
         label = draw.pick(paraphrase.LABELS)
         pair = paraphrase.row(draw, label, agrees=draw.chance(0.5))
         same_words = (pair.slices["shortcut"] == "agrees") == (label == "paraphrase")
-        rate = (
-            0.3 if not same_words else 0.25 if re.search("^While| while | from the ", pair.texts[0]) else 0.75
-        )
-        return Line(pair.texts, label == "paraphrase" if draw.chance(rate) else None), pair.key
+        told = re.search("^While| while | from the ", pair.texts[0])
+        judged = draw.chance(0.6 if not same_words else 0.1 if told else 0.8)
+        return Line(pair.texts, label == "paraphrase" if judged else None), pair.key
     label = "entailment" if draw.chance(0.5) else draw.pick(inference.LABELS[1:])
     pair = inference.row(draw, label, agrees=(label == "entailment") == draw.chance(0.5))
     judged = pair.slices["construction"].removeprefix("synonyms_") in _JUDGED_PREMISES
