@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+# Before torch is imported: tiny models gain nothing from threads, and on busy processors threads that wait for each
+# other by spinning make them many times slower. A test that needs more threads asks for them.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
