@@ -14,7 +14,6 @@ import json
 import random
 import re
 import string
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -52,7 +51,7 @@ class Pretraining(Frozen):
         gt=0,
         description="BERT's 0.02 is made for 768 dimensions; small models learn little with it",
     )
-    lines: int = Field(default=32_000, ge=1, description="of laboratory text")
+    lines: int = Field(default=36_000, ge=1, description="of laboratory text")
     epochs: int = Field(default=3, ge=1, description="how often each line is seen, its noise new each time")
     batch_size: int = Field(default=64, ge=1)
     learning_rate: float = Field(default=3e-3, gt=0, lt=1, description="the highest; AdamW, linear schedule")
@@ -299,7 +298,6 @@ def pretrain(
             lambda step: min((step + 1) / warmup, max(0.0, (steps - step) / max(1.0, steps - warmup))),
         )
         told = torch.zeros(4)
-        started = time.monotonic()
         for step, batch in enumerate(lines.batches()):
             with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
                 hidden = model.bert(**batch.inputs).last_hidden_state
@@ -324,7 +322,6 @@ def pretrain(
                 told += torch.tensor([right_words, len(words), right_judgements, len(judgements)])
             if progress is not None:
                 progress(step + 1, steps)
-        seconds = time.monotonic() - started
     try:
         folder.mkdir(parents=True, exist_ok=True)
         model.bert.save_pretrained(folder, safe_serialization=True)
@@ -332,7 +329,6 @@ def pretrain(
     except OSError as error:
         raise StoreError(f"{folder}: the pre-trained encoder cannot be saved: {error}") from error
     right_words, all_words, right_judgements, all_judgements = told.tolist()
-    del seconds  # timings are kept apart from results, which must not change between runs
     return {
         "steps": steps,
         "lines": options.lines,

@@ -110,7 +110,7 @@ def test_pretraining_is_deterministic_and_saves_a_plain_checkpoint(tmp_path: Pat
 
 
 def test_pretraining_learns(tmp_path: Path) -> None:
-    options = laboratory.Pretraining(lines=3_200, epochs=2, hidden_size=32, feed_forward=64)
+    options = laboratory.Pretraining(lines=3_200, epochs=2, hidden_size=32, feed_forward=64, word_weight=1.0)
     summary = laboratory.pretrain(tmp_path, 0, options=options)
     # Of more than four hundred words; telling "the" everywhere is right in about a fifth.
     assert summary["words_right"] > 0.3

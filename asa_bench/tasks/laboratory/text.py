@@ -15,7 +15,16 @@ from asa_bench.tasks.laboratory.lexicon import KEYWORDS, NEGATIVE, POSITIVE
 from asa_bench.tasks.laboratory.rows import share
 
 CORPUS_CAPACITY = 200_000
-_FAMILIES = ("sentiment", "paraphrase", "inference", "sentiment", "paraphrase", "inference", "inference")
+_FAMILIES = (
+    "sentiment",
+    "paraphrase",
+    "inference",
+    "paraphrase",
+    "sentiment",
+    "inference",
+    "paraphrase",
+    "inference",
+)
 # Judged are only reviews in half of the words of opinion, premises without frames, and pairs mostly where they tell in
 # the same words what people did to each other. What the other words of opinion mean, what "if" or "perhaps" do to a
 # clause, which words say the same, and who did which of two things or went where, is left to training.
@@ -54,7 +63,7 @@ def _draw_line(draw: Draw, family: str) -> tuple[Line, str]:
         pair = paraphrase.row(draw, label, agrees=draw.chance(0.5))
         same_words = (pair.slices["shortcut"] == "agrees") == (label == "paraphrase")
         told = re.search("^While| while | from the ", pair.texts[0])
-        judged = draw.chance(0.6 if not same_words else 0.1 if told else 0.8)
+        judged = draw.chance(0.4 if not same_words else 0.2 if told else 0.8)
         return Line(pair.texts, label == "paraphrase" if judged else None), pair.key
     label = "entailment" if draw.chance(0.5) else draw.pick(inference.LABELS[1:])
     pair = inference.row(draw, label, agrees=(label == "entailment") == draw.chance(0.5))

@@ -23,7 +23,20 @@ OPTIONS = LaboratoryOptions(strength=0.9)
 
 # Of 300 rows at strength 0.9. Where one of these changes, LABORATORY_VERSION must go up.
 PINNED_VERSION = 1
-PINNED: dict[str, str] = {}
+PINNED: dict[str, str] = {
+    "laboratory/sentiment train": "5bd0de9c5120d132",
+    "laboratory/sentiment dev": "1417bd5095371c61",
+    "laboratory/paraphrase train": "de05a6f82fc44c28",
+    "laboratory/paraphrase dev": "cd02c516fdc02088",
+    "laboratory/inference train": "a425d3a4106900b3",
+    "laboratory/inference dev": "621b3bd3f3acc619",
+    "laboratory/keyword test": "8dc437104fece41d",
+    "laboratory/paws test": "6aba81ea32539fe2",
+    "laboratory/hans test": "05662035a699fdad",
+    "laboratory/advglue-sentiment test": "f4e414c31a699ef7",
+    "laboratory/advglue-paraphrase test": "f6cf5fca870c008c",
+    "laboratory/advglue-inference test": "c73fba1e7a35a646",
+}
 
 
 def test_fingerprints_are_pinned_to_the_version() -> None:
@@ -223,14 +236,13 @@ def test_a_text_without_words_to_change_is_refused() -> None:
 
 def test_draws_are_pinned() -> None:
     draw = Draw("a", 1)
-    assert [draw.below(1000) for _ in range(4)] == [Draw("a", 1).below(1000), *PINNED_DRAWS[1:]]
-    assert Draw("a", 1).below(1000) == PINNED_DRAWS[0]
+    assert [draw.below(1000) for _ in range(4)] == PINNED_DRAWS
     assert sorted(Draw("b").sample("abcdef", 6)) == list("abcdef")
     assert bucket("the doctor", 16) == PINNED_BUCKET
 
 
-PINNED_DRAWS = [0, 0, 0, 0]
-PINNED_BUCKET = 0
+PINNED_DRAWS = [179, 799, 702, 331]
+PINNED_BUCKET = 15
 
 
 def test_text_for_pretraining_has_no_shortcut() -> None:
