@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asa_bench.errors import BadInput, Unavailable
-from asa_bench.store import file_sha256, storage_errors
+from asa_bench.models.loading import check_folder
+from asa_bench.store import file_sha256
 from asa_bench.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")
 LOAD = re.compile(r"^(?P<name>[^@#=]+)(@(?P<task>[^#=]+))?(#(?P<seed>[^=]+))?=(?P<where>.+)$")
-UNSAFE_WEIGHTS = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "model.pth", "model.ckpt")
 READ_FILES = (
     "config.json",
     "model.safetensors",
@@ -77,19 +77,8 @@ def identify(reference: str, said: str) -> ModelIdentity:
 
 
 def _identify_folder(folder: Path, said: str) -> ModelIdentity:
-    with storage_errors(folder):
-        present = {path.name for path in folder.iterdir() if path.is_file()}
-    if "config.json" not in present:
-        raise BadInput(f"{said} {folder}: no config.json in it; a folder saved by save_pretrained is needed")
-    shards = sorted(name for name in present if name.endswith(".safetensors"))
-    if not shards:
-        unsafe = [name for name in UNSAFE_WEIGHTS if name in present]
-        if unsafe:
-            raise BadInput(
-                f"{said} {folder}: {unsafe[0]} is a pickle, which can execute code; "
-                "save the model again with save_pretrained(..., safe_serialization=True)"
-            )
-        raise BadInput(f"{said} {folder}: no model.safetensors in it")
+    present = check_folder(folder, said)
+    shards = {name for name in present if name.endswith(".safetensors")}
     try:
         files = {name: file_sha256(folder / name) for name in sorted({*READ_FILES, *shards} & present)}
     except OSError as error:

@@ -99,17 +99,33 @@ def _check(source: str | Path, revision: str | None) -> None:
             raise BadInput(f"model {source}: there is no such folder")
         _check_hub(str(source), revision)
         return
-    names = {path.name for path in folder.iterdir()}
+    check_folder(folder, "model")
+
+
+def check_folder(folder: Path, said: str) -> set[str]:
+    """The names of the files in a model folder that can be loaded safely.
+
+    Args:
+        said: what messages call the model, e.g. ``"--load mine"``.
+
+    Raises:
+        BadInput: it cannot be read, has no config.json, or its weights are no safetensors.
+    """
+    try:
+        names = {path.name for path in folder.iterdir() if path.is_file()}
+    except OSError as error:
+        raise BadInput(f"{said} {folder}: cannot be read: {error.strerror or error}") from error
     if "config.json" not in names:
-        raise BadInput(f"model {source}: no config.json in it; a folder saved by save_pretrained is needed")
+        raise BadInput(f"{said} {folder}: no config.json in it; a folder saved by save_pretrained is needed")
     if not any(name.endswith(".safetensors") for name in names):
         pickles = [name for name in PICKLES if name in names]
         if pickles:
             raise BadInput(
-                f"model {source}: {pickles[0]} is a pickle, which can execute code; if you trust it, load it "
+                f"{said} {folder}: {pickles[0]} is a pickle, which can execute code; if you trust it, load it "
                 "with transformers and save it again with save_pretrained(folder, safe_serialization=True)"
             )
-        raise BadInput(f"model {source}: no model.safetensors in it")
+        raise BadInput(f"{said} {folder}: no model.safetensors in it")
+    return names
 
 
 def _check_hub(source: str, revision: str | None) -> None:
