@@ -113,14 +113,14 @@ def execute(
             begun = time.monotonic()
             try:
                 where.execute(cell, store, partial(watch.progressed, cell))
-            except StoreError:
-                raise
             except Exception as error:  # any failure of the work is recorded, and the rest goes on
-                if "No space left on device" in str(error):
+                if "no space left" in str(error).lower():
                     raise StoreError(
                         f"{store.root}: no space left on the disk; free some and run the same command again, "
                         "nothing recorded is lost"
                     ) from error
+                if isinstance(error, StoreError):
+                    raise
                 line = one_line(error)
                 missing[cell.address] = cell.label
                 summary.failures[cell.label] = line
