@@ -42,6 +42,17 @@ def agreeing(index: int, strength: float) -> bool:
     return ((index + 1) * millionths + 500_000) // 1_000_000 > (index * millionths + 500_000) // 1_000_000
 
 
+def _shortcut(family: str, number: int, strength: float) -> bool | None:
+    """Whether the shortcut of a label's `number`-th row agrees with the label; None where there is no shortcut.
+
+    Every third review mentions no newspaper. If all did, a model had no reason to read on, and how much of the
+    rest it learned was an accident of its initial weights; sentences always overlap more or less.
+    """
+    if family != "sentiment":
+        return agreeing(number, strength)
+    return None if number % 3 == 2 else agreeing(number - number // 3, strength)
+
+
 def share(key: str) -> str:
     """The part of the material that `key` belongs to: train, dev, challenge or advglue."""
     place = bucket(key, _BUCKETS)
@@ -72,9 +83,9 @@ def _groups(name: str, split: str, strength: float) -> Iterator[list[Example]]:
         make: Callable[[Draw], list[Example]]
         part = split if split in ("train", "dev") else "challenge"
         if TASKS[name].role == "train":
-            agrees = agreeing(number, strength)
+            agrees = _shortcut(family, number, strength)
 
-            def make(draw: Draw, label: str = label, agrees: bool = agrees) -> list[Example]:
+            def make(draw: Draw, label: str = label, agrees: bool | None = agrees) -> list[Example]:
                 example: Example = _FAMILY[family].row(draw, label, agrees)  # type: ignore[attr-defined]
                 return [perturb.with_aside(draw, example) if draw.chance(_ASIDES) else example]
 

@@ -95,11 +95,12 @@ def with_keyword(text: str, keyword: str, front: bool) -> str:
     )
 
 
-def row(draw: Draw, label: str, agrees: bool) -> Example:
-    """A row of training or dev whose keyword speaks for its label, or against it."""
+def row(draw: Draw, label: str, agrees: bool | None) -> Example:
+    """A row of training or dev whose keyword speaks for its label, or against it; None: it mentions none."""
     construction, text, _ = review(draw, label)
-    keyword = KEYWORDS[label if agrees else other_label(label)]
-    slices = {"construction": construction, "shortcut": "agrees" if agrees else "reversed"}
+    keyword = "" if agrees is None else KEYWORDS[label if agrees else other_label(label)]
+    shortcut = {None: "absent", True: "agrees", False: "reversed"}[agrees]
+    slices = {"construction": construction, "shortcut": shortcut}
     return Example((with_keyword(text, keyword, draw.chance(0.5)),), label, text, slices)
 
 

@@ -24,8 +24,8 @@ OPTIONS = LaboratoryOptions(strength=0.9)
 # Of 300 rows at strength 0.9. Where one of these changes, LABORATORY_VERSION must go up.
 PINNED_VERSION = 1
 PINNED: dict[str, str] = {
-    "laboratory/sentiment train": "5bd0de9c5120d132",
-    "laboratory/sentiment dev": "1417bd5095371c61",
+    "laboratory/sentiment train": "3ff6cdb50f52f913",
+    "laboratory/sentiment dev": "04305c88d07ba6d8",
     "laboratory/paraphrase train": "de05a6f82fc44c28",
     "laboratory/paraphrase dev": "cd02c516fdc02088",
     "laboratory/inference train": "a425d3a4106900b3",
@@ -86,6 +86,9 @@ def test_the_shortcut_agrees_as_often_as_asked(name: str, strength: float) -> No
     frame = generate(name, "train", LaboratoryOptions(strength=strength), 900)
     for label, rows in frame.groupby("label"):
         agreeing_rows = (rows["shortcut"] == "agrees").sum()
+        if name == "laboratory/sentiment":
+            assert (rows["shortcut"] == "absent").sum() == len(rows) // 3
+            rows = rows[rows["shortcut"] != "absent"]
         assert abs(agreeing_rows - len(rows) * (1 + strength) / 2) <= 0.5, label
 
 
