@@ -55,7 +55,7 @@ def test_a_change_touches_only_what_depends_on_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"threads": 1}, {"training__epochs": 7}, {"training__learning_rate": 0.5}]
+    "change", [{"threads": 2}, {"training__epochs": 7}, {"training__learning_rate": 0.5}]
 )
 def test_every_training_depends_on(change: dict[str, object]) -> None:
     base, other = _addresses(), _addresses(**change)
