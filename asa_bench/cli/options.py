@@ -13,31 +13,56 @@ from asa_bench.errors import BadInput
 if TYPE_CHECKING:
     from asa_bench.request import Request
 
-SuiteOption = Annotated[str, typer.Option("--suite", "-s", help="A suite's name or its YAML file.")]
-ProfileOption = Annotated[str | None, typer.Option(help="The suite's profile: embedded, laptop, paper.")]
+SuiteOption = Annotated[
+    str, typer.Option("--suite", "-s", metavar="NAME_OR_FILE", help="A suite's name or its YAML file.")
+]
+ProfileOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The suite's profile: embedded, laptop, paper.")
+]
 ModelOption = Annotated[
-    list[str] | None, typer.Option("--model", help="Encoder to train: a folder or a hub id. Repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--model", metavar="FOLDER_OR_HUB_ID", help="Encoder to train: a folder or a hub id. Repeatable."
+    ),
 ]
 DataDirOption = Annotated[
-    Path | None, typer.Option(help="Folder with the data sets in their original layouts, instead of the hub.")
+    Path | None,
+    typer.Option(
+        metavar="FOLDER", help="Folder with the data sets in their original layouts, instead of the hub."
+    ),
 ]
 MethodsOption = Annotated[
-    str | None, typer.Option(help="Training methods, comma-separated; 'none' to only load checkpoints.")
+    str | None,
+    typer.Option(metavar="NAMES", help="Training methods, comma-separated; 'none' to only load checkpoints."),
 ]
-TasksOption = Annotated[str | None, typer.Option(help="Training and challenge tasks, comma-separated.")]
-SeedsOption = Annotated[str | None, typer.Option(help="How many training seeds (3), or which (4,7).")]
-TrainExamplesOption = Annotated[str | None, typer.Option(help="Training rows per task, or 'all'.")]
-EvalExamplesOption = Annotated[str | None, typer.Option(help="Rows of each test set, or 'all'.")]
-AttacksOption = Annotated[str | None, typer.Option(help="Attacks, comma-separated, or 'none'.")]
-AttackExamplesOption = Annotated[str | None, typer.Option(help="Rows that each attack is run on.")]
+TasksOption = Annotated[
+    str | None, typer.Option(metavar="NAMES", help="Training and challenge tasks, comma-separated.")
+]
+SeedsOption = Annotated[
+    str | None, typer.Option(metavar="N_OR_LIST", help="How many training seeds (3), or which (4,7).")
+]
+TrainExamplesOption = Annotated[
+    str | None, typer.Option(metavar="N", help="Training rows per task, or 'all'.")
+]
+EvalExamplesOption = Annotated[str | None, typer.Option(metavar="N", help="Rows of each test set, or 'all'.")]
+AttacksOption = Annotated[
+    str | None, typer.Option(metavar="NAMES", help="Attacks, comma-separated, or 'none'.")
+]
+AttackExamplesOption = Annotated[
+    str | None, typer.Option(metavar="N", help="Rows that each attack is run on.")
+]
 OutputOption = Annotated[
     Path | None,
-    typer.Option("--output", "-o", help="Output folder. [default: reports/runs/<suite>-<profile>]"),
+    typer.Option(
+        "--output", "-o", metavar="FOLDER", help="Output folder. [default: reports/runs/<suite>-<profile>]"
+    ),
 ]
-DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
-PrecisionOption = Annotated[str | None, typer.Option(help="Of training: auto, float32 or bf16.")]
+DeviceOption = Annotated[str | None, typer.Option(metavar="NAME", help="auto, cpu or cuda.")]
+PrecisionOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Of training: auto, float32 or bf16.")
+]
 ThreadsOption = Annotated[
-    str | None, typer.Option(help="Processor threads, or 'auto'. Part of a result's identity.")
+    str | None, typer.Option(metavar="N", help="Processor threads, or 'auto'. Part of a result's identity.")
 ]
 SetOption = Annotated[
     list[str] | None,
