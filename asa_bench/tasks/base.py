@@ -39,7 +39,7 @@ class LaboratoryOptions(Frozen):
     """What the embedded laboratory is asked to generate."""
 
     strength: float = Field(
-        default=0.97,
+        default=0.98,
         ge=0.0,
         le=1.0,
         description="how strongly the planted shortcut agrees with the label in training: "

@@ -300,7 +300,7 @@ def test_the_adversary_maximizes_the_divergence_and_a_larger_tau_keeps_more() ->
             optimizer.step()
         end = asa.loss(**batch())
         kept[tau] = float(end.kept_fraction.mean())
-        divergence[tau] = float(end.divergence - start.divergence)
+        divergence[tau] = (end.divergence - start.divergence).item()
     assert divergence[0.01] > 0
     assert kept[1.0] > kept[0.01]
 

@@ -138,7 +138,7 @@ def test_the_shortcut_is_what_makes_the_challenge_hard(
     task = TASKS[f"laboratory/{family}"]
     rows = generate(task.name, "train", LaboratoryOptions(strength=strength), 4_500)
     model, tokenizer = load_model(encoder, task.labels, seed=1), load_tokenizer(encoder)
-    options = TrainingOptions(epochs=2, learning_rate=1e-3, batch_size=64, max_length=48, seed=1)
+    options = TrainingOptions(epochs=3, learning_rate=1e-3, batch_size=64, max_length=48, seed=1)
     train(rows, task, METHODS.get("naive")(), model, tokenizer, options, tmp_path)
     victim = Victim(model, tokenizer, task.labels, max_length=48)
     right = {}
