@@ -73,7 +73,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a run will do, in order; a cell stands behind all that it waits for."""
+    """Everything that a run will do, in order; a cell stands behind all that it waits for.
+
+    Attributes:
+        left_out: challenge tasks of the suite that this run's source does not provide.
+    """
 
     suite: str
     title: str
@@ -81,6 +85,7 @@ class Plan:
     settings: Settings
     source: Source
     cells: tuple[Cell, ...]
+    left_out: tuple[str, ...] = ()
 
     @cached_property
     def fingerprint(self) -> str:
@@ -182,8 +187,12 @@ def make(
     data_dir: Path | None = None,
     loads: Sequence[str] = (),
     label_maps: Sequence[str] = (),
+    named: Sequence[str] = (),
 ) -> Plan:
     """The plan of a run. Reads checksums of data and models, but loads neither.
+
+    A challenge task that is on no hub (PAWS-QQP, which everybody generates from QQP) is left out of a run from the hub,
+    and the plan says so, unless it is among the `named` ones.
 
     Raises:
         BadInput: something in the settings cannot be done.
@@ -200,6 +209,14 @@ def make(
     machine = _Machine(
         device, resolve_threads(settings.threads), resolve_precision(settings.precision, device)
     )
+    left_out = tuple(
+        name
+        for name in settings.challenges
+        if source.kind == "hub" and TASKS.get(name).hub is None and name not in named
+    )
+    if left_out:
+        kept = tuple(name for name in settings.challenges if name not in left_out)
+        settings = settings.model_copy(update={"challenges": kept})
     builder = _Builder(settings, source, machine)
     if settings.methods:
         for model in settings.models:
@@ -209,7 +226,7 @@ def make(
     unused = sorted(set(maps) - builder.used_maps)
     if unused:
         raise BadInput(f"--label-map {unused[0]}: there is no --load of that name")
-    return Plan(suite.name, suite.file.title, profile, settings, source, tuple(builder.cells))
+    return Plan(suite.name, suite.file.title, profile, settings, source, tuple(builder.cells), left_out)
 
 
 class _Builder:

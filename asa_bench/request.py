@@ -75,6 +75,12 @@ class Request:
         """
         suite, profile, settings = self.settings()
         plan = planning.make(
-            suite, profile, settings, data_dir=self.data_dir, loads=self.load, label_maps=self.label_map
+            suite,
+            profile,
+            settings,
+            data_dir=self.data_dir,
+            loads=self.load,
+            label_maps=self.label_map,
+            named=self.tasks or (),
         )
         return plan, self.output or Path("reports") / "runs" / f"{suite.name}-{profile}"

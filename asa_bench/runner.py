@@ -178,6 +178,7 @@ class PlannedRun(Frozen):
     methods: tuple[str, ...]
     attacks: tuple[str, ...]
     exposures: dict[str, str]
+    left_out: tuple[str, ...] = ()
     settings: dict[str, Any]
     cells: tuple[PlannedCell, ...]
 
@@ -194,6 +195,7 @@ def describe(plan: Plan) -> PlannedRun:
         methods=tuple(settings.methods),
         attacks=tuple(settings.attacks),
         exposures=dict(settings.exposures),
+        left_out=plan.left_out,
         settings=settings.model_dump(mode="json", exclude={"models"}),
         cells=tuple(
             PlannedCell(
@@ -269,7 +271,10 @@ def gather(store: Store) -> ReportInput:
         attacks=tuple(attacks),
         holes=tuple(holes),
         provenance={"plan": plan.fingerprint, "data": data},
-        notes=tuple(f"{title}: {plan.exposures[title]}." for title in titles if title in plan.exposures),
+        notes=(
+            *(f"{title}: {plan.exposures[title]}." for title in titles if title in plan.exposures),
+            *(f"Left out, because no hub provides it: {name}." for name in plan.left_out),
+        ),
         tasks=plan.tasks,
         methods=plan.methods,
         attacks_order=plan.attacks,

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from models_for_tests import tiny_bert
 
 from asa_bench.errors import BadInput
 from asa_bench.plan import derived_seed, resolve_threads, select_tasks
@@ -133,3 +134,29 @@ def test_nothing_to_do_is_told() -> None:
 def test_threads_are_resolved_to_a_number() -> None:
     assert resolve_threads(3) == 3
     assert resolve_threads("auto") >= 1
+
+
+def test_what_is_on_no_hub_is_left_out_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PAWS-QQP must be generated from QQP; a run from the hub goes without it unless it is asked for by name."""
+    from asa_bench.errors import Unavailable
+    from asa_bench.tasks import loading
+
+    folder = tiny_bert(tmp_path / "model", ["a", "b"])
+    real = loading.identify
+    monkeypatch.setattr(
+        loading,
+        "identify",
+        lambda task, split, source: {"kind": "hub"} if task.hub else real(task, split, source),
+    )
+    overrides = {
+        "models": ([str(folder)], "--model"),
+        "device": ("cpu", "--device"),
+        "precision": ("float32", "-"),
+    }
+    plan, _ = Request(profile="laptop", overrides=overrides).plan()
+    assert plan.left_out == ("paws_qqp",)
+    tasks = {cell.spec["task"] for cell in plan.cells}
+    assert "paws_qqp" not in tasks
+    assert {"paws_wiki", "hans", "advglue/qqp"} <= tasks
+    with pytest.raises(Unavailable, match="paws_qqp"):
+        Request(profile="laptop", overrides=overrides, tasks=["paws_qqp"]).plan()

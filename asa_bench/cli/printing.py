@@ -32,6 +32,8 @@ def plan(plan: Plan, todo: Sequence[Cell], folder: Path, guess: Estimate) -> Non
     )
     typer.echo(f"  seeds       {', '.join(map(str, settings.seeds))}")
     typer.echo(f"  output      {folder}")
+    for name in plan.left_out:
+        typer.echo(f"  left out    {name}: on no hub; give --data-dir with it")
     every, left = Counter(cell.kind for cell in plan.cells), Counter(cell.kind for cell in todo)
     for kind, count in every.items():
         typer.echo(f"  {kind:<10}  {count} cells, {count - left[kind]} recorded, {left[kind]} to do")
