@@ -20,7 +20,6 @@ from asa_bench.tasks import TASKS
 from asa_bench.tasks.base import Frozen, LaboratoryOptions, Source
 from asa_bench.yaml_file import KeyPath
 
-SCHEMA_VERSION = 1
 LABORATORY_MODEL = "laboratory"
 NAME = re.compile(r"^[a-z0-9][a-z0-9_.-]{0,63}$")
 

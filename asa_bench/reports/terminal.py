@@ -17,8 +17,6 @@ from asa_bench.reports.tables import Cell, Column, Table
 from asa_bench.reports.text import shorten, visible, wrap_head
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from asa_bench.reports.inputs import ReportInput
 
 _GAP = 2
@@ -70,15 +68,6 @@ def render(
     shown = [replace(table, notes=(), legend=()) for table in tables]
     shown[-1] = replace(shown[-1], notes=last)
     return "\n".join(render_text(table, width, plain) for table in shown)
-
-
-def show(console: Console, tables: Sequence[Table]) -> None:
-    """Print tables on a rich console, in its colours and within its width."""
-    plain = not console.encoding.lower().replace("-", "").startswith("utf")
-    for table in tables:
-        for line in lines_of(table, console.width, plain=plain):
-            console.print(line, no_wrap=True, overflow="ignore", crop=False, highlight=False)
-        console.print()
 
 
 def render_text(table: Table, width: int = 80, plain: bool = False) -> str:

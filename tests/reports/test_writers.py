@@ -16,7 +16,6 @@ import made_up
 import pandas as pd
 import pytest
 from rich.cells import cell_len
-from rich.console import Console
 
 from asa_bench.errors import StoreError
 from asa_bench.reports import latex, markdown, terminal, write
@@ -188,15 +187,6 @@ def test_terminal_says_why_there_is_no_table() -> None:
     assert "nothing is recorded" in terminal.render(empty)
     lost = Hole(Subject("m", "naive", "Naive", False, "sst2", 1), "sst2", "no room")
     assert "no room" in terminal.render(replace(empty, holes=(lost,)))
-
-
-def test_a_console_prints_what_the_text_says(source: ReportInput) -> None:
-    table = build_tables(source, ("main",))[0]
-    stream = io.StringIO()
-    terminal.show(Console(file=stream, width=80, color_system=None), [table])
-    shown = [line.rstrip() for line in stream.getvalue().rstrip().splitlines()]
-    plain = terminal.render_text(table, 80, plain="utf" not in Console(file=stream).encoding.lower())
-    assert shown == [line.rstrip() for line in plain.rstrip().splitlines()]
 
 
 def test_all_writers_show_the_same_digits(source: ReportInput, files: dict[str, str]) -> None:
