@@ -15,13 +15,17 @@ from asa_bench.measures.accuracy import (
 )
 from asa_bench.measures.attacks import AttackMeasures, attack_measures
 from asa_bench.measures.paired import McNemar, mcnemar
+from asa_bench.measures.scores import METRICS, Metric, Scored
 from asa_bench.measures.seeds import Summary, paired_differences, summarize, t_interval, wilson_interval
 
 __all__ = [
     "HANS_CELLS",
+    "METRICS",
     "AttackMeasures",
     "McNemar",
+    "Metric",
     "Proportion",
+    "Scored",
     "Summary",
     "accuracy",
     "attack_measures",

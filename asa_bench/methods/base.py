@@ -26,7 +26,7 @@ class Loss:
 
     Attributes:
         total: scalar, with gradient: what is minimized.
-        logits: (batch, labels), of the clean pass.
+        logits: of the clean pass, in the shape in which the model returns them.
         parts: named scalars worth logging (cross-entropy, divergence, ...), detached.
     """
 
@@ -52,6 +52,11 @@ class Method(ABC):
     def __init__(self, options: Mapping[str, Any] | None = None) -> None:
         self.options = self.Options(**(options or {}))
 
+    @property
+    def epochs_factor(self) -> float:
+        """How many times the epochs of the comparison this method trains for; 1 but for the compute control."""
+        return 1.0
+
     def attach(self, model: PreTrainedModel, seed: int) -> None:
         """Prepare `model` (hooks, adversaries). Own parameters are initialized from `seed` alone, so that the
         model's weights and the order of examples are the same for every method."""
@@ -62,7 +67,10 @@ class Method(ABC):
 
         Args:
             model: in train mode.
-            inputs: the tokenizer's tensors, (batch, length), and ``labels``, (batch,).
+            inputs: the tokenizer's tensors, (batch, length), and ``labels``: (batch,) integers, or float32 for
+                regression. Multiple choice: (batch, choices, length) and labels (batch,). Token
+                classification: labels (batch, length), -100 where a token is not the first of a word.
+                Masked words: logits come as (masked tokens, vocabulary), labels as (masked tokens,).
         """
 
     def extra_parameters(self) -> Iterable[torch.nn.Parameter]:

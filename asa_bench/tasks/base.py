@@ -14,8 +14,19 @@ from pydantic import BaseModel, ConfigDict, Field
 if TYPE_CHECKING:
     import pandas as pd
 
-Family = Literal["sentiment", "paraphrase", "inference"]
+Family = Literal[
+    "sentiment",
+    "paraphrase",
+    "inference",
+    "similarity",
+    "acceptability",
+    "topic",
+    "reading",
+    "commonsense",
+    "entities",
+]
 Role = Literal["train", "challenge"]
+Kind = Literal["classification", "regression", "multiple_choice", "token_classification"]
 
 
 class Frozen(BaseModel):
@@ -123,10 +134,33 @@ class Task(Frozen):
     name: str = Field(description="the name in suites, e.g. 'sst2', 'advglue/sst2', 'laboratory/hans'")
     title: str = Field(description="the column head in tables, e.g. 'SST-2'")
     family: Family
+    kind: Kind = Field(
+        default="classification",
+        description="what a model gives: one of `labels`; a number ('regression'); the best of the choices "
+        "('multiple_choice'); one of `labels` per word ('token_classification')",
+    )
     role: Role = Field(description="'train': a model is trained on it; 'challenge': a trained model faces it")
-    columns: tuple[str, ...] = Field(description="text columns in model order: one, or (premise, hypothesis)")
+    columns: tuple[str, ...] = Field(
+        description="text columns in model order: one, or (premise, hypothesis); of multiple choice: "
+        "the context, the beginning of every answer, then choice_0, choice_1, ...; of token classification: "
+        "one, whose words are separated by single spaces"
+    )
     labels: tuple[str, ...] = Field(
-        description="label names; their order is the order of the logits in training"
+        description="label names; their order is the order of the logits in training. None for regression, "
+        "'0', '1', ... for multiple choice, tags such as O, B-person, I-person for token classification"
+    )
+    label_range: tuple[float, float] | None = Field(
+        default=None, description="of regression: the smallest and the largest gold value"
+    )
+    metrics: tuple[str, ...] = Field(
+        default=("accuracy",),
+        min_length=1,
+        description="names in `asa_bench.measures.METRICS`, the one that tables show first",
+    )
+    group: str = Field(
+        default="",
+        description="column that says which rows belong together (a contrast pair, a test case's variants); "
+        "kept in records beside the slices, but accuracy is not reported by it",
     )
     splits: Mapping[str, Split] = Field(description="split name -> published size")
     evaluation_split: str = Field(description="the split that a trained model is evaluated on")
@@ -159,14 +193,26 @@ class Task(Frozen):
         default=True, description="False for generated sets: not comparable with published numbers"
     )
 
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Of multiple choice: the columns that hold the choices, in the order of the labels."""
+        return tuple(column for column in self.columns if column.startswith("choice_"))
+
+    @property
+    def extra_columns(self) -> tuple[str, ...]:
+        """Columns of a frame beside id, texts and label: the slices, and the group where there is one."""
+        return (*self.slices, self.group) if self.group and self.group not in self.slices else self.slices
+
 
 @dataclass(frozen=True)
 class TaskData:
     """The rows of one split, checked and canonical.
 
     Attributes:
-        frame: columns ``id`` (str, unique), the task's text columns (str), ``label`` (a label name, str) and
-            the task's slice columns (str; "" where a row has none).
+        frame: columns ``id`` (str, unique), the task's text columns (str), ``label`` (str) and the task's
+            extra columns, which are slices and group (str; "" where a row has none). A label is one of the
+            task's label names; for regression a decimal number; for token classification one tag per word,
+            separated by single spaces.
         fingerprint: sha256 over the canonical rows (see `fingerprint`), equal wherever the data are equal.
         origin: where the rows came from: source kind, files with sha256, or hub repository and revision.
             Contains no absolute path and no clock.

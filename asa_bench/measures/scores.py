@@ -1,0 +1,143 @@
+"""The metrics that tasks name: from gold and predicted labels (and logits) to one number, higher is better."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asa_bench.measures.accuracy import Proportion, accuracy, f1
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a metric may look at.
+
+    Attributes:
+        gold: (examples,) gold labels as text: a label name, a number, or tags separated by single spaces.
+        predictions: (examples,) predicted ones, written the same way.
+        labels: the task's label names, none for regression.
+        groups: (examples,) which rows belong together; empty strings where none do.
+        slices: slice column -> (examples,) values.
+    """
+
+    gold: NDArray[np.object_]
+    predictions: NDArray[np.object_]
+    labels: tuple[str, ...]
+    groups: NDArray[np.object_]
+    slices: Mapping[str, NDArray[np.object_]]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric.
+
+    Attributes:
+        name: as tasks name it.
+        title: in the head of a column, where it is not accuracy.
+        compute: None where the metric is undefined for these predictions.
+        source: who defined it, or whose implementation it is.
+    """
+
+    name: str
+    title: str
+    compute: Callable[[Scored], float | Proportion | None]
+    source: str
+
+
+def numbers(values: Sequence[str] | NDArray[np.object_]) -> NDArray[np.float64]:
+    """Labels of a regression as numbers."""
+    return np.asarray([float(value) for value in values], dtype=np.float64)
+
+
+def matthews(scored: Scored) -> float:
+    """Matthews correlation coefficient, the metric of CoLA, in [-1, 1]; 0 where all predictions are the same.
+
+    Source: Matthews 1975, https://doi.org/10.1016/0005-2795(75)90109-9; scikit-learn computes it.
+    """
+    from sklearn.metrics import matthews_corrcoef
+
+    return float(matthews_corrcoef(scored.gold.astype(str), scored.predictions.astype(str)))
+
+
+def pearson(scored: Scored) -> float | None:
+    """Pearson's correlation of gold and predicted numbers; None where either does not vary."""
+    from scipy.stats import pearsonr
+
+    gold, predicted = numbers(scored.gold), numbers(scored.predictions)
+    return float(pearsonr(gold, predicted).statistic) if _varies(gold, predicted) else None
+
+
+def spearman(scored: Scored) -> float | None:
+    """Spearman's rank correlation of gold and predicted numbers; None where either does not vary."""
+    from scipy.stats import spearmanr
+
+    gold, predicted = numbers(scored.gold), numbers(scored.predictions)
+    return float(spearmanr(gold, predicted).statistic) if _varies(gold, predicted) else None
+
+
+def _varies(*arrays: NDArray[np.float64]) -> bool:
+    return all(len(array) > 1 and float(np.ptp(array)) > 0 for array in arrays)
+
+
+def entity_f1(scored: Scored) -> float:
+    """F1 over whole entities, micro-averaged, as CoNLL's evaluation counts them; seqeval computes it.
+
+    Source: Tjong Kim Sang and De Meulder, CoNLL 2003, https://aclanthology.org/W03-0419;
+    https://github.com/chakki-works/seqeval.
+    """
+    from seqeval.metrics import f1_score
+
+    return float(f1_score(*_tags(scored), zero_division=0))
+
+
+def token_f1(scored: Scored) -> float:
+    """Micro-averaged F1 over single tags without O, as the released ASA code scores WNUT-17."""
+    gold, predicted = (np.concatenate([np.asarray(row) for row in rows]) for rows in _tags(scored))
+    claims = int((gold != "O").sum()) + int((predicted != "O").sum())
+    return 2 * int(((gold == predicted) & (gold != "O")).sum()) / claims if claims else 0.0
+
+
+def _tags(scored: Scored) -> tuple[list[list[str]], list[list[str]]]:
+    """Gold and predicted tags per example.
+
+    Raises:
+        ValueError: an example has another number of predicted tags than of gold ones.
+    """
+    gold, predicted = (
+        [str(tags).split(" ") for tags in column] for column in (scored.gold, scored.predictions)
+    )
+    for number, (one, other) in enumerate(zip(gold, predicted, strict=True)):
+        if len(one) != len(other):
+            raise ValueError(f"example {number} has {len(one)} gold tags and {len(other)} predicted ones")
+    return gold, predicted
+
+
+def consistency(scored: Scored) -> Proportion | None:
+    """Share of groups all of whose rows are right (Gardner et al., Findings of EMNLP 2020, "contrast consistency").
+
+    https://doi.org/10.18653/v1/2020.findings-emnlp.117. Rows without a group do not count.
+    """
+    right = scored.gold == scored.predictions
+    whole: dict[str, bool] = {}
+    for group, hit in zip(scored.groups.tolist(), right.tolist(), strict=True):
+        if group:
+            whole[group] = whole.get(group, True) and bool(hit)
+    return Proportion(sum(whole.values()), len(whole)) if whole else None
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("accuracy", "Acc.", lambda s: accuracy(s.gold, s.predictions), "counted"),
+        Metric("f1", "F1", lambda s: f1(s.gold, s.predictions, s.labels[-1]), "GLUE: F1 of the second label"),
+        Metric("matthews", "MCC", matthews, "scikit-learn"),
+        Metric("pearson", "Pearson", pearson, "scipy"),
+        Metric("spearman", "Spearman", spearman, "scipy"),
+        Metric("entity_f1", "Entity F1", entity_f1, "seqeval"),
+        Metric("token_f1", "Token F1", token_f1, "the released ASA code"),
+        Metric("consistency", "Consistency", consistency, "Gardner et al. 2020"),
+    )
+}
