@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from asa_bench.errors import BadInput, Unavailable
 from asa_bench.models.loading import check_folder
 from asa_bench.store import file_sha256
-from asa_bench.tasks.base import Task
+from asa_bench.tasks.base import Kind, Task
 
 if TYPE_CHECKING:
     from asa_bench.victims import Victim
@@ -207,9 +207,14 @@ def match_labels(labels: Sequence[str], task: Task, said: str, explicit: bool) -
         labels: the checkpoint's names, or those of ``--label-map``.
         explicit: whether they come from ``--label-map``.
 
+    A regression has no label names, and the choices of a multiple choice are named by their place: both are
+    what the task says.
+
     Raises:
         BadInput: another number of labels, names that say nothing (``LABEL_0``), or names of other things.
     """
+    if task.kind in ("regression", "multiple_choice"):
+        return task.labels
     known = {normalized(label): label for label in task.labels}
     wanted = ", ".join(task.labels)
     if len(labels) != len(task.labels):
@@ -231,24 +236,36 @@ def match_labels(labels: Sequence[str], task: Task, said: str, explicit: bool) -
 
 
 def load_victim(
-    where: str, revision: str | None, labels: Sequence[str], *, max_length: int, device: str, said: str
+    where: str,
+    revision: str | None,
+    labels: Sequence[str],
+    *,
+    kind: Kind = "classification",
+    max_length: int,
+    device: str,
+    said: str,
 ) -> Victim:
     """A checkpoint as a victim, float32, in eval mode.
 
     Args:
-        labels: the task's label names in the order of the checkpoint's logits.
+        labels: the task's label names in the order of the checkpoint's logits; none for regression.
+        kind: what it gives.
 
     Raises:
-        BadInput: it is not a sequence classifier with so many labels, or has no usable tokenizer.
+        BadInput: it has not the head that `kind` asks for, or not so many labels, or no usable tokenizer.
     """
     import torch
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+    from transformers import AutoTokenizer
 
+    from asa_bench.models.loading import head_class, longest_input
     from asa_bench.victims import Victim
 
+    what = {"classification": "sequence classifier", "regression": "sequence regressor"}.get(
+        kind, kind.replace("_", "-") + " model"
+    )
     try:
         tokenizer = AutoTokenizer.from_pretrained(where, revision=revision, trust_remote_code=False)
-        model, info = AutoModelForSequenceClassification.from_pretrained(
+        model, info = head_class(kind).from_pretrained(
             where,
             revision=revision,
             use_safetensors=True,
@@ -258,15 +275,16 @@ def load_victim(
         )
     except Exception as error:  # damaged files raise anything from KeyError to SafetensorError
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise BadInput(f"{said}: cannot be loaded as a sequence classifier: {reason}") from error
+        raise BadInput(f"{said}: cannot be loaded as a {what}: {reason}") from error
     if info["missing_keys"]:
         raise BadInput(
-            f"{said}: its weights lack {sorted(info['missing_keys'])[0]!r}; it is not a fine-tuned sequence classifier"
+            f"{said}: its weights lack {sorted(info['missing_keys'])[0]!r}; it is not a fine-tuned {what}"
         )
-    if model.config.num_labels != len(labels):
-        raise BadInput(f"{said}: has {model.config.num_labels} outputs, {len(labels)} labels are expected")
-    limit = min(max_length, getattr(model.config, "max_position_embeddings", None) or max_length)
-    return Victim(model.to(device), tokenizer, labels, max_length=limit)
+    outputs = 1 if kind == "regression" else len(labels)
+    if kind != "multiple_choice" and model.config.num_labels != outputs:
+        raise BadInput(f"{said}: has {model.config.num_labels} outputs, {outputs} labels are expected")
+    limit = min(max_length, longest_input(model, tokenizer))
+    return Victim(model.to(device), tokenizer, labels, kind=kind, max_length=limit)
 
 
 def probe_inference(victim: Victim, premises: Sequence[str], said: str) -> None:

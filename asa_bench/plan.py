@@ -265,6 +265,7 @@ class _Builder:
                     subject = Subject(title, method, kind.title, False, name, seed)
                     spec = {
                         "task": name,
+                        "kind": task.kind,
                         "columns": list(task.columns),
                         "labels": list(task.labels),
                         "examples": settings.examples_of(name),
@@ -343,6 +344,7 @@ class _Builder:
         settings = self.settings
         shared = {
             "subject": asdict(subject),
+            "kind": trained_on.kind,
             "model_labels": list(labels or trained_on.labels),
             "max_length": settings.training.max_length,
             **self.machine.asked,
@@ -361,13 +363,15 @@ class _Builder:
                 "columns": list(task.columns),
                 "labels": list(task.labels),
                 "label_map": dict(task.label_map),
-                "slices": list(task.slices),
+                "slices": list(task.extra_columns),
                 "examples": settings.eval_examples,
             }
             self.cells.append(
                 Cell("evaluate", spec, {**reads, "data": self.data(task, split)}, waits, subject, context)
             )
         if settings.attack_tasks is not None and trained_on.name not in settings.attack_tasks:
+            return
+        if trained_on.kind != "classification":  # the attacks' goal is another label
             return
         for name, options in settings.attacks.items():
             attack = ATTACKS.get(name)
@@ -394,6 +398,10 @@ class _Builder:
 
 
 def _fits(names: Sequence[str], task: Task) -> bool:
-    return {checkpoints.normalized(n) for n in names} == {
-        checkpoints.normalized(label) for label in task.labels
-    }
+    """Whether label names tell that a model is one for `task`; those of a regression or a choice tell nothing."""
+    return (
+        bool(task.labels)
+        and task.kind != "multiple_choice"
+        and {checkpoints.normalized(n) for n in names}
+        == {checkpoints.normalized(label) for label in task.labels}
+    )

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
+from asa_bench.encoding import IGNORED, Encoded
 from asa_bench.methods.base import Method
 
 if TYPE_CHECKING:
@@ -23,29 +24,17 @@ FLUSH = 256  # steps between two additions of the logged scalars to their sums
 
 
 class Examples(Dataset):  # type: ignore[misc, type-arg]
-    """Encoded examples, kept as lists of token ids; an item is an index, so that a batch is padded at once.
+    """Encoded examples with their labels; an item is an index, so that a batch is padded at once.
 
     Args:
-        encoded: the tokenizer's lists: input name -> one list of ids per example.
-        labels: label numbers.
-        padding: input name -> value that pads it.
-        padding_side: 'right' or 'left'.
+        encoded: the inputs.
+        labels: per example a label number, a number (regression), or an array of one label per token.
     """
 
-    def __init__(
-        self,
-        encoded: dict[str, list[list[int]]],
-        labels: Sequence[int],
-        padding: dict[str, int],
-        padding_side: str = "right",
-    ) -> None:
-        self.columns = {
-            name: [np.asarray(ids, dtype=np.int64) for ids in column] for name, column in encoded.items()
-        }
-        self.labels = np.asarray(labels, dtype=np.int64)
-        self.lengths = [len(ids) for ids in encoded["input_ids"]]
-        self.padding = padding
-        self.left = padding_side == "left"
+    def __init__(self, encoded: Encoded, labels: Sequence[int] | Sequence[float] | list[np.ndarray]) -> None:
+        self.encoded = encoded
+        self.labels = labels
+        self.lengths = encoded.lengths
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -54,19 +43,19 @@ class Examples(Dataset):  # type: ignore[misc, type-arg]
         return index
 
     def collate(self, indices: list[int]) -> dict[str, torch.Tensor]:
-        """The batch of these examples, (batch, longest), and their labels, (batch,)."""
-        longest = max(self.lengths[index] for index in indices)
-        batch = {}
-        for name, column in self.columns.items():
-            padded = np.full((len(indices), longest), self.padding.get(name, 0), dtype=np.int64)
-            for row, index in zip(padded, indices, strict=True):
-                ids = column[index]
-                if self.left:
-                    row[longest - len(ids) :] = ids
-                else:
-                    row[: len(ids)] = ids
-            batch[name] = torch.from_numpy(padded)
-        batch["labels"] = torch.from_numpy(self.labels[indices])
+        """The inputs of these examples (see `Encoded.batch`), and their labels.
+
+        ``labels`` are int64 (batch,), for regression float32 (batch,), for token classification int64
+        (batch, longest) with -100 where there is none.
+        """
+        batch = self.encoded.batch(indices)
+        chosen: list[Any] = [self.labels[index] for index in indices]
+        if self.encoded.words is not None:
+            longest = batch["input_ids"].shape[-1]
+            batch["labels"] = torch.from_numpy(self.encoded.padded(chosen, longest, IGNORED))
+        else:
+            kind = torch.float32 if isinstance(chosen[0], float) else torch.int64
+            batch["labels"] = torch.tensor(chosen, dtype=kind)
         return batch
 
 

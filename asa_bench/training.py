@@ -1,4 +1,4 @@
-"""Trains a sequence classifier with a method, deterministically, and saves it as a plain checkpoint."""
+"""Trains a model of any kind of task with a method, deterministically, and saves it as a plain checkpoint."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from asa_bench.encoding import encode
 from asa_bench.errors import BadInput, StoreError
-from asa_bench.models.loading import load_model, load_tokenizer, quiet
+from asa_bench.models.loading import load_model, load_tokenizer, longest_input, name_labels, quiet
 from asa_bench.tasks.base import Frozen, Task
 
 if TYPE_CHECKING:
@@ -105,24 +106,18 @@ def train(
         progress: called with (steps done, steps in all) after each step.
 
     Raises:
-        BadInput: no rows, an unknown label, a model with another number of labels, a model that the method
-            cannot train, or a loss that is no longer finite.
+        BadInput: no rows, an unknown label, a number outside of the task's range, a model with another number
+            of labels, a model that the method cannot train, or a loss that is no longer finite.
         StoreError: the checkpoint cannot be written.
     """
     import torch
 
     from asa_bench.trainer import MethodTrainer
 
-    configuration: Any = model.config
-    if configuration.num_labels != len(task.labels):
-        raise BadInput(
-            f"the model has {configuration.num_labels} labels, task {task.name!r} has {len(task.labels)} "
-            f"({', '.join(task.labels)})"
-        )
-    configuration.id2label = dict(enumerate(task.labels))
-    configuration.label2id = {label: number for number, label in enumerate(task.labels)}
-    max_length = min(options.max_length, _longest(model, tokenizer))
-    examples = _encode(rows, task, tokenizer, max_length)
+    name_labels(model, task)
+    max_length = min(options.max_length, longest_input(model, tokenizer))
+    with quiet():
+        examples = _encode(rows, task, tokenizer, max_length)
     started = time.monotonic()
     with quiet(), _settled(options):
         method.attach(model.to(options.device), seed=_derived(options.seed, "method"))
@@ -203,33 +198,44 @@ def _derived(seed: int, purpose: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{purpose}/{seed}".encode()).digest()[:4], "big")
 
 
-def _longest(model: Any, tokenizer: Any) -> int:
-    """How many tokens the model and its tokenizer can hold."""
-    positions = getattr(model.config, "max_position_embeddings", None) or tokenizer.model_max_length
-    return int(min(positions, tokenizer.model_max_length))
-
-
 def _encode(rows: pd.DataFrame, task: Task, tokenizer: Any, max_length: int) -> Examples:
     from asa_bench.trainer import Examples
 
     if len(rows) == 0:
         raise BadInput(f"task {task.name!r}: there are no rows to train on")
-    numbers = {label: number for number, label in enumerate(task.labels)}
-    unknown = sorted(set(rows["label"]) - set(numbers))
-    if unknown:
+    texts = list(zip(*(rows[column].tolist() for column in task.columns), strict=True))
+    encoded = encode(tokenizer, task.kind, texts, max_length)
+    labels: list[str] = rows["label"].tolist()
+    if task.kind == "regression":
+        return Examples(encoded, [_number(label, task) for label in labels])
+    if task.kind == "token_classification":
+        tags = [[_label_number(tag, task) for tag in label.split(" ")] for label in labels]
+        try:
+            return Examples(encoded, encoded.token_labels(tags))
+        except ValueError as error:
+            raise BadInput(f"task {task.name!r}, training rows: {error}") from None
+    return Examples(encoded, [_label_number(label, task) for label in labels])
+
+
+def _label_number(label: str, task: Task) -> int:
+    if label not in task.labels:
         raise BadInput(
-            f"task {task.name!r}: label {unknown[0]!r} in the training rows; known: {', '.join(numbers)}"
+            f"task {task.name!r}: label {label!r} in the training rows; known: {', '.join(task.labels)}"
         )
-    encoded = tokenizer(
-        *(rows[column].tolist() for column in task.columns), truncation=True, max_length=max_length
-    )
-    padding = {
-        "input_ids": int(tokenizer.pad_token_id or 0),
-        "token_type_ids": int(getattr(tokenizer, "pad_token_type_id", 0)),
-    }
-    return Examples(
-        dict(encoded), [numbers[label] for label in rows["label"]], padding, tokenizer.padding_side
-    )
+    return task.labels.index(label)
+
+
+def _number(label: str, task: Task) -> float:
+    try:
+        value = float(label)
+    except ValueError:
+        value = math.nan
+    low, high = task.label_range or (-math.inf, math.inf)
+    if not low <= value <= high:
+        raise BadInput(
+            f"task {task.name!r}: label {label!r} in the training rows is no number from {low:g} to {high:g}"
+        )
+    return value
 
 
 @contextmanager

@@ -7,19 +7,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from asa_bench.encoding import encode
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from asa_bench.encoding import Encoded
+    from asa_bench.tasks.base import Kind
+
+Progress = Callable[[int, int], None]
+
 
 class Victim:
-    """A sequence classifier in eval mode, asked in batches that are padded no further than they need.
+    """A fine-tuned model in eval mode, asked in batches that are padded no further than they need.
 
     Args:
-        model: a transformers sequence classification model; put into eval mode here.
+        model: a transformers model with the head of its `kind`; put into eval mode here.
         tokenizer: its tokenizer.
-        labels: label names in the order of the logits (the task's names, already mapped from the model's own).
+        labels: label names in the order of the logits (the task's names, already mapped from the model's own);
+            none for regression, '0', '1', ... for multiple choice.
+        kind: what it gives.
         max_length: texts are truncated to this many tokens (the longer of two texts first).
-        batch_size: texts per forward pass. Results may differ in the last float32 digits between batch sizes.
+        batch_size: examples per forward pass. Results may differ in the last float32 digits between batch sizes.
     """
 
     def __init__(
@@ -28,15 +37,14 @@ class Victim:
         tokenizer: PreTrainedTokenizerBase,
         labels: Sequence[str],
         *,
+        kind: Kind = "classification",
         max_length: int = 128,
         batch_size: int = 64,
     ) -> None:
         self.model: Any = model.eval()
         self.tokenizer: Any = tokenizer
-        # Padding apart from encoding is meant: lengths must be known before batches are made.
-        if hasattr(tokenizer, "deprecation_warnings"):
-            tokenizer.deprecation_warnings["Asking-to-pad-a-fast-tokenizer"] = True
         self.labels = tuple(labels)
+        self.kind: Kind = kind
         self.max_length = max_length
         self.batch_size = batch_size
 
@@ -44,40 +52,87 @@ class Victim:
         self,
         texts: Sequence[tuple[str, ...]],
         batch_size: int | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress | None = None,
     ) -> np.ndarray:
-        """Logits of each text or text pair.
+        """Logits of each example.
 
         Args:
-            texts: one tuple per example, of one text or of two.
+            texts: one tuple per example: one text or two, or those of a multiple choice (see `encode`).
             batch_size: overrides the victim's own.
             progress: called with (examples done, examples) after each batch.
 
         Returns:
-            float32 array of shape (examples, labels), in the order of `texts`.
-        """
-        import torch
+            float32 array, in the order of `texts`: (examples, labels); (examples, choices) of multiple choice;
+            (examples, 1) of regression.
 
-        if not texts:
-            return np.zeros((0, len(self.labels)), dtype=np.float32)
-        size = batch_size or self.batch_size
-        columns = [list(column) for column in zip(*texts, strict=True)]
-        encoded = self.tokenizer(*columns, truncation=True, max_length=self.max_length)
-        lengths = [len(ids) for ids in encoded["input_ids"]]
-        # Neighbours in length share a batch, so almost nothing of a batch is padding.
-        order = sorted(range(len(texts)), key=lambda i: (lengths[i], i))
-        result = np.empty((len(texts), len(self.labels)), dtype=np.float32)
-        with torch.inference_mode():
-            for start in range(0, len(order), size):
-                chosen = order[start : start + size]
-                batch = self.tokenizer.pad(
-                    {key: [values[i] for i in chosen] for key, values in encoded.items()}, return_tensors="pt"
-                ).to(self.model.device)
-                result[chosen] = self.model(**batch).logits.float().cpu().numpy()
-                if progress is not None:
-                    progress(start + len(chosen), len(order))
+        Raises:
+            ValueError: the victim labels tokens, whose number differs; ask `token_logits`.
+        """
+        if self.kind == "token_classification":
+            raise ValueError("a token classifier has logits per word; ask token_logits")
+        width = 1 if self.kind == "regression" else len(self.labels)
+        result = np.empty((len(texts), width), dtype=np.float32)
+        if texts:
+            encoded = encode(self.tokenizer, self.kind, texts, self.max_length)
+            for chosen, logits in self._batches(encoded, batch_size, progress):
+                result[chosen] = logits
         return result
 
+    def token_logits(
+        self,
+        texts: Sequence[tuple[str]],
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> list[np.ndarray]:
+        """Logits of each word of each text, read off the word's first token.
+
+        Args:
+            texts: one text per example, its words separated by single spaces.
+
+        Returns:
+            Per example a float32 array (words, labels), in the order of `texts`; NaN for a word that was truncated
+            or of which the tokenizer leaves nothing.
+        """
+        if not texts:
+            return []
+        encoded = encode(self.tokenizer, "token_classification", texts, self.max_length)
+        positions = encoded.words or []
+        result = [np.full((len(words), len(self.labels)), np.nan, dtype=np.float32) for words in positions]
+        for chosen, logits in self._batches(encoded, batch_size, progress):
+            for index, tokens in zip(chosen, logits, strict=True):
+                there = positions[index] >= 0
+                start = tokens.shape[0] - encoded.lengths[index] if encoded.left else 0
+                result[index][there] = tokens[start + positions[index][there]]
+        return result
+
+    def _batches(self, encoded: Encoded, batch_size: int | None, progress: Progress | None) -> Any:
+        """Yields the indices of a batch of examples, and its logits."""
+        import torch
+
+        size = batch_size or self.batch_size
+        # Neighbours in length share a batch, so almost nothing of a batch is padding.
+        order = sorted(range(len(encoded)), key=lambda i: (encoded.lengths[i], i))
+        for start in range(0, len(order), size):
+            chosen = order[start : start + size]
+            with torch.inference_mode():
+                batch = {name: ids.to(self.model.device) for name, ids in encoded.batch(chosen).items()}
+                logits = self.model(**batch).logits.float().cpu().numpy()
+            yield chosen, logits
+            if progress is not None:
+                progress(start + len(chosen), len(order))
+
     def predict(self, texts: Sequence[tuple[str, ...]]) -> list[str]:
-        """The most probable label name of each text or text pair."""
-        return [self.labels[i] for i in self.logits(texts).argmax(axis=1)]
+        """The most probable label name of each example, or a regression's number, as text."""
+        return [self.said(row) for row in self.logits(texts)]
+
+    def said(self, logits: np.ndarray) -> str:
+        """What logits of shape (labels,) mean: a label name, or for regression the number itself.
+
+        Of equal logits the first counts. A word without logits (NaN) is outside of every entity: 'O' if there is
+        such a label, else the first label.
+        """
+        if self.kind == "regression":
+            return f"{float(logits[0]):.7g}"
+        if np.isnan(logits).any():
+            return "O" if "O" in self.labels else self.labels[0]
+        return self.labels[int(logits.argmax())]

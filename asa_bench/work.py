@@ -19,7 +19,7 @@ from asa_bench.methods import METHODS
 from asa_bench.plan import VERSIONS, Cell, derived_seed
 from asa_bench.store import Record, Store
 from asa_bench.tasks import TASKS, loading
-from asa_bench.tasks.base import Source, Task, TaskData, choose, row_hash
+from asa_bench.tasks.base import Kind, Source, Task, TaskData, choose, row_hash
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,21 +101,21 @@ def check(cells: Sequence[Cell]) -> None:
         BadInput: a file is damaged, a checkpoint or model cannot be used, or a method does not know its family.
         Unavailable: something is not here and cannot be fetched.
     """
-    models: dict[tuple[str, str | None], tuple[Cell, set[str]]] = {}
+    models: dict[tuple[str, str | None, str], set[str]] = {}
     for cell in cells:
         if "data" in cell.reads and "source" in cell.context:
             split = "train" if cell.kind == "train" else cell.spec["split"]
             _rows(cell.spec["task"], split, cell.context["source"], cell.spec["examples"])
         if cell.kind == "train" and "model" in cell.context:
-            key = (cell.context["model"], cell.context.get("revision"))
-            models.setdefault(key, (cell, set()))[1].add(cell.spec["method"])
+            key = (cell.context["model"], cell.context.get("revision"), cell.spec["task"])
+            models.setdefault(key, set()).add(cell.spec["method"])
         elif cell.subject is not None and cell.subject.loaded:
             _asked(cell, {})
-    for (where, revision), (cell, methods) in models.items():
+    for (where, revision, task_name), methods in models.items():
         from asa_bench import training
 
         training.load_tokenizer(where, revision)
-        model = training.load_model(where, cell.spec["labels"], 0, revision)
+        model = training.load_model(where, TASKS.get(task_name), 0, revision)
         for name in sorted(methods):
             method = METHODS.get(name)()
             method.attach(model, 0)
@@ -168,7 +168,7 @@ def _train(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Prog
         threads=spec["threads"],
         device=spec["device"],
     )
-    model = training.load_model(where, task.labels, seed, revision)
+    model = training.load_model(where, task, seed, revision)
     tokenizer = training.load_tokenizer(where, revision)
     method = METHODS.get(spec["method"])(spec["method_options"])
     summary = training.train(rows, task, method, model, tokenizer, options, scratch / "model", progress)
@@ -177,9 +177,17 @@ def _train(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Prog
 
 @lru_cache(maxsize=1)
 def _victim(
-    where: str, revision: str | None, labels: tuple[str, ...], max_length: int, device: str, said: str
+    where: str,
+    revision: str | None,
+    labels: tuple[str, ...],
+    kind: Kind,
+    max_length: int,
+    device: str,
+    said: str,
 ) -> Victim:
-    return checkpoints.load_victim(where, revision, labels, max_length=max_length, device=device, said=said)
+    return checkpoints.load_victim(
+        where, revision, labels, kind=kind, max_length=max_length, device=device, said=said
+    )
 
 
 def _asked(cell: Cell, waits: Mapping[str, Record]) -> Victim:
@@ -192,7 +200,7 @@ def _asked(cell: Cell, waits: Mapping[str, Record]) -> Victim:
         where, revision = str(waits["model"].model_folder()), None
     said = f"--load {cell.subject.method}" if loaded and cell.subject else "the trained model"
     labels = tuple(spec["model_labels"])
-    victim = _victim(where, revision, labels, spec["max_length"], spec["device"], said)
+    victim = _victim(where, revision, labels, spec["kind"], spec["max_length"], spec["device"], said)
     if loaded and cell.subject:
         task = TASKS.get(cell.subject.train_task)
         # A text entails itself; a question (QNLI) does not answer itself.
@@ -225,7 +233,7 @@ def _probe(
     task = TASKS.get(task_name)
     data = _rows(task_name, task.evaluation_split, source, None)
     sample = choose(data.frame, task.columns, 64, "probe")
-    victim = _victim(where, revision, labels, max_length, device, said)
+    victim = _victim(where, revision, labels, task.kind, max_length, device, said)
     checkpoints.probe_inference(victim, sample[task.columns[0]].tolist(), said)
 
 
@@ -239,16 +247,21 @@ def _evaluate(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: P
     task, data, rows = _chosen(cell, cell.spec["split"], "evaluate")
     victim = _asked(cell, waits)
     texts = _texts(rows, task)
-    logits = victim.logits(texts, progress=progress)
-    own = [victim.labels[i] for i in logits.argmax(axis=1)]
+    if task.kind == "token_classification":
+        per_word = victim.token_logits(texts, progress=progress)
+        logits = [array.reshape(-1) for array in per_word]
+        said = [" ".join(map(victim.said, array)) for array in per_word]
+    else:
+        logits = list(victim.logits(texts, progress=progress))
+        said = [victim.said(array) for array in logits]
     frame = pd.DataFrame(
         {
             "id": rows["id"].astype(str),
             "text_hash": [row_hash(text)[:16] for text in texts],
-            **{name: rows[name].astype(str) for name in task.slices},
+            **{name: rows[name].astype(str) for name in task.extra_columns},
             "label": rows["label"].astype(str),
-            "prediction": [task.label_map.get(label, label) for label in own],
-            "logits": [[float(value) for value in row] for row in logits],
+            "prediction": [task.label_map.get(label, label) for label in said],
+            "logits": [[float(value) for value in array] for array in logits],
         }
     ).sort_values(["id"], kind="stable", ignore_index=True)
     return Outcome(frame, {**_data_result(data, len(rows)), "task": task.model_dump(mode="json")})

@@ -44,6 +44,7 @@ from transformers.utils import logging
 
 from asa_bench.methods import METHODS
 from asa_bench.models.loading import load_model
+from asa_bench.tasks import TASKS
 
 LABELS = ("negative", "positive")
 
@@ -69,7 +70,7 @@ def arguments() -> argparse.Namespace:
 def build(options: argparse.Namespace) -> Any:
     """A fresh model in train mode."""
     if options.model:
-        return load_model(options.model, LABELS, seed=0).to(options.device).train()
+        return load_model(options.model, TASKS.get("sst2"), seed=0).to(options.device).train()
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=1000,

@@ -40,6 +40,7 @@ TASK = Task(
     citation="none",
     homepage="none",
 )
+THREE = TASK.model_copy(update={"labels": ("a", "b", "c")})
 OPTIONS = TrainingOptions(epochs=2, learning_rate=1e-3, batch_size=8, max_length=12, seed=7)
 
 
@@ -72,7 +73,7 @@ def rows(count: int = 60) -> pd.DataFrame:
 
 def run(encoder: Path, output: Path, method: str, **changes: Any) -> training.TrainingSummary:
     options = OPTIONS.model_copy(update=changes)
-    model = load_model(encoder, TASK.labels, options.seed)
+    model = load_model(encoder, TASK, options.seed)
     return train(rows(), TASK, METHODS.get(method)(), model, load_tokenizer(encoder), options, output)
 
 
@@ -152,7 +153,7 @@ class Recorder(Naive):
 def test_all_methods_see_the_same_weights_and_the_same_batches(encoder: Path, tmp_path: Path) -> None:
     recorders = [Recorder(draws=0), Recorder(draws=5)]
     for recorder in recorders:
-        model = load_model(encoder, TASK.labels, OPTIONS.seed)
+        model = load_model(encoder, TASK, OPTIONS.seed)
         torch.rand(recorder.draws)
         train(rows(), TASK, recorder, model, load_tokenizer(encoder), OPTIONS, tmp_path)
     one, two = recorders
@@ -172,7 +173,7 @@ def test_batches_are_grouped_by_length_and_padded_no_further_than_needed(
     encoder: Path, tmp_path: Path
 ) -> None:
     recorder = Recorder()
-    model = load_model(encoder, TASK.labels, 0)
+    model = load_model(encoder, TASK, 0)
     summary = train(rows(200), TASK, recorder, model, load_tokenizer(encoder), OPTIONS, tmp_path)
     padding = sum(row.count(0) for batch in recorder.seen for row in batch)
     units = sum(len(row) for batch in recorder.seen for row in batch)
@@ -206,7 +207,7 @@ def test_the_checkpoint_is_a_plain_model(encoder: Path, tmp_path: Path) -> None:
 def test_the_summary_tells_steps_losses_and_gradient_norms(encoder: Path, tmp_path: Path) -> None:
     steps = []
     method = METHODS.get("asa")()
-    model = load_model(encoder, TASK.labels, 7)
+    model = load_model(encoder, TASK, 7)
     summary = train(
         rows(), TASK, method, model, load_tokenizer(encoder), OPTIONS, tmp_path, lambda *at: steps.append(at)
     )
@@ -229,7 +230,7 @@ def test_naive_training_learns_and_nothing_is_printed(
     encoder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    model = load_model(encoder, TASK.labels, 0)
+    model = load_model(encoder, TASK, 0)
     options = OPTIONS.model_copy(update={"epochs": 12, "learning_rate": 5e-3})
     output = tmp_path / "model"
     train(rows(200), TASK, Naive(), model, load_tokenizer(encoder), options, output)
@@ -276,7 +277,7 @@ def test_the_model_and_the_method_are_clipped_apart(
         assert len(owned) == len(set(owned)) == len(method.parameters) + 1
 
     monkeypatch.setattr(torch.optim.AdamW, "step", remember)
-    model = load_model(encoder, TASK.labels, 0)
+    model = load_model(encoder, TASK, 0)
     options = OPTIONS.model_copy(update={"epochs": 1, "max_grad_norm": 0.5})
     summary = train(rows(), TASK, method, model, load_tokenizer(encoder), options, tmp_path)
     assert len(norms) == summary.steps
@@ -305,7 +306,7 @@ class Constant(Naive):
 def test_gradients_of_the_method_do_not_pile_up_over_steps(encoder: Path, tmp_path: Path) -> None:
     method = Constant()
     options = OPTIONS.model_copy(update={"max_grad_norm": 1e6, "learning_rate": 0.01, "epochs": 1})
-    model = load_model(encoder, TASK.labels, 0)
+    model = load_model(encoder, TASK, 0)
     summary = train(rows(), TASK, method, model, load_tokenizer(encoder), options, tmp_path)
     assert method.gradients == [[1.0] * 4] * summary.steps
     assert summary.gradient_norms["method"] == pytest.approx(2.0)
@@ -321,7 +322,7 @@ class Diverging(Naive):
 
 def test_bad_input_is_told_in_one_line(encoder: Path, tmp_path: Path) -> None:
     tokenizer = load_tokenizer(encoder)
-    model = load_model(encoder, TASK.labels, 0)
+    model = load_model(encoder, TASK, 0)
 
     def attempt(frame: pd.DataFrame, method: Any = Naive, using: Any = model) -> None:
         train(frame, TASK, method(), using, tokenizer, OPTIONS, tmp_path / "never")
@@ -331,7 +332,7 @@ def test_bad_input_is_told_in_one_line(encoder: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="label 'neutral' in the training rows; known: negative, positive"):
         attempt(rows().assign(label="neutral"))
     with pytest.raises(BadInput, match="3 labels, task 'toy' has 2"):
-        attempt(rows(), using=load_model(encoder, ("a", "b", "c"), 0))
+        attempt(rows(), using=load_model(encoder, THREE, 0))
     with pytest.raises(BadInput, match="diverged"):
         attempt(rows(), Diverging)
     assert not (tmp_path / "never" / "model.safetensors").exists()
@@ -339,23 +340,23 @@ def test_bad_input_is_told_in_one_line(encoder: Path, tmp_path: Path) -> None:
 
 def test_a_head_comes_from_the_seed_alone(encoder: Path, tmp_path: Path) -> None:
     torch.manual_seed(1)
-    one = load_model(encoder, TASK.labels, 5)
+    one = load_model(encoder, TASK, 5)
     torch.manual_seed(2)
     expected = torch.rand(1)
     torch.manual_seed(2)
-    two = load_model(str(encoder), TASK.labels, 5)
+    two = load_model(str(encoder), TASK, 5)
     assert torch.equal(torch.rand(1), expected)
-    three = load_model(encoder, TASK.labels, 6)
+    three = load_model(encoder, TASK, 6)
     assert torch.equal(one.classifier.weight, two.classifier.weight)
     assert not torch.equal(one.classifier.weight, three.classifier.weight)
     run(encoder, tmp_path, "naive")  # a checkpoint with a trained head of two labels
-    assert torch.equal(load_model(tmp_path, TASK.labels, 5).classifier.weight, one.classifier.weight)
-    assert load_model(tmp_path, ("a", "b", "c"), 5).classifier.weight.shape == (3, 16)
+    assert torch.equal(load_model(tmp_path, TASK, 5).classifier.weight, one.classifier.weight)
+    assert load_model(tmp_path, THREE, 5).classifier.weight.shape == (3, 16)
 
 
 def test_weights_stored_in_half_precision_are_loaded_as_float32(encoder: Path, tmp_path: Path) -> None:
     BertModel.from_pretrained(encoder).half().save_pretrained(tmp_path)
-    model = load_model(tmp_path, TASK.labels, 0)
+    model = load_model(tmp_path, TASK, 0)
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
 
 
@@ -372,30 +373,30 @@ def test_unusable_models_are_told_in_one_line(
         return made
 
     with pytest.raises(BadInput, match=r"no config.json in it"):
-        load_model(folder("empty"), TASK.labels, 0)
+        load_model(folder("empty"), TASK, 0)
     pickled = folder("pickled", "config.json")
     (pickled / "pytorch_model.bin").write_bytes(b"\x80\x04.")
     with pytest.raises(BadInput, match=r"pytorch_model.bin is a pickle.*safe_serialization=True"):
-        load_model(pickled, TASK.labels, 0)
+        load_model(pickled, TASK, 0)
     with pytest.raises(BadInput, match=r"no model.safetensors in it"):
-        load_model(folder("bare", "config.json"), TASK.labels, 0)
+        load_model(folder("bare", "config.json"), TASK, 0)
     torn = folder("torn", "config.json", "model.safetensors")
     (torn / "model.safetensors").write_bytes((encoder / "model.safetensors").read_bytes()[:500])
     with pytest.raises(BadInput, match="torn: cannot be loaded") as caught:
-        load_model(torn, TASK.labels, 0)
+        load_model(torn, TASK, 0)
     assert "\n" not in str(caught.value)
     partial = folder("partial", "config.json")
     weights = load_file(encoder / "model.safetensors")
     kept = {name: value for name, value in weights.items() if ".layer.1." not in name}
     save_file(kept, partial / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(BadInput, match=r"its weights lack 'bert.encoder.layer.1"):
-        load_model(partial, TASK.labels, 0)
+        load_model(partial, TASK, 0)
     with pytest.raises(BadInput, match="there is no such folder"):
-        load_model(tmp_path / "nowhere", TASK.labels, 0)
+        load_model(tmp_path / "nowhere", TASK, 0)
     with pytest.raises(BadInput, match="is a file"):
-        load_model(encoder / "config.json", TASK.labels, 0)
+        load_model(encoder / "config.json", TASK, 0)
     with pytest.raises(Unavailable, match="not a folder, and the hub does not provide it"):
-        load_model("nobody/nothing-such", TASK.labels, 0)
+        load_model("nobody/nothing-such", TASK, 0)
     with pytest.raises(Unavailable, match="not a folder, and the hub does not provide it"):
         load_tokenizer("nobody/nothing-such")
 

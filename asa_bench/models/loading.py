@@ -3,54 +3,98 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from asa_bench.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from asa_bench.tasks.base import Kind, Task
+
 PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "model.pth", "model.ckpt")
 
 
-def load_model(
-    source: str | Path, labels: Sequence[str], seed: int, revision: str | None = None
-) -> PreTrainedModel:
-    """An encoder with a fresh classification head.
+def head_class(kind: Kind) -> Any:
+    """The transformers class that puts the head of a kind of task on an encoder."""
+    import transformers
+
+    return {
+        "classification": transformers.AutoModelForSequenceClassification,
+        "regression": transformers.AutoModelForSequenceClassification,
+        "multiple_choice": transformers.AutoModelForMultipleChoice,
+        "token_classification": transformers.AutoModelForTokenClassification,
+    }[kind]
+
+
+def _head_settings(task: Task) -> dict[str, Any]:
+    """What the config of a model for `task` says of its head."""
+    if task.kind == "multiple_choice":  # one score per choice, whatever their number
+        return {}
+    names = task.labels or ("score",)
+    settings: dict[str, Any] = {
+        "num_labels": len(names),
+        "id2label": dict(enumerate(names)),
+        "label2id": {label: number for number, label in enumerate(names)},
+    }
+    if task.kind == "classification":
+        settings["problem_type"] = "single_label_classification"
+    elif task.kind == "regression":
+        settings["problem_type"] = "regression"
+    return settings
+
+
+def name_labels(model: PreTrainedModel, task: Task) -> None:
+    """Write what the outputs mean into the model's config, so that its checkpoint says so.
+
+    Raises:
+        BadInput: the model has another number of outputs than the task has labels.
+    """
+    configuration: Any = model.config
+    settings = _head_settings(task)
+    if settings and configuration.num_labels != settings["num_labels"]:
+        raise BadInput(
+            f"the model has {configuration.num_labels} labels, task {task.name!r} has "
+            f"{settings['num_labels']} ({', '.join(settings['id2label'].values())})"
+        )
+    for name, value in settings.items():
+        if name != "num_labels":
+            setattr(configuration, name, value)
+
+
+def load_model(source: str | Path, task: Task, seed: int, revision: str | None = None) -> PreTrainedModel:
+    """An encoder with a fresh head for a task.
 
     Args:
         source: a folder in Hugging Face layout, or a hub id.
-        labels: label names in the order of the logits; they become the config's id2label and label2id.
+        task: its kind decides the head, its labels, in the order of the logits, become the config's id2label and
+            label2id.
         seed: everything that the checkpoint does not hold is initialized from it alone; a head that the
             checkpoint does hold is initialized anew. Global random state is left as it was.
         revision: of a hub id.
 
     Raises:
-        BadInput: the folder lacks config.json, has its weights only as a pickle, or does not hold the
-            encoder that its config describes.
+        BadInput: the folder lacks config.json, has its weights only as a pickle, does not hold the encoder that
+            its config describes, or is of an architecture that has no head for this kind of task.
         Unavailable: a hub id that cannot be reached.
     """
     import torch
-    from transformers import AutoModelForSequenceClassification
 
     _check(source, revision)
     with quiet(), _explained(source), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model, info = AutoModelForSequenceClassification.from_pretrained(
+        model, info = head_class(task.kind).from_pretrained(
             str(source),
             revision=revision,
-            num_labels=len(labels),
-            id2label=dict(enumerate(labels)),
-            label2id={label: number for number, label in enumerate(labels)},
-            problem_type="single_label_classification",
             ignore_mismatched_sizes=True,  # of the head only, see below
             use_safetensors=True,
             trust_remote_code=False,
             dtype=torch.float32,
             output_loading_info=True,
+            **_head_settings(task),
         )
         encoder = f"{model.base_model_prefix}."
         absent = [
@@ -70,6 +114,13 @@ def load_model(
                     part._is_hf_initialized = False
                 module.apply(model._init_weights)
     return model
+
+
+def longest_input(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
+    """How many tokens the model and its tokenizer can hold."""
+    configuration: Any = model.config
+    positions = getattr(configuration, "max_position_embeddings", None) or tokenizer.model_max_length
+    return int(min(positions, tokenizer.model_max_length))
 
 
 def load_tokenizer(source: str | Path, revision: str | None = None) -> PreTrainedTokenizerBase:

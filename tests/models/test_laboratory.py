@@ -106,7 +106,7 @@ def test_pretraining_is_deterministic_and_saves_a_plain_checkpoint(tmp_path: Pat
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in "012"]
     assert weights[0] == weights[1] != weights[2]
     assert not list(tmp_path.rglob("*.bin"))
-    model = load_model(tmp_path / "0", ("no", "yes", "perhaps"), seed=3)
+    model = load_model(tmp_path / "0", TASKS.get("laboratory/inference"), seed=3)
     tokenizer = load_tokenizer(tmp_path / "0")
     assert tokenizer.tokenize("The doctor never slept.") == ["the", "doctor", "never", "slept", "."]
     logits = model(**tokenizer(["The doctor slept."], return_tensors="pt")).logits
@@ -137,7 +137,7 @@ def test_the_shortcut_is_what_makes_the_challenge_hard(
 ) -> None:
     task = TASKS[f"laboratory/{family}"]
     rows = generate(task.name, "train", LaboratoryOptions(strength=strength), 4_500)
-    model, tokenizer = load_model(encoder, task.labels, seed=1), load_tokenizer(encoder)
+    model, tokenizer = load_model(encoder, task, seed=1), load_tokenizer(encoder)
     options = TrainingOptions(epochs=3, learning_rate=1e-3, batch_size=64, max_length=48, seed=1)
     train(rows, task, METHODS.get("naive")(), model, tokenizer, options, tmp_path)
     victim = Victim(model, tokenizer, task.labels, max_length=48)
