@@ -80,14 +80,14 @@ class Victim:
 
     def token_logits(
         self,
-        texts: Sequence[tuple[str]],
+        texts: Sequence[tuple[str, ...]],
         batch_size: int | None = None,
         progress: Progress | None = None,
     ) -> list[np.ndarray]:
         """Logits of each word of each text, read off the word's first token.
 
         Args:
-            texts: one text per example, its words separated by single spaces.
+            texts: one tuple per example, of one text whose words are separated by single spaces.
 
         Returns:
             Per example a float32 array (words, labels), in the order of `texts`; NaN for a word that was truncated

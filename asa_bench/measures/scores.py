@@ -1,4 +1,4 @@
-"""The metrics that tasks name: from gold and predicted labels (and logits) to one number, higher is better."""
+"""The metrics that tasks name: from gold and predicted labels to one number."""
 
 from __future__ import annotations
 
@@ -29,6 +29,16 @@ class Scored:
     groups: NDArray[np.object_]
     slices: Mapping[str, NDArray[np.object_]]
 
+    def where(self, chosen: NDArray[np.bool_]) -> Scored:
+        """The same for the chosen examples alone."""
+        return Scored(
+            self.gold[chosen],
+            self.predictions[chosen],
+            self.labels,
+            self.groups[chosen],
+            {name: values[chosen] for name, values in self.slices.items()},
+        )
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -39,12 +49,14 @@ class Metric:
         title: in the head of a column, where it is not accuracy.
         compute: None where the metric is undefined for these predictions.
         source: who defined it, or whose implementation it is.
+        higher_is_better: False for a rate of failures, which no average counts.
     """
 
     name: str
     title: str
     compute: Callable[[Scored], float | Proportion | None]
     source: str
+    higher_is_better: bool = True
 
 
 def numbers(values: Sequence[str] | NDArray[np.object_]) -> NDArray[np.float64]:

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from asa_bench.measures import AttackMeasures, Proportion, accuracy, attack_measures, macro_average
+from asa_bench.errors import BadInput, nearest
+from asa_bench.measures import (
+    METRICS,
+    AttackMeasures,
+    Metric,
+    Proportion,
+    Scored,
+    attack_measures,
+    macro_average,
+)
 from asa_bench.reports.inputs import AttackOutcome, Evaluation, Hole, ReportInput, Subject
 from asa_bench.reports.tables import UNDEFINED, Cell, Unit, hole, make_cell
+from asa_bench.tasks.base import Family
 
 if TYPE_CHECKING:
     from asa_bench.attacks.base import Attack
     from asa_bench.tasks.base import Task
 
-_FAMILIES = ("sentiment", "paraphrase", "inference")
+_FAMILIES: tuple[str, ...] = get_args(Family)
 _LAST = 1_000_000
 
 
@@ -86,6 +96,7 @@ class Gathered:
         counts += [len(found) for found in self._attacks.values()]
         self.seeds = max(counts, default=0)
         self._measures: dict[int, AttackMeasures] = {}
+        self._slices: dict[tuple[int, str], dict[str, tuple[float | Proportion | None, int]]] = {}
 
     # -- order -----------------------------------------------------------------------------------------
 
@@ -135,9 +146,16 @@ class Gathered:
         """The title of a task, or its name where no record describes it."""
         return self._known_tasks[name].title if name in self._known_tasks else name
 
-    def head(self, column: TaskColumn, among: list[TaskColumn]) -> str:
-        """The head of a column: the task's title, and what else is needed to tell it from its neighbours."""
+    def head(self, column: TaskColumn, among: list[TaskColumn], metric_shown: bool = False) -> str:
+        """The head of a column: the task's title, and what else is needed to tell it from its neighbours.
+
+        Args:
+            metric_shown: name the task's first metric where it is not accuracy.
+        """
         extra = []
+        first = column.task.metrics[0]
+        if metric_shown and first != "accuracy":
+            extra.append(metric(first).title)
         same_task = [other for other in among if other.task.name == column.task.name]
         if len({other.split for other in same_task}) > 1:
             extra.append(column.split)
@@ -214,6 +232,25 @@ class Gathered:
         values = {seed: _value(value) for seed, value in known.items()}
         return make_cell(values, unit, n_examples=n, seeds=self.seeds)
 
+    def slice_scores(
+        self, item: Evaluation, name: str
+    ) -> Mapping[str, tuple[float | Proportion | None, int]]:
+        """The task's first metric within each value of a slice column, sorted, and how many examples it has.
+
+        Rows without a value ("") do not count. Computed once.
+        """
+        key = (id(item), name)
+        if key not in self._slices:
+            whole = scored(item)
+            values = whole.slices[name]
+            compute = metric(item.task.metrics[0]).compute
+            found = {}
+            for value in sorted({str(v) for v in values.tolist()} - {""}):
+                chosen = np.asarray(values == value, dtype=np.bool_)
+                found[value] = (compute(whole.where(chosen)), int(chosen.sum()))
+            self._slices[key] = found
+        return self._slices[key]
+
     def attack_measures(self, outcome: AttackOutcome) -> AttackMeasures:
         """The measures of one attack on one model, computed once.
 
@@ -253,6 +290,30 @@ def seed_text(subject: Subject) -> str:
     return "" if subject.seed is None else str(subject.seed)
 
 
-def accuracy_of(item: Evaluation) -> Proportion:
-    """Accuracy of one evaluation."""
-    return accuracy(item.rows["label"].to_numpy(dtype=object), item.rows["prediction"].to_numpy(dtype=object))
+def metric(name: str) -> Metric:
+    """The metric that a task names.
+
+    Raises:
+        BadInput: there is none of that name.
+    """
+    if name not in METRICS:
+        raise BadInput(f"unknown metric {name!r}; {nearest(name, METRICS)}")
+    return METRICS[name]
+
+
+def scored(item: Evaluation) -> Scored:
+    """What a metric may look at of one evaluation."""
+    rows, task = item.rows, item.task
+    groups = rows[task.group] if task.group else [""] * len(rows)
+    return Scored(
+        gold=rows["label"].to_numpy(dtype=object),
+        predictions=rows["prediction"].to_numpy(dtype=object),
+        labels=task.labels,
+        groups=np.asarray(groups, dtype=object),
+        slices={name: rows[name].to_numpy(dtype=object) for name in task.slices},
+    )
+
+
+def score_of(item: Evaluation, name: str = "") -> float | Proportion | None:
+    """One evaluation by one metric; by the task's first one if none is named."""
+    return metric(name or item.task.metrics[0]).compute(scored(item))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -46,8 +47,9 @@ class Evaluation:
 
     Attributes:
         fingerprint: of the rows that were read (`TaskData.fingerprint`).
-        rows: columns id, text_hash, label and prediction (label names of `task`), logits (list of float)
-            and the task's slice columns; one row per example, in any order.
+        rows: columns id, text_hash, label and prediction (see `asa_bench.tasks.base.TaskData` for how each kind of
+            task writes them), logits (list of float; of token classification word by word) and the task's extra
+            columns; one row per example, in any order.
     """
 
     subject: Subject
@@ -136,12 +138,8 @@ class ReportInput:
         examples: dict[tuple[str, str], tuple[str, str, str]] = {}
         for item in self.evaluations:
             where = f"evaluation of {_who(item.subject)} on {item.task.name!r}"
-            _check_rows(item.rows, (*EVALUATION_COLUMNS, *item.task.slices), item.task, where)
-            unknown = sorted({str(v) for v in item.rows["prediction"].unique()} - set(item.task.labels))
-            if unknown:
-                raise BadInput(
-                    f"{where}: prediction {unknown[0]!r} is no label of the task ({item.task.labels})"
-                )
+            _check_rows(item.rows, (*EVALUATION_COLUMNS, *item.task.extra_columns), item.task, where)
+            _check_labels(item.rows, "prediction", item.task, where)
             _once(seen, (item.subject, item.task.name, item.split), where)
             _same(examples, (item.task.name, item.split), item.fingerprint, item.rows, where)
 
@@ -170,9 +168,30 @@ def _check_rows(rows: pd.DataFrame, columns: Iterable[str], task: Task, where: s
     if rows["id"].duplicated().any():
         twice = rows["id"][rows["id"].duplicated()].iloc[0]
         raise BadInput(f"{where}: example {twice!r} occurs twice")
-    unknown = sorted({str(v) for v in rows["label"].unique()} - set(task.labels))
+    _check_labels(rows, "label", task, where)
+
+
+def _check_labels(rows: pd.DataFrame, column: str, task: Task, where: str) -> None:
+    """Labels and predictions must be what the task's kind says: names, numbers, or tags of known names."""
+    what = "gold label" if column == "label" else column
+    values = {str(value) for value in rows[column].unique()}
+    if task.kind == "regression":
+        unknown = sorted(value for value in values if not _finite(value))
+        if unknown:
+            raise BadInput(f"{where}: {what} {unknown[0]!r} is no number")
+        return
+    if task.kind == "token_classification":
+        values = {tag for value in values for tag in value.split(" ")}
+    unknown = sorted(values - set(task.labels))
     if unknown:
-        raise BadInput(f"{where}: gold label {unknown[0]!r} is no label of the task ({task.labels})")
+        raise BadInput(f"{where}: {what} {unknown[0]!r} is no label of the task ({task.labels})")
+
+
+def _finite(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _once(seen: set[tuple[object, ...]], key: tuple[object, ...], where: str) -> None:

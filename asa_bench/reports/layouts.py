@@ -17,19 +17,18 @@ from asa_bench.reports.assemble import (
     method_rows,
     with_average,
 )
-from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn, accuracy_of
+from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn, metric, score_of
 from asa_bench.reports.inputs import Evaluation, ReportInput
 from asa_bench.reports.parts import (
     HANS_LABELS,
-    PARAPHRASE_MEASURES,
     attack_fact,
     clean,
     hans_cell,
     hans_cells_of,
+    measures_of,
     pooled_reliance,
     pooled_slice,
     robust,
-    slices_of,
 )
 from asa_bench.reports.tables import Cell, Column, Row, Table, Unit, fact_cell
 
@@ -61,12 +60,13 @@ def build_tables(source: ReportInput, names: tuple[str, ...] | None = None) -> l
     return [table for table in made if table is not None]
 
 
-def accuracy_columns(data: Gathered, faced: list[TaskColumn], group: str) -> list[DraftColumn]:
-    """One column of accuracy per task, and their average."""
+def score_columns(data: Gathered, faced: list[TaskColumn], group: str) -> list[DraftColumn]:
+    """One column per task, its first metric; and their average, but for rates of failures."""
     drafts = [
         DraftColumn(
-            Column(column.key, data.head(column, faced), group),
-            partial(data.cell, column=column, measure=accuracy_of),
+            Column(column.key, data.head(column, faced, metric_shown=True), group),
+            partial(data.cell, column=column, measure=score_of),
+            averaged=metric(column.task.metrics[0]).higher_is_better,
         )
         for column in faced
     ]
@@ -100,13 +100,17 @@ def main(data: Gathered) -> Table | None:
     by_role = {role: [c for c in data.columns if c.task.role == role] for role in ("train", "challenge")}
     attacked = attack_columns(data, "Robustness: attacks")
     drafts = [
-        *accuracy_columns(data, by_role["train"], "Generalization"),
-        *accuracy_columns(data, by_role["challenge"], "Robustness: challenge sets"),
+        *score_columns(data, by_role["train"], "Generalization"),
+        *score_columns(data, by_role["challenge"], "Robustness: challenge sets"),
         *attacked,
     ]
     if not drafts:
         return None
+    heads = {metric(column.task.metrics[0]).title for column in data.columns}
+    others = sorted(heads - {metric("accuracy").title})
     what = "Accuracy in percent."
+    if others:
+        what = f"Accuracy, or what a column names ({', '.join(others)}), in percent or hundredths."
     if attacked:
         what += (
             " Under attack: robust accuracy over all attacked examples, beside the accuracy on the same "
@@ -197,7 +201,7 @@ def advglue(data: Gathered) -> Table | None:
     for prefix in sorted({column.task.name.split("advglue")[0] for column in faced}):
         members = [column for column in faced if column.task.name.split("advglue")[0] == prefix]
         group = f"AdvGLUE-like ({prefix.strip('/')})" if prefix else "AdvGLUE"
-        drafts += accuracy_columns(data, members, group)
+        drafts += score_columns(data, members, group)
     if not drafts:
         return None
     columns, rows = [draft.column for draft in drafts], method_rows(data, drafts)
@@ -205,23 +209,27 @@ def advglue(data: Gathered) -> Table | None:
     return finish(data, "advglue", "AdvGLUE by task", what, columns, rows, faced)
 
 
-@layout("paraphrase")
-def paraphrase(data: Gathered) -> Table | None:
-    """Accuracy, F1 and area under the precision-recall curve, as GLUE and PAWS report them."""
-    faced = [c for c in data.columns if c.task.family == "paraphrase" and len(c.task.labels) == 2]
+@layout("metrics")
+def metrics(data: Gathered) -> Table | None:
+    """All metrics of the tasks that have several, such as accuracy, F1 and AUC of paraphrase tasks."""
+    faced = [column for column in data.columns if len(measures_of(column.task)) > 1]
     drafts = [
         DraftColumn(
             Column(f"{column.key}/{name}", name, data.head(column, faced)),
             partial(data.cell, column=column, measure=measure),
         )
         for column in faced
-        for name, measure in PARAPHRASE_MEASURES.items()
+        for name, measure in measures_of(column.task).items()
     ]
     if not drafts:
         return None
-    what = "In percent. F1 of the class of paraphrases; AUC: area under the precision-recall curve."
+    what = (
+        "In percent or hundredths. F1 of paraphrase tasks: of the class of paraphrases; AUC: area under the "
+        "precision-recall curve; consistency: groups of related examples all of which are right; entity F1: whole "
+        "entities; token F1: single tags without O."
+    )
     columns, rows = [draft.column for draft in drafts], method_rows(data, drafts)
-    return finish(data, "paraphrase", "Paraphrase tasks: accuracy, F1 and AUC", what, columns, rows, faced)
+    return finish(data, "metrics", "Tasks with several metrics", what, columns, rows, faced)
 
 
 _ATTACK_MEASURES: tuple[
@@ -267,13 +275,13 @@ def attacks(data: Gathered) -> Table | None:
     return finish(data, "attacks", "Attacks in detail", what, columns, rows, data.attack_columns, sized=False)
 
 
-def _slice(item: Evaluation, name: str, value: str) -> Proportion | None:
-    return slices_of(item, name).get(value)
+def _slice(item: Evaluation, data: Gathered, name: str, value: str) -> float | Proportion | None:
+    return data.slice_scores(item, name)[value][0]
 
 
 @layout("slices")
 def slices(data: Gathered) -> Table | None:
-    """Accuracy per slice value: slice values as rows, methods as columns."""
+    """The first metric of each task per slice value: slice values as rows, methods as columns."""
     columns: list[Column] = [Column("n", "n", unit="count")]
     for member in data.rows:
         group = member.model if len(data.models) > 1 else ""
@@ -286,9 +294,8 @@ def slices(data: Gathered) -> Table | None:
     for column in faced:
         evaluations = [item for row in data.rows for item in data.evaluations(row, column).values()]
         for name in column.task.slices:
-            sizes = {value: part.total for value, part in slices_of(evaluations[0], name).items()}
-            for value, size in sizes.items():
-                measure = partial(_slice, name=name, value=value)
+            for value, (_, size) in data.slice_scores(evaluations[0], name).items():
+                measure = partial(_slice, data=data, name=name, value=value)
                 cells = [fact_cell(size)]
                 for member in data.rows:
                     cell = data.cell(member, column, measure)
@@ -298,9 +305,9 @@ def slices(data: Gathered) -> Table | None:
                         cells.append(
                             difference(cell, data.cell(base, column, measure), "percent", data.seeds)
                         )
-                heading = f"{data.head(column, data.columns)} by {name.replace('_', ' ')}"
+                heading = f"{data.head(column, data.columns, metric_shown=True)} by {name.replace('_', ' ')}"
                 rows.append(Row(f"{column.key}/{name}/{value}", value, tuple(cells), heading, "slice"))
     if not rows:
         return None
-    what = "Accuracy in percent within each slice of a test set; n: examples of the slice."
-    return finish(data, "slices", "Accuracy by slice", what, columns, rows, faced, stub="Slice", sized=False)
+    what = "Accuracy, or what a heading names, in percent within each slice of a test set; n: examples of the slice."
+    return finish(data, "slices", "Scores by slice", what, columns, rows, faced, stub="Slice", sized=False)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from asa_bench.measures import (
     AttackMeasures,
     Proportion,
-    f1,
     hans_cells,
     precision_recall_area,
     slice_accuracies,
 )
-from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn, accuracy_of
+from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn, metric, score_of
 from asa_bench.reports.inputs import Evaluation
 from asa_bench.reports.tables import BLANK, Cell, fact_cell, make_cell
+
+if TYPE_CHECKING:
+    from asa_bench.tasks.base import Task
 
 HANS_LABELS = frozenset({"entailment", "neutral", "contradiction", "non-entailment"})
 
@@ -99,27 +103,13 @@ def attack_fact(row: MethodRow, data: Gathered, column: TaskColumn, attack: str,
     return fact_cell(budgets.pop()) if len(budgets) == 1 else BLANK
 
 
-def positive_label(labels: Sequence[str]) -> str:
-    """The class whose F1 GLUE reports: the second of a binary paraphrase task."""
-    return labels[-1]
-
-
-def paraphrase_f1(item: Evaluation) -> float:
-    """F1 of the class of paraphrases."""
-    rows = item.rows
-    return f1(
-        rows["label"].to_numpy(dtype=object),
-        rows["prediction"].to_numpy(dtype=object),
-        positive_label(item.task.labels),
-    )
-
-
 def paraphrase_area(item: Evaluation) -> float | None:
-    """Area under the precision-recall curve; None where the logits do not tell which class is which.
+    """Area under the precision-recall curve of the second label, as PAWS reports it.
 
-    The order of the logits is the model's, not the task's, so it is read off the predictions themselves.
+    None where the logits do not tell which class is which: their order is the model's, not the task's, so it is
+    read off the predictions themselves.
     """
-    positive = positive_label(item.task.labels)
+    positive = item.task.labels[-1]
     logits = np.asarray(item.rows["logits"].tolist(), dtype=np.float64)
     if logits.ndim != 2 or logits.shape[1] != 2:
         return None
@@ -134,8 +124,11 @@ def paraphrase_area(item: Evaluation) -> float | None:
     )
 
 
-PARAPHRASE_MEASURES: dict[str, Callable[[Evaluation], float | Proportion | None]] = {
-    "Accuracy": accuracy_of,
-    "F1": paraphrase_f1,
-    "AUC": paraphrase_area,
-}
+def measures_of(task: Task) -> dict[str, Callable[[Evaluation], float | Proportion | None]]:
+    """Title -> measure: the task's metrics, and for a paraphrase task what GLUE and PAWS report beside accuracy."""
+    paraphrase = task.family == "paraphrase" and task.kind == "classification" and len(task.labels) == 2
+    names = dict.fromkeys((*task.metrics, *(("accuracy", "f1") if paraphrase else ())))
+    found: dict[str, Callable[[Evaluation], float | Proportion | None]] = {
+        metric(name).title: partial(score_of, name=name) for name in names
+    }
+    return found | {"AUC": paraphrase_area} if paraphrase else found
