@@ -101,7 +101,7 @@ def prose(text: str) -> Latex:
 
 
 def body(table: Table, width: float = TEXT_WIDTH, label: bool = True) -> str:
-    """One or more table floats, to be \\input where booktabs is loaded.
+    """One or more table floats, to be \\input where booktabs and xcolor are loaded.
 
     Args:
         width: points that a line has; wider tables are cut into panels below each other.
@@ -207,6 +207,10 @@ def _panel(table: Table) -> dict[str, Any]:
             if row.kind == "difference":
                 label = Latex(rf"\quad\textit{{{label}}}")
             cells = [_cell(cell, columns[at]) for at, cell in enumerate(row.cells)]
+            if row.kind == "published":
+                label, *cells = (
+                    Latex(rf"\textcolor{{gray}}{{{part}}}") if part else part for part in (label, *cells)
+                )
             made.append({"label": label, "cells": cells})
         groups.append({"heading": _fit(heading, _HEADING), "rows": made})
     room = [_width(table, at) + _SEPARATION for at in range(len(table.columns))]

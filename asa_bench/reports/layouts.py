@@ -30,6 +30,7 @@ from asa_bench.reports.parts import (
     pooled_slice,
     robust,
 )
+from asa_bench.reports.published import paper_table
 from asa_bench.reports.tables import Cell, Column, Row, Table, Unit, fact_cell
 
 Layout = Callable[[Gathered], Table | None]
@@ -122,6 +123,9 @@ def main(data: Gathered) -> Table | None:
     return finish(
         data, "main", f"{data.source.title}: generalization and robustness", what, columns, rows, faced
     )
+
+
+layout("paper")(paper_table)
 
 
 @layout("reliance")

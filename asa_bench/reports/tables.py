@@ -10,7 +10,7 @@ from asa_bench.measures import summarize
 
 Unit = Literal["percent", "points", "count", "number"]
 State = Literal["value", "hole", "blank", "undefined"]
-RowKind = Literal["method", "difference", "slice"]
+RowKind = Literal["method", "difference", "slice", "published"]
 
 MINUS = "\N{MINUS SIGN}"
 PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
@@ -86,7 +86,8 @@ class Row:
         label: what stands left of the numbers.
         cells: one per column.
         group: the heading that it stands under, "" where there is one group only.
-        kind: 'difference' lines belong to the method above them and are set apart by writers.
+        kind: 'difference' lines belong to the method above them and are set apart by writers; 'published' ones
+            were not measured here and are printed in grey.
         model, method: of whom the line speaks, "" where of several.
     """
 
@@ -194,3 +195,8 @@ def fact_cell(value: float | None) -> Cell:
     if value is None:
         return Cell(state="undefined", number="none")
     return Cell(state="value", mean=float(value), number=f"{value:,.0f}")
+
+
+def published_cell(value: float) -> Cell:
+    """A number that somebody else published: no seeds, no spread, no examples of ours behind it."""
+    return Cell(state="value", mean=value, number=format_number(value, "percent"))

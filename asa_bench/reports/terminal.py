@@ -166,7 +166,7 @@ def _panel(table: Table) -> list[Text]:
         if heading:
             lines.append(Text(shorten(heading, total), "italic bold"))
         for row in rows:
-            style = "italic" if row.kind == "difference" else ""
+            style = {"difference": "italic", "published": "dim"}.get(row.kind, "")
             line = Text(_left(shorten(row.label, _STUB), stub), style)
             for cell, width, (number, after) in zip(row.cells, widths, sizes, strict=True):
                 if cell.state == "value":
