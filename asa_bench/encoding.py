@@ -30,6 +30,7 @@ class Encoded:
         words: of token classification, per example the position of each word's first token, -1 for a word that
             was truncated or of which the tokenizer leaves nothing; else None.
         padding: input name -> value that pads it.
+        at_least: tokens to which every batch is padded, even where its longest example is shorter.
         left: whether padding comes first.
     """
 
@@ -39,6 +40,7 @@ class Encoded:
     words: list[np.ndarray] | None
     padding: dict[str, int]
     left: bool
+    at_least: int = 0
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -47,7 +49,7 @@ class Encoded:
         """The inputs of these examples, int64: (batch, longest), of multiple choice (batch, choices, longest)."""
         import torch
 
-        longest = max(self.lengths[index] for index in indices)
+        longest = max(self.at_least, *(self.lengths[index] for index in indices))
         each = self.choices or 1
         sequences = [index * each + choice for index in indices for choice in range(each)]
         batch = {}
@@ -87,7 +89,9 @@ class Encoded:
         return found
 
 
-def encode(tokenizer: Any, kind: Kind, texts: Sequence[tuple[str, ...]], max_length: int) -> Encoded:
+def encode(
+    tokenizer: Any, kind: Kind, texts: Sequence[tuple[str, ...]], max_length: int, *, whole: bool = False
+) -> Encoded:
     """Encode examples of one kind of task.
 
     Args:
@@ -97,6 +101,7 @@ def encode(tokenizer: Any, kind: Kind, texts: Sequence[tuple[str, ...]], max_len
             and the beginning with one choice as its second; of token classification one text, whose words are
             separated by single spaces.
         max_length: tokens; of longer inputs the end is cut, of the longer of two texts first.
+        whole: pad every batch to `max_length`.
 
     Raises:
         BadInput: the tokenizer cannot say which word a token belongs to.
@@ -138,6 +143,7 @@ def encode(tokenizer: Any, kind: Kind, texts: Sequence[tuple[str, ...]], max_len
             "token_type_ids": int(getattr(tokenizer, "pad_token_type_id", 0)),
         },
         left=tokenizer.padding_side == "left",
+        at_least=max_length if whole else 0,
     )
 
 

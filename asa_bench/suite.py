@@ -31,6 +31,10 @@ class TrainingSettings(Frozen):
     learning_rate: float = Field(default=2e-5, gt=0, lt=1)
     batch_size: int = Field(default=32, ge=1, le=65536)
     max_length: int = Field(default=128, ge=4, le=8192, description="tokens; longer inputs are truncated")
+    padding: Literal["longest", "max_length"] = Field(
+        default="longest",
+        description="a batch is padded to its longest example, or always to max_length, as the released ASA code does",
+    )
     warmup_ratio: float = Field(default=0.06, ge=0, lt=1)
     weight_decay: float = Field(default=0.01, ge=0)
     max_grad_norm: float = Field(

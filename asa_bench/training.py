@@ -39,6 +39,11 @@ class TrainingOptions(Frozen):
     )
     batch_size: int = Field(default=32, ge=1)
     max_length: int = Field(default=128, ge=4, description="tokens; longer inputs are truncated")
+    padding: Literal["longest", "max_length"] = Field(
+        default="longest",
+        description="a batch is padded to its longest example, or always to max_length, as the released ASA code "
+        "does: what its variant 'released' learns depends on that",
+    )
     warmup_ratio: float = Field(default=0.06, ge=0, lt=1, description="part of the steps")
     weight_decay: float = Field(default=0.01, ge=0)
     max_grad_norm: float = Field(
@@ -117,7 +122,7 @@ def train(
     name_labels(model, task)
     max_length = min(options.max_length, longest_input(model, tokenizer))
     with quiet():
-        examples = _encode(rows, task, tokenizer, max_length)
+        examples = _encode(rows, task, tokenizer, max_length, whole=options.padding == "max_length")
     started = time.monotonic()
     with quiet(), _settled(options):
         method.attach(model.to(options.device), seed=_derived(options.seed, "method"))
@@ -198,13 +203,13 @@ def _derived(seed: int, purpose: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{purpose}/{seed}".encode()).digest()[:4], "big")
 
 
-def _encode(rows: pd.DataFrame, task: Task, tokenizer: Any, max_length: int) -> Examples:
+def _encode(rows: pd.DataFrame, task: Task, tokenizer: Any, max_length: int, whole: bool) -> Examples:
     from asa_bench.trainer import Examples
 
     if len(rows) == 0:
         raise BadInput(f"task {task.name!r}: there are no rows to train on")
     texts = list(zip(*(rows[column].tolist() for column in task.columns), strict=True))
-    encoded = encode(tokenizer, task.kind, texts, max_length)
+    encoded = encode(tokenizer, task.kind, texts, max_length, whole=whole)
     labels: list[str] = rows["label"].tolist()
     if task.kind == "regression":
         return Examples(encoded, [_number(label, task) for label in labels])

@@ -102,3 +102,9 @@ def test_padding_on_the_left(tokenizer: BertTokenizerFast) -> None:
     finally:
         tokenizer.padding_side = "right"
     assert encoded.batch([0, 1])["attention_mask"].tolist() == [[1, 1, 1, 1], [0, 1, 1, 1]]
+
+
+def test_batches_can_be_padded_to_the_full_length(tokenizer: BertTokenizerFast) -> None:
+    encoded = encode(tokenizer, "classification", [("good film",), ("bad",)], 9, whole=True)
+    assert encoded.batch([0])["input_ids"].shape == (1, 9)
+    assert encoded.batch([1])["attention_mask"].sum() == 3
