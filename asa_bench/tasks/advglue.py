@@ -7,14 +7,13 @@ which attack it was made. The hub repository is `AI-Secure/adv_glue`, which hold
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from asa_bench.errors import BadInput
 from asa_bench.tasks import glue
 from asa_bench.tasks.base import Hub, Layout, Split, Task
-from asa_bench.tasks.files import Row, read_text, record_row, shown
+from asa_bench.tasks.files import Row, read_json, record_row, shown
 
 
 def read(task: Task, split: str, path: Path) -> Iterator[Row]:
@@ -24,10 +23,7 @@ def read(task: Task, split: str, path: Path) -> Iterator[Row]:
         BadInput: the file is not JSON, or lacks the part or a field.
     """
     part = task.name.removeprefix("advglue/")
-    try:
-        parts = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise BadInput(f"{shown(str(path), 300)}, line {error.lineno}: not JSON ({error.msg})") from error
+    parts = read_json(path)
     if not isinstance(parts, Mapping) or not isinstance(parts.get(part), list):
         raise BadInput(
             f"{shown(str(path), 300)}: no list {part!r}; an AdvGLUE file has one for each GLUE task"

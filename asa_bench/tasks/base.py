@@ -72,16 +72,29 @@ class Layout(Frozen):
     A file may be packed (``.xz`` or ``.gz`` appended). Beside each file named here, ``STEM_sample*`` with the
     same ending is accepted too: rows of the published file, but not all of them, so that the published counts
     are not checked.
+
+    Tables are tab-separated, and comma-separated and quoted where the name ends in ``.csv``.
     """
 
     folders: tuple[str, ...] = Field(
         default=("",), description="folders under the root in which the files are looked for, in this order"
     )
-    files: Mapping[str, tuple[str, ...]] = Field(
-        description="split name -> names the file may have, relative to a folder; the first found is read"
+    files: Mapping[str, tuple[str | tuple[str, ...], ...]] = Field(
+        description="split name -> names the file may have, relative to a folder; the first found is read. "
+        "An entry of several names stands for files that hold the split together: all are read, in this order"
+    )
+    samples: tuple[str, ...] = Field(
+        default=(),
+        description="names in `files` that, like STEM_sample*, hold a part of the published rows only",
     )
     columns: Mapping[str, tuple[str, ...]] = Field(
-        description="text column, 'label' or slice -> the names that files give it, in order of preference"
+        description="text column, 'label', slice or group -> the names that files give it, in order of "
+        "preference; where `header` is False, its number, from '0'"
+    )
+    header: bool = Field(default=True, description="the first row of a table names the columns")
+    quoted: bool = Field(
+        default=False,
+        description="cells of tab-separated files may be quoted, with quotes inside doubled, as csv has it",
     )
     labels: Mapping[str, str] = Field(description="label as written in a file -> label name")
     held_out: Mapping[str, str] = Field(
@@ -112,9 +125,13 @@ class Hub(Frozen):
         description="split name -> pattern of its parquet files in the repository"
     )
     columns: Mapping[str, str] = Field(
-        description="text column, 'label' or slice -> column of the parquet files"
+        description="text column, 'label' or slice -> column of the parquet files; 'NAME[2]' is the third item "
+        "of a list; a list of texts without a number is joined by spaces"
     )
-    labels: Mapping[str, str] = Field(description="label as written in the parquet files -> label name")
+    labels: Mapping[str, str] = Field(
+        description="label as written in the parquet files, and as their metadata name it -> label name; of "
+        "multiple choice '=NAME' as the column of the label means: the choice that equals this column"
+    )
     revision: str | None = Field(
         default=None,
         description="commit that is read; None: the head of `branch` is resolved at run time and recorded",
@@ -161,6 +178,16 @@ class Task(Frozen):
         default="",
         description="column that says which rows belong together (a contrast pair, a test case's variants); "
         "kept in records beside the slices, but accuracy is not reported by it",
+    )
+    strata: str = Field(
+        default="",
+        description="slice from whose values a sample takes groups in turn, so that a large one does not "
+        "crowd out the small ones",
+    )
+    unlabelled: bool = Field(
+        default=False,
+        description="some rows have no gold label ('' in the column label): what is asked of them is told by "
+        "their slices and group, e.g. that all predictions of a case be the same",
     )
     splits: Mapping[str, Split] = Field(description="split name -> published size")
     evaluation_split: str = Field(description="the split that a trained model is evaluated on")
@@ -211,8 +238,8 @@ class TaskData:
     Attributes:
         frame: columns ``id`` (str, unique), the task's text columns (str), ``label`` (str) and the task's
             extra columns, which are slices and group (str; "" where a row has none). A label is one of the
-            task's label names; for regression a decimal number; for token classification one tag per word,
-            separated by single spaces.
+            task's label names ("" where an unlabelled task asks something else of a row); for regression a
+            decimal number; for token classification one tag per word, separated by single spaces.
         fingerprint: sha256 over the canonical rows (see `fingerprint`), equal wherever the data are equal.
         origin: where the rows came from: source kind, files with sha256, or hub repository and revision.
             Contains no absolute path and no clock.
@@ -274,3 +301,40 @@ def choose(frame: pd.DataFrame, columns: tuple[str, ...], count: int | None, pur
     order = sorted(range(len(keys)), key=lambda i: (keys[i], str(frame["id"].iat[i])))
     chosen: pd.DataFrame = frame.iloc[order[:count]].reset_index(drop=True)
     return chosen
+
+
+def choose_groups(frame: pd.DataFrame, task: Task, count: int | None, purpose: str) -> pd.DataFrame:
+    """As `choose`, but groups of rows stay whole: as many as fit into `count` rows, and nothing of the others.
+
+    Groups are ordered by a hash of their rows and `purpose`; where the task names strata, the first group of
+    every stratum comes before the second of any. A group that does not fit is passed over.
+
+    Raises:
+        ValueError: not one group fits into `count` rows.
+    """
+    if count is None or count >= len(frame):
+        return choose(frame, task.columns, None, purpose)
+    members: dict[str, list[int]] = {}
+    for row, (group, identity) in enumerate(zip(frame[task.group], frame["id"], strict=True)):
+        members.setdefault(str(group) or f"row {identity}", []).append(row)
+    hashes = row_hashes(frame, task.columns)
+    strata = frame[task.strata].tolist() if task.strata else [""] * len(frame)
+    keyed = sorted(
+        (hashlib.sha256("\n".join([purpose, *sorted(hashes[row] for row in rows)]).encode()).hexdigest(), group)
+        for group, rows in members.items()
+    )
+    seen: dict[str, int] = {}
+    order: list[tuple[int, int]] = []
+    for place, (_, group) in enumerate(keyed):
+        stratum = strata[members[group][0]]
+        order.append((seen.get(stratum, 0), place))
+        seen[stratum] = seen.get(stratum, 0) + 1
+    kept: list[int] = []
+    for _, place in sorted(order):
+        rows = members[keyed[place][1]]
+        if len(kept) + len(rows) <= count:
+            kept += rows
+    if not kept:
+        smallest = min(map(len, members.values()))
+        raise ValueError(f"the smallest group has {smallest} rows, more than {count}")
+    return choose(frame.iloc[kept], task.columns, None, purpose)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import json
@@ -25,7 +26,7 @@ class Row(NamedTuple):
     Attributes:
         texts: the task's text columns, in their order.
         label: the label as written in the file.
-        slices: slice column -> value; a missing one counts as "".
+        slices: slice or group column -> value; a missing one counts as "".
         where: the row's place for messages, e.g. ``"line 12"``.
         malformed: the row has too few columns, so its texts and label mean nothing.
     """
@@ -43,15 +44,25 @@ def shown(value: object, limit: int = 80) -> str:
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 
-def is_sample(path: Path) -> bool:
-    """Whether a file's name says that it holds a part of the published rows only."""
-    return "_sample" in path.name
+def plain_name(path: Path) -> str:
+    """A file's name without the ending that says how it is packed."""
+    return path.name.removesuffix(".xz").removesuffix(".gz")
 
 
-def find(layout: Layout, split: str, root: Path) -> Path | None:
-    """The file that holds `split` under `root`, or None where there is none.
+def is_sample(layout: Layout, path: Path, root: Path) -> bool:
+    """Whether a file's name, or the layout, says that it holds a part of the published rows only."""
+    plain = path.with_name(plain_name(path)).relative_to(root).as_posix()
+    return "_sample" in path.name or any(
+        plain == (f"{folder}/{name}" if folder else name)
+        for folder in layout.folders
+        for name in layout.samples
+    )
 
-    A file named by the layout comes before a sample of it, a plain one before a packed one.
+
+def find(layout: Layout, split: str, root: Path) -> tuple[Path, ...] | None:
+    """The files that hold `split` under `root` (mostly one), or None where there are none.
+
+    Files named by the layout come before a sample, plain ones before packed ones.
 
     Raises:
         Unavailable: `root` does not exist.
@@ -65,13 +76,13 @@ def find(layout: Layout, split: str, root: Path) -> Path | None:
         next(root.iterdir(), None)
         names = layout.files.get(split, ())
         for folder in layout.folders:
-            for name in names:
-                for ending in PACKED:
-                    path = root / folder / f"{name}{ending}"
-                    if path.is_file():
-                        return path
+            for entry in names:
+                parts = (entry,) if isinstance(entry, str) else entry
+                there = [path for part in parts if (path := _packed(root / folder / part)) is not None]
+                if len(there) == len(parts):
+                    return tuple(there)
         for folder in layout.folders:
-            for name in names:
+            for name in (entry for entry in names if isinstance(entry, str)):
                 path = root / folder / name
                 samples = sorted(
                     sample
@@ -84,7 +95,7 @@ def find(layout: Layout, split: str, root: Path) -> Path | None:
                         f"{', '.join(sample.name for sample in samples)}; keep the one that is meant"
                     )
                 if samples:
-                    return samples[0]
+                    return (samples[0],)
     except PermissionError as error:
         raise BadInput(
             f"data folder {shown(str(root), 300)} cannot be read: no permission for "
@@ -93,11 +104,20 @@ def find(layout: Layout, split: str, root: Path) -> Path | None:
     return None
 
 
-def read_text(path: Path) -> str:
-    """The whole text of a UTF-8 file, unpacked where its name ends in ``.xz`` or ``.gz``.
+def _packed(path: Path) -> Path | None:
+    """The file of that name, plain or packed, or None."""
+    for ending in PACKED:
+        packed = path.with_name(f"{path.name}{ending}")
+        if packed.is_file():
+            return packed
+    return None
+
+
+def read_bytes(path: Path) -> bytes:
+    """All bytes of a file, unpacked where its name ends in ``.xz`` or ``.gz``.
 
     Raises:
-        BadInput: the file cannot be read or unpacked, is empty or is not UTF-8.
+        BadInput: the file cannot be read or unpacked, or is empty.
     """
     try:
         if path.suffix == ".xz":
@@ -119,6 +139,16 @@ def read_text(path: Path) -> str:
         raise BadInput(f"{shown(str(path), 300)}: cannot be read: {error.strerror or error}") from error
     if not data.strip():
         raise BadInput(f"{shown(str(path), 300)}: the file is empty")
+    return data
+
+
+def read_text(path: Path) -> str:
+    """The whole text of a UTF-8 file, unpacked where its name ends in ``.xz`` or ``.gz``.
+
+    Raises:
+        BadInput: the file cannot be read or unpacked, is empty or is not UTF-8.
+    """
+    data = read_bytes(path)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -136,16 +166,79 @@ def lines(text: str) -> Iterator[tuple[int, str]]:
             yield number, line.rstrip("\n")
 
 
-def read_table(task: Task, split: str, path: Path) -> Iterator[Row]:
-    """The rows of a tab-separated file with a header, or of a file of one JSON object per line (``.jsonl``).
-
-    Quotes mean nothing in the tab-separated files of GLUE, PAWS and HANS, so none is interpreted.
+def read_json(path: Path) -> Any:
+    """The value that a JSON file holds.
 
     Raises:
-        BadInput: a column is missing, or (JSON) a line cannot be parsed.
+        BadInput: it is no JSON.
     """
-    json_lines = path.name.removesuffix(".xz").removesuffix(".gz").endswith(".jsonl")
-    yield from (_read_json_lines if json_lines else _read_tsv)(task, path)
+    try:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise BadInput(f"{shown(str(path), 300)}, line {error.lineno}: not JSON ({error.msg})") from error
+    except RecursionError as error:
+        raise BadInput(f"{shown(str(path), 300)}: JSON nested too deeply to be read") from error
+
+
+def read_json_lines(path: Path) -> Iterator[tuple[str, Any]]:
+    """Place (``"line 3"``) and value of every line of a file of one JSON value per line.
+
+    Raises:
+        BadInput: a line cannot be parsed.
+    """
+    for number, line in lines(read_text(path)):
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise BadInput(f"{shown(str(path), 300)}, line {number}: not JSON ({error})") from error
+        yield f"line {number}", value
+
+
+def read_cells(path: Path, quoted: bool = False) -> Iterator[tuple[int, list[str]]]:
+    """Line number (from 1) and cells of every row of a table, blank lines left out.
+
+    The table is tab-separated, and comma-separated and quoted where its name ends in ``.csv``.
+
+    Args:
+        quoted: cells may be quoted, with quotes inside doubled; otherwise quotes mean nothing.
+
+    Raises:
+        BadInput: (quoted) a quote is not closed or does not end its cell.
+    """
+    comma = plain_name(path).endswith(".csv")
+    if not (quoted or comma):
+        for number, line in lines(read_text(path)):
+            yield number, line.split("\t")
+        return
+    text = io.StringIO(read_text(path), newline="")
+    table = csv.reader(text, delimiter="," if comma else "\t", strict=True)
+    first = 1
+    try:
+        for cells in table:
+            if any(cell.strip() for cell in cells):
+                yield first, cells
+            first = table.line_num + 1
+    except csv.Error as error:
+        raise BadInput(f"{shown(str(path), 300)}, line {first}: its quotes do not match ({error})") from error
+
+
+def read_table(task: Task, split: str, path: Path) -> Iterator[Row]:
+    """The rows of a table as the task's layout describes it, or of one JSON object per line (``.jsonl``).
+
+    Quotes mean nothing in the tab-separated files of GLUE, PAWS and HANS, so none is interpreted unless the
+    layout says so.
+
+    Raises:
+        BadInput: a column is missing, or a line cannot be parsed.
+    """
+    if plain_name(path).endswith(".jsonl"):
+        for where, record in read_json_lines(path):
+            yield record_row(task, record, path, where)
+        return
+    layout = task.layout
+    yield from table_rows(
+        task, path, read_cells(path, bool(layout and layout.quoted)), bool(layout is None or layout.header)
+    )
 
 
 def record_row(task: Task, record: Mapping[str, Any], path: Path, where: str) -> Row:
@@ -162,7 +255,7 @@ def record_row(task: Task, record: Mapping[str, Any], path: Path, where: str) ->
         for name in names:
             if isinstance(record.get(name), str | int) and not isinstance(record.get(name), bool):
                 return str(record[name])
-        if column in task.slices:
+        if column in task.extra_columns:
             return ""
         raise BadInput(
             f"{shown(str(path), 300)}, {where}: no field {' or '.join(map(repr, names))} with a text"
@@ -171,7 +264,7 @@ def record_row(task: Task, record: Mapping[str, Any], path: Path, where: str) ->
     return Row(
         texts=tuple(value(column) for column in task.columns),
         label=value("label"),
-        slices={column: value(column) for column in task.slices},
+        slices={column: value(column) for column in task.extra_columns},
         where=where,
     )
 
@@ -181,37 +274,35 @@ def _names(task: Task, column: str) -> tuple[str, ...]:
     return declared.get(column, (column,))
 
 
-def _read_json_lines(task: Task, path: Path) -> Iterator[Row]:
-    for number, line in lines(read_text(path)):
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            raise BadInput(f"{shown(str(path), 300)}, line {number}: not JSON ({error})") from error
-        yield record_row(task, record, path, f"line {number}")
+def table_rows(
+    task: Task, path: Path, table: Iterator[tuple[int, list[str]]], header: bool = True
+) -> Iterator[Row]:
+    """Rows from the cells of a table, whose columns the first row names or, without a header, numbers do.
 
-
-def _read_tsv(task: Task, path: Path) -> Iterator[Row]:
-    numbered = lines(read_text(path))
-    header = next(numbered)[1].split("\t")
+    Raises:
+        BadInput: a column is missing.
+    """
+    names = next(table, (1, []))[1] if header else None
 
     def position(column: str) -> int | None:
-        names = _names(task, column)
-        for name in names:
-            if name in header:
-                return header.index(name)
-        if column in task.slices:
+        told = _names(task, column)
+        for name in told:
+            if names is None and name.isdigit():
+                return int(name)
+            if names is not None and name in names:
+                return names.index(name)
+        if column in task.extra_columns:
             return None
         raise BadInput(
-            f"{shown(str(path), 300)}, line 1: no column {' or '.join(map(repr, names))} in the header; "
-            f"it has {shown(header, 160)}"
+            f"{shown(str(path), 300)}, line 1: no column {' or '.join(map(repr, told))} in the header; "
+            f"it has {shown(names, 160)}"
         )
 
     texts = [position(column) or 0 for column in task.columns]
     label = position("label") or 0
-    slices = {column: at for column in task.slices if (at := position(column)) is not None}
+    slices = {column: at for column in task.extra_columns if (at := position(column)) is not None}
     needed = max(*texts, label, *slices.values())
-    for number, line in numbered:
-        cells = line.split("\t")
+    for number, cells in table:
         if len(cells) <= needed:
             yield Row((), "", {}, f"line {number}", malformed=True)
             continue

@@ -5,13 +5,23 @@ from __future__ import annotations
 import hashlib
 import importlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asa_bench.errors import BadInput, Unavailable, nearest
 from asa_bench.tasks import files
-from asa_bench.tasks.base import Layout, Source, Task, TaskData, canonical_text, choose, fingerprint, row_hash
+from asa_bench.tasks.base import (
+    Layout,
+    Source,
+    Task,
+    TaskData,
+    choose,
+    choose_groups,
+    fingerprint,
+    row_hash,
+)
+from asa_bench.tasks.canonical import frame_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,18 +30,18 @@ HELD_OUT_ROWS = 2_000
 
 
 class _Located(NamedTuple):
-    """The file that holds a split in a data folder, and what is cut from it.
+    """The files that hold a split in a data folder, and what is cut from them.
 
     Attributes:
-        path: the file.
-        relative: its name under the root, with forward slashes.
-        sample: it holds a part of the published rows only.
+        paths: the files, in the order in which they are read; most splits have one.
+        relative: their names under the root, with forward slashes.
+        sample: they hold a part of the published rows only.
         held_out_of: the split whose sample this split is a part of.
         holds_out: the split that is cut out of this one's sample.
     """
 
-    path: Path
-    relative: str
+    paths: tuple[Path, ...]
+    relative: tuple[str, ...]
     sample: bool
     held_out_of: str | None = None
     holds_out: str | None = None
@@ -64,7 +74,12 @@ def identify(task: Task, split: str, source: Source) -> dict[str, Any]:
         hub, revision = resolve(task)
         return {"kind": kind, "repo": hub.repo, "config": hub.config, "revision": revision}
     located = _locate(task, split, source)
-    told: dict[str, Any] = {"kind": kind, "files": {located.relative: file_sha256(located.path)}}
+    told: dict[str, Any] = {
+        "kind": kind,
+        "files": {
+            name: file_sha256(path) for name, path in zip(located.relative, located.paths, strict=True)
+        },
+    }
     if located.held_out_of:
         told["held_out_of"] = located.held_out_of
     if located.holds_out:
@@ -99,16 +114,28 @@ def load(task: Task, split: str, source: Source, count: int | None = None) -> Ta
             from asa_bench.tasks.hub import read
 
             rows, where = read(task, split, str(origin["revision"]))
-            frame = _frame(task, rows, task.hub.labels if task.hub else {}, where)
+            placed = (row._replace(where=f"{where}, {row.where}") for row in rows)
+            frame = frame_of(task, placed, task.hub.labels if task.hub else {})
             _check_counts(task, split, frame, where)
         else:
             frame, details = _load_folder(task, split, source)
             origin |= details
-        frame = choose(frame, task.columns, count, purpose=f"{task.name}/{split}")
+        frame = _sample(task, frame, count, purpose=f"{task.name}/{split}")
     origin["rows"] = len(frame)
     return TaskData(
         task=task, split=split, frame=frame, fingerprint=fingerprint(frame, task.columns), origin=origin
     )
+
+
+def _sample(task: Task, frame: pd.DataFrame, count: int | None, purpose: str) -> pd.DataFrame:
+    if not task.group:
+        return choose(frame, task.columns, count, purpose)
+    try:
+        return choose_groups(frame, task, count, purpose)
+    except ValueError as error:
+        raise BadInput(
+            f"task {task.name!r}: cannot take {count} rows; rows of one {task.group} stay together, and {error}"
+        ) from error
 
 
 def _kind(task: Task, split: str, source: Source) -> str:
@@ -132,26 +159,30 @@ def _locate(task: Task, split: str, source: Source) -> _Located:
     if layout is None or root is None:
         raise Unavailable(f"task {task.name!r} cannot be read from a data folder; choose the hub instead")
 
-    def located(path: Path, **cut: str) -> _Located:
-        return _Located(path, path.relative_to(root).as_posix(), files.is_sample(path), **cut)
+    def is_sample(paths: tuple[Path, ...]) -> bool:
+        return any(files.is_sample(layout, path, root) for path in paths)
+
+    def located(paths: tuple[Path, ...], **cut: str) -> _Located:
+        names = tuple(path.relative_to(root).as_posix() for path in paths)
+        return _Located(paths, names, is_sample(paths), **cut)
 
     own = files.find(layout, split, root)
     if own is not None:
-        if files.is_sample(own):
+        if is_sample(own):
             for part, whole in layout.held_out.items():
                 if whole == split and files.find(layout, part, root) is None:
                     return located(own, holds_out=part)
         return located(own)
     parent = layout.held_out.get(split)
     if parent is not None:
-        path = files.find(layout, parent, root)
-        if path is not None and files.is_sample(path):
-            return located(path, held_out_of=parent)
+        paths = files.find(layout, parent, root)
+        if paths is not None and is_sample(paths):
+            return located(paths, held_out_of=parent)
     raise Unavailable(_missing(task, layout, split, root))
 
 
 def _missing(task: Task, layout: Layout, split: str, root: Path) -> str:
-    names = layout.files.get(split, ())
+    names = [name if isinstance(name, str) else " with ".join(name) for name in layout.files.get(split, ())]
     folders = ", ".join(f"{folder}/" if folder else "the folder itself" for folder in layout.folders)
     return (
         f"task {task.name!r}, split {split!r}: no {' or '.join(names)} (plain, .xz or .gz) in data folder "
@@ -165,12 +196,12 @@ def _load_folder(task: Task, split: str, source: Source) -> tuple[pd.DataFrame, 
     details: dict[str, Any] = {}
     if located.sample:
         details["sample"] = True
-    if "reconstructed" in located.path.name:
+    if any("reconstructed" in path.name for path in located.paths):
         details["form"] = "reconstructed"
     skipped: list[str] = []
-    rows = _rows(task, located.held_out_of or split, located.path, skipped)
-    where = files.shown(str(located.path), 300)
-    frame = _frame(task, rows, task.layout.labels if task.layout else {}, where)
+    rows = _rows(task, located.held_out_of or split, located.paths, skipped)
+    where = " with ".join(files.shown(str(path), 300) for path in located.paths)
+    frame = frame_of(task, rows, task.layout.labels if task.layout else {})
     if not located.sample:
         _check_counts(task, split, frame, where, skipped)
     elif skipped:
@@ -185,21 +216,30 @@ def _load_folder(task: Task, split: str, source: Source) -> tuple[pd.DataFrame, 
     return frame, details
 
 
-def _rows(task: Task, split: str, path: Path, skipped: list[str]) -> Iterator[files.Row]:
-    """The rows that the task's reader finds; malformed ones are noted in `skipped` or refused."""
+def _rows(task: Task, split: str, paths: tuple[Path, ...], skipped: list[str]) -> Iterator[files.Row]:
+    """The rows that the task's reader finds, told with file and line; malformed ones are noted or refused.
+
+    Raises:
+        BadInput: a file holds no row at all, or a malformed one that the published file does not have.
+    """
     layout = task.layout
     if layout is None:
         raise Unavailable(f"task {task.name!r} cannot be read from a data folder")
-    for row in _reader(layout)(task, split, path):
-        if not row.malformed:
-            yield row
-        elif layout.skips_malformed:
-            skipped.append(row.where)
-        else:
-            raise BadInput(
-                f"{files.shown(str(path), 300)}, {row.where}: too few columns; the file is cut off or "
-                "damaged, fetch it again"
-            )
+    for path in paths:
+        name, found = files.shown(str(path), 300), False
+        for row in _reader(layout)(task, split, path):
+            found = True
+            where = f"{name}, {row.where}"
+            if not row.malformed:
+                yield row._replace(where=where)
+            elif layout.skips_malformed:
+                skipped.append(row.where if len(paths) == 1 else f"{path.name}, {row.where}")
+            else:
+                raise BadInput(
+                    f"{where}: too few columns; the file is cut off or damaged, fetch it again"
+                )
+        if not found:
+            raise BadInput(f"{name}: no rows")
 
 
 def _reader(layout: Layout) -> Any:
@@ -210,45 +250,16 @@ def _reader(layout: Layout) -> Any:
         raise BadInput(f"the reader {layout.reader!r} cannot be imported: {error}") from error
 
 
-def _frame(task: Task, rows: Iterable[files.Row], labels: Mapping[str, str], where: str) -> pd.DataFrame:
-    """Rows of either source as a frame of canonical texts and label names, with ids made from both.
-
-    Raises:
-        BadInput: no rows at all, or a label that the task does not know.
-    """
-    import pandas as pd
-
-    known = {**labels, **{label: label for label in task.labels}}
-    seen: Counter[str] = Counter()
-    records: list[tuple[str, ...]] = []
-    for row in rows:
-        label = known.get(row.label.strip())
-        if label is None:
-            raise BadInput(
-                f"{where}, {row.where}: unknown label {files.shown(row.label)}; known: {', '.join(known)}"
-            )
-        texts = tuple(canonical_text(text) for text in row.texts)
-        key = row_hash(texts, label)[:16]
-        seen[key] += 1
-        identity = key if seen[key] == 1 else f"{key}-{seen[key]}"
-        slices = (canonical_text(row.slices.get(column, "")) for column in task.slices)
-        records.append((identity, *texts, label, *slices))
-    if not records:
-        raise BadInput(f"{where}: no rows")
-    frame: pd.DataFrame = pd.DataFrame.from_records(
-        records, columns=["id", *task.columns, "label", *task.slices]
-    )
-    return frame
-
-
 def _check_counts(
     task: Task, split: str, frame: pd.DataFrame, where: str, skipped: list[str] | None = None
 ) -> None:
     """Compares rows and labels with the published counts.
 
     Raises:
-        BadInput: they differ.
+        BadInput: they differ, or there are no rows.
     """
+    if len(frame) == 0:
+        raise BadInput(f"{where}: no rows")
     published = task.splits[split]
     name = f"{task.title} {split}"
     hint = (
