@@ -15,13 +15,24 @@ from asa_bench.registry import Registry
 from asa_bench.tasks.base import Task
 
 _BUILTIN = {
-    **dict.fromkeys(("sst2", "qqp", "mnli", "qnli", "rte"), "asa_bench.tasks.glue:TASKS"),
+    **dict.fromkeys(
+        ("sst2", "qqp", "mnli", "qnli", "rte", "cola", "mrpc", "stsb", "wnli", "mnli-mm"),
+        "asa_bench.tasks.glue:TASKS",
+    ),
     **dict.fromkeys(
         ("advglue/sst2", "advglue/qqp", "advglue/mnli", "advglue/mnli-mm", "advglue/qnli", "advglue/rte"),
         "asa_bench.tasks.advglue:TASKS",
     ),
-    **dict.fromkeys(("paws_qqp", "paws_wiki"), "asa_bench.tasks.paws:TASKS"),
-    **dict.fromkeys(("anli/r1", "anli/r2", "anli/r3"), "asa_bench.tasks.anli:TASKS"),
+    **dict.fromkeys(("paws_qqp", "paws_wiki", "paws_qqp+qqp"), "asa_bench.tasks.paws:TASKS"),
+    **dict.fromkeys(
+        (
+            *("anli/r1", "anli/r2", "anli/r3"),
+            *("anli/r1-trained", "anli/r2-trained", "anli/r3-trained", "anli"),
+        ),
+        "asa_bench.tasks.anli:TASKS",
+    ),
+    **dict.fromkeys(("dream", "swag", "hellaswag"), "asa_bench.tasks.choices:TASKS"),
+    **dict.fromkeys(("wnut17", "conll2003"), "asa_bench.tasks.entities:TASKS"),
     "hans": "asa_bench.tasks.hans:TASKS",
     **dict.fromkeys(
         (

@@ -320,7 +320,10 @@ def choose_groups(frame: pd.DataFrame, task: Task, count: int | None, purpose: s
     hashes = row_hashes(frame, task.columns)
     strata = frame[task.strata].tolist() if task.strata else [""] * len(frame)
     keyed = sorted(
-        (hashlib.sha256("\n".join([purpose, *sorted(hashes[row] for row in rows)]).encode()).hexdigest(), group)
+        (
+            hashlib.sha256("\n".join([purpose, *sorted(hashes[row] for row in rows)]).encode()).hexdigest(),
+            group,
+        )
         for group, rows in members.items()
     )
     seen: dict[str, int] = {}

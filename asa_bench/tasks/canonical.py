@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from asa_bench.errors import BadInput
@@ -22,6 +22,18 @@ def word(token: str) -> str:
     that the number of words never changes. It cannot be undone, but tags belong to words, not to characters.
     """
     return "_".join(token.split()) or "_"
+
+
+def right_choice(answer: str, choices: Sequence[str], where: str) -> str:
+    """The number of the choice that is the answer, as text.
+
+    Raises:
+        BadInput: not exactly one choice equals the answer.
+    """
+    hits = [at for at, choice in enumerate(choices) if canonical_text(choice) == canonical_text(answer)]
+    if len(hits) != 1:
+        raise BadInput(f"{where}: {len(hits)} choices equal the answer {shown(answer)}, expected one")
+    return str(hits[0])
 
 
 def number(text: str) -> str | None:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import fnmatch
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asa_bench.errors import BadInput, Unavailable
+from asa_bench.tasks.canonical import right_choice, word
 from asa_bench.tasks.files import Row, shown
 
 if TYPE_CHECKING:
     from asa_bench.tasks.base import Hub, Task
 
 TIMEOUT_S = 10.0
+_ITEM = re.compile(r"(.+)\[(\d+)\]")
 
 
 def resolve(task: Task) -> tuple[Hub, str]:
@@ -152,60 +155,157 @@ def _rows(task: Task, hub: Hub, paths: list[tuple[str, Path]]) -> Iterator[Row]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    columns = [
+        column
+        for column in (*task.columns, "label", *task.extra_columns)
+        if column in hub.columns or column not in task.extra_columns
+    ]
     for name, path in paths:
         where = f"hub data set {hub.repo}, {name}"
         try:
             schema = pq.read_schema(path)
-            _check_schema(task, hub, schema, where)
-            wanted = [*task.columns, "label", *(column for column in task.slices if column in hub.columns)]
-            table = pq.read_table(path, columns=[hub.columns[column] for column in wanted])
+            names = schema_check(task, hub, schema, where)
+            table = pq.read_table(
+                path, columns=sorted({_place(hub.columns[column])[0] for column in columns})
+            )
         except pa.ArrowInvalid as error:
             raise BadInput(f"{where}: not a readable parquet file ({shown(str(error), 120)})") from error
-        values = {column: table.column(hub.columns[column]).to_pylist() for column in wanted}
+        values = {column: table.column(column).to_pylist() for column in table.column_names}
         for number in range(table.num_rows):
+            row = f"{name}, row {number + 1}"
+            told = {
+                column: _value(task, column, hub.columns[column], values, number, row, names)
+                for column in columns
+            }
             yield Row(
-                texts=tuple(str(values[column][number] or "") for column in task.columns),
-                label=str(values["label"][number]),
-                slices={
-                    column: str(values[column][number] or "") for column in wanted if column in task.slices
-                },
-                where=f"{name}, row {number + 1}",
+                texts=tuple(told[column] for column in task.columns),
+                label=told["label"],
+                slices={column: told[column] for column in columns if column in task.extra_columns},
+                where=row,
             )
 
 
-def _check_schema(task: Task, hub: Hub, schema: Any, where: str) -> None:
+def _place(name: str) -> tuple[str, int | None]:
+    """Column of a parquet file, and which item of its list, for ``NAME``, ``NAME[2]`` or ``=NAME``."""
+    found = _ITEM.fullmatch(name)
+    return (found[1], int(found[2])) if found else (name.removeprefix("="), None)
+
+
+def _value(
+    task: Task,
+    column: str,
+    name: str,
+    values: Mapping[str, list[Any]],
+    number: int,
+    where: str,
+    names: Sequence[str],
+) -> str:
+    """One cell as text.
+
+    Raises:
+        BadInput: a list is too short, or no choice (or more than one) is the right one.
+    """
+    parquet, item = _place(name)
+    value = values[parquet][number]
+    if item is not None:
+        if not isinstance(value, list) or len(value) <= item:
+            raise BadInput(f"{where}: {parquet!r} has no item {item}")
+        return str(value[item] or "")
+    if isinstance(value, list):
+        if task.kind == "token_classification" and column == "label":
+            return " ".join(_tag(tag, names) for tag in value)
+        joined = (word(str(part)) if task.kind == "token_classification" else str(part) for part in value)
+        return " ".join(joined)
+    if name.startswith("="):
+        return right_choice(str(value), [_choice(name, values, number) for name in _choices(task)], where)
+    return str(value) if column == "label" else str(value or "")
+
+
+def _tag(tag: object, names: Sequence[str]) -> str:
+    """A tag that is a number of a `datasets.ClassLabel` by its name, where the file tells the names."""
+    return names[tag] if isinstance(tag, int) and 0 <= tag < len(names) else str(tag)
+
+
+def _choices(task: Task) -> list[str]:
+    return [task.hub.columns[column] for column in task.choices] if task.hub else []
+
+
+def _choice(name: str, values: Mapping[str, list[Any]], number: int) -> str:
+    parquet, item = _place(name)
+    value = values[parquet][number]
+    return str(value[item]) if item is not None and len(value) > item else str(value)
+
+
+def schema_check(task: Task, hub: Hub, schema: Any, where: str) -> list[str]:
     """Compares columns, their types and, where the file tells them, the names of the labels.
+
+    Returns:
+        The names of the labels or tags as the file's own metadata tell them, or none.
 
     Raises:
         BadInput: they differ from what the task expects.
     """
-    import pyarrow as pa
-
-    for column in (*task.columns, "label", *task.slices):
+    for column in (*task.columns, "label", *task.extra_columns):
         name = hub.columns.get(column)
         if name is None:
-            if column in task.slices:
+            if column in task.extra_columns:
                 continue
             raise BadInput(f"task {task.name!r}: its hub entry names no column for {column!r}")
-        if name not in schema.names:
-            raise BadInput(f"{where}: no column {name!r}; it has {shown(schema.names, 160)}")
-        kind = schema.field(name).type
-        text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-        if not (text or (column == "label" and pa.types.is_integer(kind))):
-            expected = "integers or texts" if column == "label" else "texts"
-            raise BadInput(f"{where}: column {name!r} holds {kind}, expected {expected}")
-    told = _label_names(schema, hub.columns["label"])
+        parquet, item = _place(name)
+        if parquet not in schema.names:
+            raise BadInput(f"{where}: no column {parquet!r}; it has {shown(schema.names, 160)}")
+        kind = schema.field(parquet).type
+        expected = _expected(task, column, item is not None)
+        if not _fits(kind, expected):
+            raise BadInput(f"{where}: column {parquet!r} holds {kind}, expected {' or '.join(expected)}")
+    told = _label_names(schema, _place(hub.columns["label"])[0])
     for number, label in enumerate(told):
         ours = hub.labels.get(str(number))
-        if not label.isdigit() and label != ours:
+        if not label.isdigit() and hub.labels.get(label, label) != ours:
             raise BadInput(
                 f"{where}: label {number} is called {shown(label)} there, but task {task.name!r} takes it "
                 f"for {ours!r}"
             )
+    return told
+
+
+def _expected(task: Task, column: str, item: bool) -> tuple[str, ...]:
+    """The types that a column may have, by the names that messages use."""
+    if column == "label":
+        if task.kind == "regression":
+            return ("decimal numbers",)
+        if task.kind == "token_classification":
+            return ("lists of integers", "lists of texts")
+        return ("integers", "texts", "truth values")
+    if item:
+        return ("lists of texts",)
+    return ("texts", "lists of texts") if task.kind != "classification" else ("texts",)
+
+
+def _fits(kind: Any, expected: tuple[str, ...]) -> bool:
+    import pyarrow as pa
+
+    listed = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    inner = kind.value_type if listed else kind
+    if pa.types.is_string(inner) or pa.types.is_large_string(inner):
+        name = "texts"
+    elif pa.types.is_integer(inner):
+        name = "integers"
+    elif pa.types.is_floating(inner):
+        name = "decimal numbers"
+    elif pa.types.is_boolean(inner):
+        name = "truth values"
+    else:
+        return False
+    return (f"lists of {name}" if listed else name) in expected
 
 
 def _label_names(schema: Any, column: str) -> list[str]:
-    """The names of a `datasets.ClassLabel` column as `datasets` writes them into a parquet file, or none."""
+    """The names of a `datasets.ClassLabel` column as `datasets` writes them into a parquet file, or none.
+
+    A list of labels is described around its items: ``{"feature": {...}, "_type": "Sequence"}`` (or ``List``),
+    or in old files by a list of one item.
+    """
     metadata = (schema.metadata or {}).get(b"huggingface")
     if not metadata:
         return []
@@ -213,5 +313,9 @@ def _label_names(schema: Any, column: str) -> list[str]:
         feature = json.loads(metadata)["info"]["features"][column]
     except (ValueError, KeyError, TypeError):
         return []
+    if isinstance(feature, list) and len(feature) == 1:
+        feature = feature[0]
+    if isinstance(feature, dict) and isinstance(feature.get("feature"), dict):
+        feature = feature["feature"]
     names = feature.get("names") if isinstance(feature, dict) else None
     return [str(name) for name in names] if isinstance(names, list) else []

@@ -183,9 +183,12 @@ def _locate(task: Task, split: str, source: Source) -> _Located:
 
 def _missing(task: Task, layout: Layout, split: str, root: Path) -> str:
     names = [name if isinstance(name, str) else " with ".join(name) for name in layout.files.get(split, ())]
+    told = " or ".join(names[:3])
+    if len(names) > 3:
+        told += f" or one of {len(names) - 3} other names (asa-bench show {task.name})"
     folders = ", ".join(f"{folder}/" if folder else "the folder itself" for folder in layout.folders)
     return (
-        f"task {task.name!r}, split {split!r}: no {' or '.join(names)} (plain, .xz or .gz) in data folder "
+        f"task {task.name!r}, split {split!r}: no {told} (plain, .xz or .gz) in data folder "
         f"{files.shown(str(root), 300)} (looked in {folders}); it is provided by {layout.provided_by}"
     )
 
@@ -235,9 +238,7 @@ def _rows(task: Task, split: str, paths: tuple[Path, ...], skipped: list[str]) -
             elif layout.skips_malformed:
                 skipped.append(row.where if len(paths) == 1 else f"{path.name}, {row.where}")
             else:
-                raise BadInput(
-                    f"{where}: too few columns; the file is cut off or damaged, fetch it again"
-                )
+                raise BadInput(f"{where}: too few columns; the file is cut off or damaged, fetch it again")
         if not found:
             raise BadInput(f"{name}: no rows")
 

@@ -3,6 +3,10 @@
 The hub repository `google-research-datasets/paws` holds PAWS-Wiki as parquet files. PAWS-QQP may not be
 redistributed (its text is Quora's): everybody generates it from the QQP download with the authors' script,
 which under Python 3 writes each sentence as the source form of a bytes object, ``b'...'``.
+
+Two protocols, never to be ranked together: a model trained on QQP faces PAWS-QQP (``paws_qqp``, zero-shot), or
+is trained on QQP and the training part of PAWS-QQP together (``paws_qqp+qqp``, in-domain), as in the paper's
+"QQP+PAWS" rows.
 """
 
 from __future__ import annotations
@@ -14,7 +18,8 @@ from pathlib import Path
 
 from asa_bench.errors import BadInput
 from asa_bench.tasks.base import Hub, Layout, Split, Task
-from asa_bench.tasks.files import Row, read_table, shown
+from asa_bench.tasks.files import Row, plain_name, read_table, shown
+from asa_bench.tasks.glue import folders
 
 _WRAPPED = re.compile(r"""b(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""", re.DOTALL)
 
@@ -47,6 +52,23 @@ def read_qqp(task: Task, split: str, path: Path) -> Iterator[Row]:
             raise BadInput(
                 f"{shown(str(path), 300)}, {row.where}: a text in a b'...' wrapper cannot be read ({error})"
             ) from error
+
+
+def read_joint(task: Task, split: str, path: Path) -> Iterator[Row]:
+    """The rows of QQP's training file or of a PAWS-QQP one; only the latter wear the ``b'...'`` wrapper.
+
+    Raises:
+        BadInput: a column is missing, or a wrapped text cannot be decoded.
+    """
+    parts = (*path.parent.parts[-2:], plain_name(path))
+    reader = read_qqp if any("paws" in part.lower() for part in parts) else read_table
+    for row in reader(task, split, path):
+        # Rows of QQP's own file break in the middle, as every reader of it knows; PAWS-QQP has no such row.
+        if row.malformed and reader is read_qqp:
+            raise BadInput(
+                f"{shown(str(path), 300)}, {row.where}: too few columns; the file is cut off or damaged"
+            )
+        yield row
 
 
 # The training task's names, so that a model trained on QQP needs no label map.
@@ -140,4 +162,46 @@ PAWS_WIKI = Task(
     note="PAWS-Wiki labeled_final; tokenized text.",
 )
 
-TASKS = {task.name: task for task in (PAWS_QQP, PAWS_WIKI)}
+_QQP_TRAIN = tuple(f"{folder}/train.tsv" for folder in folders("QQP"))
+_QQP_SAMPLE = tuple(f"{folder}/train_sample_clean.tsv" for folder in folders("QQP"))
+_PAWS_TRAIN = ("paws/paws_qqp_train.tsv", "paws/paws_qqp/train.tsv", "paws/paws_qqp/output/train.tsv")
+
+PAWS_AND_QQP = Task(
+    name="paws_qqp+qqp",
+    title="PAWS-QQP (trained)",
+    family="paraphrase",
+    role="train",
+    columns=("sentence1", "sentence2"),
+    labels=_LABELS,
+    splits={"train": Split(rows=363_846 + 11_988), "test": PAWS_QQP.splits["test"]},
+    evaluation_split="test",
+    layout=Layout(
+        files={
+            "train": tuple((qqp, paws) for qqp in (*_QQP_TRAIN, *_QQP_SAMPLE) for paws in _PAWS_TRAIN),
+            "test": (
+                "paws/paws_qqp_dev_and_test.tsv",
+                "paws/paws_qqp/dev_and_test.tsv",
+                "paws/paws_qqp/output/dev_and_test.tsv",
+            ),
+        },
+        columns={
+            "sentence1": ("sentence1", "question1"),
+            "sentence2": ("sentence2", "question2"),
+            "label": ("label", "is_duplicate"),
+        },
+        labels=_IN_FILE,
+        skips_malformed=True,
+        reader="asa_bench.tasks.paws:read_joint",
+        provided_by="train.tsv of GLUE's QQP, and train.tsv and dev_and_test.tsv in paws/paws_qqp/ as the "
+        f"qqp_generate_data.py of {_HOMEPAGE} makes them from QQP (they are not on the hub)",
+    ),
+    attack_column="sentence2",
+    exposure=("paws_qqp:test",),
+    licence=PAWS_QQP.licence,
+    citation=_CITATION,
+    homepage=_HOMEPAGE,
+    note="Trained on QQP and the training part of PAWS-QQP together: in-domain, never to be ranked with models "
+    "that face PAWS-QQP after QQP alone (paws_qqp).",
+)
+
+TASKS = {task.name: task for task in (PAWS_QQP, PAWS_WIKI, PAWS_AND_QQP)}
