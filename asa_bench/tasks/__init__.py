@@ -33,6 +33,17 @@ _BUILTIN = {
     ),
     **dict.fromkeys(("dream", "swag", "hellaswag"), "asa_bench.tasks.choices:TASKS"),
     **dict.fromkeys(("wnut17", "conll2003"), "asa_bench.tasks.entities:TASKS"),
+    **dict.fromkeys(("imdb", "rotten_tomatoes", "ag_news"), "asa_bench.tasks.reviews:TASKS"),
+    **dict.fromkeys(("boolq", "contrast/boolq"), "asa_bench.tasks.boolq:TASKS"),
+    **dict.fromkeys(
+        (
+            *("cad/sentiment", "cad/sentiment-original", "cad/sentiment-combined"),
+            *("cad/inference", "cad/inference-original", "cad/inference-combined"),
+            "contrast/imdb",
+        ),
+        "asa_bench.tasks.counterfactual:TASKS",
+    ),
+    **dict.fromkeys(("mnli-noun", "mnli-verb"), "asa_bench.tasks.sanity:TASKS"),
     "hans": "asa_bench.tasks.hans:TASKS",
     **dict.fromkeys(
         (

@@ -124,11 +124,8 @@ DREAM = Task(
     },
     evaluation_split="test",
     layout=Layout(
-        folders=("dream", "DREAM", "data", ""),
-        files={
-            split: (f"{split}.json", f"dream/{split}.json", f"data/{split}.json")
-            for split in ("train", "dev", "test")
-        },
+        folders=("dream", "DREAM", "dream/data"),
+        files={split: (f"{split}.json",) for split in ("train", "dev", "test")},
         columns={},
         labels={},
         reader="asa_bench.tasks.choices:read_dream",
@@ -177,11 +174,8 @@ SWAG = Task(
     splits={"train": Split(rows=73_546), "dev": Split(rows=20_006)},
     evaluation_split="dev",
     layout=Layout(
-        folders=("swag", "SWAG", "swagaf/data", "data", ""),
-        files={
-            "train": ("train.csv", "swag/train.csv"),
-            "dev": ("val.csv", "swag/val.csv"),
-        },
+        folders=("swag", "SWAG", "swagaf/data"),
+        files={"train": ("train.csv",), "dev": ("val.csv",)},
         columns={
             "sent1": ("sent1",),
             "sent2": ("sent2",),
@@ -227,10 +221,10 @@ HELLASWAG = Task(
     splits={"train": Split(rows=39_905), "dev": Split(rows=10_042)},
     evaluation_split="dev",
     layout=Layout(
-        folders=("hellaswag", "HellaSWAG", "data", ""),
+        folders=("hellaswag", "HellaSWAG", "hellaswag/data", ""),
         files={
-            "train": ("hellaswag_train.jsonl", "train.jsonl"),
-            "dev": ("hellaswag_val.jsonl", "val.jsonl", "hellaswag_val_sample.json"),
+            "train": ("hellaswag_train.jsonl",),
+            "dev": ("hellaswag_val.jsonl", "hellaswag_val_sample.json"),
         },
         columns={},
         labels={},

@@ -163,7 +163,7 @@ CONLL2003 = Task(
     splits={"train": Split(rows=14_041), "dev": Split(rows=3_250), "test": Split(rows=3_453)},
     evaluation_split="test",
     layout=Layout(
-        folders=("conll2003", "CoNLL-2003", "conll-2003", ""),
+        folders=("conll2003", "CoNLL-2003", "conll-2003"),
         files={
             "train": ("eng.train", "train.txt"),
             "dev": ("eng.testa", "valid.txt"),
