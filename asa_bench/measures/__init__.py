@@ -14,6 +14,7 @@ from asa_bench.measures.accuracy import (
     slice_accuracies,
 )
 from asa_bench.measures.attacks import AttackMeasures, attack_measures
+from asa_bench.measures.behaviour import failure_rates
 from asa_bench.measures.paired import McNemar, mcnemar
 from asa_bench.measures.scores import METRICS, Metric, Scored
 from asa_bench.measures.seeds import Summary, paired_differences, summarize, t_interval, wilson_interval
@@ -30,6 +31,7 @@ __all__ = [
     "accuracy",
     "attack_measures",
     "f1",
+    "failure_rates",
     "hans_cells",
     "macro_average",
     "mcnemar",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from asa_bench.measures import behaviour
 from asa_bench.measures.accuracy import Proportion, accuracy, f1
 
 
@@ -140,6 +141,16 @@ def consistency(scored: Scored) -> Proportion | None:
     return Proportion(sum(whole.values()), len(whole)) if whole else None
 
 
+def failure_rate(scored: Scored) -> Proportion | None:
+    """Share of cases that fail, as the slice ``expectation`` tells what is asked; None where no case counts.
+
+    Source: `asa_bench.measures.behaviour`, Ribeiro et al. 2020, https://doi.org/10.18653/v1/2020.acl-main.442.
+    """
+    return behaviour.failure_rate(
+        scored.gold, scored.predictions, scored.groups, scored.slices["expectation"]
+    )
+
+
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -151,5 +162,6 @@ METRICS: dict[str, Metric] = {
         Metric("entity_f1", "Entity F1", entity_f1, "seqeval"),
         Metric("token_f1", "Token F1", token_f1, "the released ASA code"),
         Metric("consistency", "Consistency", consistency, "Gardner et al. 2020"),
+        Metric("failure_rate", "Failures", failure_rate, "Ribeiro et al. 2020", higher_is_better=False),
     )
 }

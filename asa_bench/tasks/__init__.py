@@ -44,6 +44,7 @@ _BUILTIN = {
         "asa_bench.tasks.counterfactual:TASKS",
     ),
     **dict.fromkeys(("mnli-noun", "mnli-verb"), "asa_bench.tasks.sanity:TASKS"),
+    **dict.fromkeys(("checklist/sentiment", "checklist/qqp"), "asa_bench.tasks.checklist:TASKS"),
     "hans": "asa_bench.tasks.hans:TASKS",
     **dict.fromkeys(
         (
