@@ -59,7 +59,11 @@ def tasks(as_json: JsonOption = False) -> None:
     rows = []
     for task in map(TASKS.get, TASKS.names()):
         how = "train on it" if task.role == "train" else f"faced by models of {', '.join(task.train_tasks)}"
-        rows.append({"summary": f"{task.title}: {task.family}, {how}", **task.model_dump(mode="json")})
+        what = (
+            task.family if task.kind == "classification" else f"{task.family}, {task.kind.replace('_', ' ')}"
+        )
+        scored = ", ".join(metric.replace("_", " ") for metric in task.metrics)
+        rows.append({"summary": f"{task.title}: {what}, {how}; {scored}", **task.model_dump(mode="json")})
     _print(rows, as_json)
 
 

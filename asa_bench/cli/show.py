@@ -41,7 +41,10 @@ def command(
             "settings": suite.settings(chosen).model_dump(mode="json"),
         }
     elif name in TASKS:
-        value = {"kind": "task", **TASKS.get(name).model_dump(mode="json")}
+        fields = TASKS.get(name).model_dump(mode="json")
+        value = {"kind": "task", "task_kind": fields.pop("kind"), **fields}
+        if not as_json:
+            value = {key: field for key, field in value.items() if field not in ("", [], {}, None)}
     elif name in METHODS:
         method = METHODS.get(name)
         value = {
