@@ -182,7 +182,8 @@ def _check_labels(rows: pd.DataFrame, column: str, task: Task, where: str) -> No
         return
     if task.kind == "token_classification":
         values = {tag for value in values for tag in value.split(" ")}
-    unknown = sorted(values - set(task.labels))
+    known = {*task.labels, *([""] if column == "label" and task.unlabelled else [])}
+    unknown = sorted(values - known)
     if unknown:
         raise BadInput(f"{where}: {what} {unknown[0]!r} is no label of the task ({task.labels})")
 
