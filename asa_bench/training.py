@@ -69,7 +69,7 @@ class TrainingSummary(Frozen):
 
     steps: int
     examples: int
-    epochs: float
+    epochs: float = Field(description="done: those asked for, times the method's own factor")
     tokens: int = Field(description="real tokens of one epoch, special tokens included")
     max_length: int = Field(
         description="tokens at which inputs were truncated: the model may hold fewer than asked"
@@ -100,7 +100,8 @@ def train(
     """Train `model` in place on `rows` and save it to `output_dir`.
 
     The same rows in the same order, options and initial weights give bit-identical weights on the same
-    machine. All methods see the same batches in the same order. Global random state is left as it was.
+    machine. All methods see the same batches in the same order; one that trains for longer sees more of them
+    after those. Global random state is left as it was.
 
     Args:
         rows: the task's text columns and ``label``, a label name.
@@ -123,6 +124,8 @@ def train(
     max_length = min(options.max_length, longest_input(model, tokenizer))
     with quiet():
         examples = _encode(rows, task, tokenizer, max_length, whole=options.padding == "max_length")
+    # Rounded, since a product like 1.1 * 3 = 3.3000000000000003 could cost a step that nobody asked for.
+    options = options.model_copy(update={"epochs": round(options.epochs * method.epochs_factor, 6)})
     started = time.monotonic()
     with quiet(), _settled(options):
         method.attach(model.to(options.device), seed=_derived(options.seed, "method"))

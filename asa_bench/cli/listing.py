@@ -78,10 +78,11 @@ def methods(as_json: JsonOption = False) -> None:
     rows = []
     for name in METHODS.names():
         method = METHODS.get(name)
+        source = f" ({method.citation})" if method.citation else ""
         rows.append(
             {
                 "name": name,
-                "summary": f"{method.title}: {method.summary}",
+                "summary": f"{method.title}: {method.summary}{source}",
                 "citation": method.citation,
                 "options": method.Options.model_json_schema().get("properties", {}),
             }

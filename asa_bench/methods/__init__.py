@@ -10,7 +10,12 @@ METHODS: Registry[type[Method]] = Registry(
     "asa_bench.methods",
     {
         "naive": "asa_bench.methods.naive:Naive",
+        "naive_longer": "asa_bench.methods.naive_longer:NaiveLonger",
         "asa": "asa_bench.methods.asa:AdversarialSelfAttention",
+        "rdrop": "asa_bench.methods.rdrop:RDrop",
+        "freelb": "asa_bench.methods.freelb:FreeLB",
+        "smart": "asa_bench.methods.smart:Smart",
+        "r3f": "asa_bench.methods.r3f:R3F",
     },
 )
 
