@@ -47,7 +47,7 @@ class FreeLB(PerturbingMethod):
     name = "freelb"
     title = "FreeLB"
     summary = "adversarial perturbations of word embeddings, with the gradient of every ascent step"
-    citation = "Zhu et al., ICLR 2020, https://openreview.net/forum?id=BygzbyHFvB"
+    citation = "Zhu et al., ICLR 2020, https://arxiv.org/abs/1909.11764"
     Options: ClassVar[type[Options]] = FreeLBOptions
     options: FreeLBOptions
 

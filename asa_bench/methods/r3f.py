@@ -42,7 +42,7 @@ class R3F(PerturbingMethod):
     name = "r3f"
     title = "R3F"
     summary = "random noise on word embeddings shall not change the prediction"
-    citation = "Aghajanyan et al., ICLR 2021, https://openreview.net/forum?id=OQ08SN70M1V"
+    citation = "Aghajanyan et al., ICLR 2021, https://arxiv.org/abs/2008.03156"
     Options: ClassVar[type[Options]] = R3FOptions
     options: R3FOptions
 
