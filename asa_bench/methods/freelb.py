@@ -86,5 +86,5 @@ class FreeLB(PerturbingMethod):
     def _first(self, real: torch.Tensor) -> torch.Tensor:
         """d_0, (sequences, length, width)."""
         drawn = self.words.uniform(real)
-        numbers = real.reshape(*drawn.shape[:2]).sum(1) * drawn.shape[2]
+        numbers = (real.reshape(*drawn.shape[:2]).sum(1) * drawn.shape[2]).to(drawn.dtype)
         return self.options.norm * drawn / numbers.clamp(min=1).sqrt()[:, None, None]

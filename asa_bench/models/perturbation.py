@@ -43,7 +43,7 @@ class WordPerturbation:
 
     def _drawn(self, real: Tensor, fill: Callable[[Tensor], Tensor]) -> Tensor:
         """Numbers are drawn for real tokens only, so that they do not depend on how far a batch is padded."""
-        real = real.reshape(-1, real.shape[-1])
+        real = real.reshape(-1, real.shape[-1]).bool()
         weight = self._embeddings.weight
         perturbation = weight.new_zeros((*real.shape, weight.shape[-1]))
         perturbation[real] = fill(weight.new_empty((int(real.sum()), weight.shape[-1])))
