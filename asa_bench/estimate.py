@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from asa_bench.methods import METHODS
 from asa_bench.models import laboratory
 from asa_bench.plan import Cell
 from asa_bench.store import Record, Store
@@ -20,7 +21,8 @@ from asa_bench.tasks import TASKS
 _TOKENS = {1: 25, 2: 45}  # per example, by number of text columns
 _LABORATORY_TOKENS = {1: 16, 2: 24}
 _QUERIES = 60  # per attacked example
-_PASSES = {"asa": 2.1}  # forward and backward passes, as multiples of naive's
+# Forward and backward passes of one step at the methods' defaults, as multiples of naive's.
+_PASSES = {"asa": 2.1, "rdrop": 2.0, "freelb": 2.0, "smart": 3.3, "r3f": 2.0}
 _EFFICIENCY = 0.3  # of the rate of large matrix products that a small encoder reaches
 _OVERHEAD = 0.004  # seconds per batch beside arithmetic
 _START = 0.2  # seconds per cell
@@ -125,7 +127,9 @@ def rough(cell: Cell) -> float | None:
     if examples is None:
         return None
     if cell.kind == "train":
-        passes = 6 * spec["training"]["epochs"] * _PASSES.get(spec["method"], 1.0)
+        method = METHODS.get(spec["method"])(spec["method_options"])
+        epochs = spec["training"]["epochs"] * method.epochs_factor
+        passes = 6 * epochs * _PASSES.get(method.name, 1.0)
         return _seconds(passes * weights, tokens, examples, spec["training"]["batch_size"])
     return _seconds(2 * weights, tokens, examples * (_QUERIES if cell.kind == "attack" else 1), 64)
 

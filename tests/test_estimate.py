@@ -47,3 +47,5 @@ def test_arithmetic_grows_with_the_work() -> None:
 
     assert seconds(train_examples=3000) > seconds(train_examples=300)
     assert seconds(methods=["asa"]) > seconds(methods=["naive"])
+    assert seconds(methods=["smart"]) > seconds(methods=["freelb"]) > seconds(methods=["naive"])
+    assert seconds(methods=["naive_longer"]) > seconds(methods=["rdrop"])

@@ -140,6 +140,15 @@ def test_methods_differ_in_their_objective_alone(
     assert seen.digest != naive.digest  # the objective does make a difference
 
 
+def test_a_factor_costs_no_step_by_rounding(encoder: Path, tmp_path: Path) -> None:
+    assert 3 * 1.1 > 3.3
+    method = METHODS.get("naive_longer")({"factor": 1.1})
+    options = OPTIONS.model_copy(update={"epochs": 3, "batch_size": 3})  # 10 steps an epoch
+    model = load_model(encoder, TASK, 0)
+    summary = train(rows(), TASK, method, model, load_tokenizer(encoder), options, tmp_path)
+    assert (summary.steps, summary.epochs) == (33, 3.3)
+
+
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 @pytest.mark.parametrize("name", METHODS.names())
 def test_every_method_trains_to_the_same_bits_twice(
