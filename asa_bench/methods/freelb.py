@@ -55,7 +55,7 @@ class FreeLB(PerturbingMethod):
         import torch
 
         from asa_bench.models.divergence import take_apart
-        from asa_bench.models.passes import SameDropout, carried
+        from asa_bench.models.passes import SameDropout, carried, gradients
         from asa_bench.models.perturbation import direction, frobenius, within
 
         options, words = self.options, self.words
@@ -73,9 +73,7 @@ class FreeLB(PerturbingMethod):
             if not ascents_left:
                 losses.append(output.loss)
                 break
-            gradient, *others = torch.autograd.grad(
-                output.loss, [perturbation, *parameters], allow_unused=True
-            )
+            gradient, *others = gradients(output.loss, [perturbation, *parameters])
             losses.append(carried(output.loss, others, parameters))
             ascended = perturbation.detach() + options.step_size * direction(gradient, real, frobenius)
             perturbation = within(ascended, options.norm)

@@ -54,9 +54,8 @@ class Smart(PerturbingMethod):
     options: SmartOptions
 
     def loss(self, model: PreTrainedModel, inputs: Mapping[str, torch.Tensor]) -> Loss:
-        import torch
-
         from asa_bench.models.divergence import predict, take_apart
+        from asa_bench.models.passes import gradients
         from asa_bench.models.perturbation import direction, largest
 
         options, words = self.options, self.words
@@ -67,7 +66,8 @@ class Smart(PerturbingMethod):
             perturbation.requires_grad_()
             with words.added(perturbation):
                 changed = predict(model, batch.features)
-            (gradient,) = torch.autograd.grad(batch.summed_divergence(logits.detach(), changed), perturbation)
+            ascending = batch.summed_divergence(logits.detach(), changed)
+            (gradient,) = gradients(ascending, [perturbation])
             ascended = perturbation.detach() + options.step_size * direction(gradient, batch.real, largest)
             perturbation = ascended.clamp(-options.norm, options.norm)
         with words.added(perturbation):

@@ -34,6 +34,15 @@ class SameDropout:
         yield
 
 
+def gradients(loss: Tensor, wanted: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
+    """The gradient of `loss` by each of `wanted`, None where it does not depend on it; frees the graph.
+
+    Autocast is for forward passes only; this may be called inside of it and computes as outside.
+    """
+    with torch.autocast(loss.device.type, enabled=False):
+        return torch.autograd.grad(loss, wanted, allow_unused=True)
+
+
 class _Carried(torch.autograd.Function):
     """Hands on `value`; its gradient by the parameters is given, not computed."""
 

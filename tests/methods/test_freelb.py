@@ -77,17 +77,21 @@ def test_parameters_that_are_frozen_or_unused_get_no_gradient() -> None:
     torch.testing.assert_close([model.words.weight.grad, model.head.weight.grad], expected[:2])
 
 
-def test_without_a_perturbation_it_is_naive_bit_for_bit_dropout_included() -> None:
-    model = bert("classification", dropout=0.3)
+@pytest.mark.parametrize("autocast", [False, True])
+def test_without_a_perturbation_it_is_naive_bit_for_bit_dropout_included(autocast: bool) -> None:
+    model = bert("classification", dropout=0.3).float()
     inputs = batch("classification")
     method = FreeLB({"step_size": 0.0, "norm": 0.0})
     method.attach(model, seed=1)
+    half = torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast)
     torch.manual_seed(4)
-    loss = method.loss(model, inputs)
+    with half:
+        loss = method.loss(model, inputs)
     after = torch.get_rng_state()
     found = gradients(model, loss.total)
     torch.manual_seed(4)
-    naive = METHODS.get("naive")().loss(model, inputs)
+    with half:
+        naive = METHODS.get("naive")().loss(model, inputs)
     assert torch.equal(torch.get_rng_state(), after)
     assert torch.equal(loss.total, naive.total)
     assert torch.equal(loss.logits, naive.logits)
