@@ -34,9 +34,10 @@ class R3F(PerturbingMethod):
     Source: Aghajanyan et al., "Better Fine-Tuning by Reducing Representational Collapse", ICLR 2021, the
     equations of section 2.1 (R3F). Its divergence has no factor 1/2.
 
-    Dropout is drawn anew for either prediction, as in the authors' code, so part of the effect is R-Drop's:
-    compare with `rdrop` at alpha 2. Both predictions run as one pass over a doubled batch. Logged per step:
-    `cross_entropy` and `divergence` (before its weight).
+    Dropout is drawn anew for either prediction, as in the authors' code, so most of the effect may be
+    R-Drop's: compare with `rdrop` at alpha 2. With MiniLM and a fresh head, one batch had a divergence of
+    1.6e-4 with dropout, twice R-Drop's to three digits, and of 1e-12 without. Both predictions run as one
+    pass over a doubled batch. Logged per step: `cross_entropy` and `divergence` (before its weight).
     """
 
     name = "r3f"
