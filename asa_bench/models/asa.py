@@ -17,30 +17,28 @@ In a training loop of your own, ten lines::
     asa.detach()
 
 The adversaries live outside the model: its parameters, state dict and saved checkpoint are those of a plain
-model at every moment, and a forward pass outside of `loss` is a plain one.
+model at every moment, and a forward pass outside of `loss` and `masks` is a plain one. `save` keeps them beside
+a checkpoint, and `load_adversaries` attaches them again.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from pathlib import Path
+from typing import Any, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from asa_bench.errors import BadInput, nearest
-from asa_bench.models.architectures import Family, family_of
+from asa_bench.errors import BadInput, StoreError, nearest
+from asa_bench.models.two_passes import TwoPasses, Variant
 
-Variant = Literal["padding_invariant", "released"]
-
-# Added to the score of a masked unit. Together with the released code's padding bias it is the only
-# constant of the mechanism; exp(-10000) is exactly 0, yet 10000 fits float16 and bfloat16.
-MASKED = -10000.0
+# The adversaries' file beside a checkpoint; transformers reads model.safetensors and leaves it alone.
+FILE_NAME = "adversaries.safetensors"
 
 
 class Adversary(nn.Module):
@@ -65,7 +63,8 @@ class AdversarialMask(torch.autograd.Function):
     """M = 1[s > 0] forward; backward straight through the sigmoid and reversed: dL/ds = -sigmoid'(s) dL/dM.
 
     The reversal makes the adversary climb where the model descends. `allowed` (broadcast to s) is False where
-    there is nothing to attend to: M is 0 and no gradient passes, as with a score of -10000.
+    there is nothing to attend to (padding, or out of a sliding window): M is 0 and no gradient passes, as with
+    a score of -10000.
     """
 
     @staticmethod
@@ -82,7 +81,7 @@ class AdversarialMask(torch.autograd.Function):
 
 @dataclass
 class AdversarialLoss:
-    """What one call of `AdversarialSelfAttention.loss` returns.
+    """What one call of `AdversarialSelfAttention.loss` returns; a layer is one call of a self-attention.
 
     Attributes:
         total: cross_entropy + divergence + mask_term, with gradient.
@@ -91,9 +90,10 @@ class AdversarialLoss:
         mask_term: tau^2 * sum over layers of sum(M) / batch.
         logits: of the clean pass, at least float32, in the shape in which the model returns them.
         adversarial_logits: of the biased pass.
-        masks: one per layer, (batch or batch x choices, query, key), 1 = kept, detached; padded keys are 0.
+        masks: one per layer, (batch or batch x choices, query, key), 1 = kept, detached; padded keys, and keys
+            out of reach of a sliding window, are 0.
         kept: kept units per layer (layers,), and `units`: how many there are; for `padding_invariant` real
-            queries and real keys only, for `released` all queries and real keys.
+            queries and real keys within reach, for `released` all queries and real keys.
         fully_masked_rows: real queries, over all layers, whose every key is masked.
     """
 
@@ -114,59 +114,83 @@ class AdversarialLoss:
         return self.kept / self.units
 
 
-@dataclass
-class _Step:
-    """What the layers of one forward pass share: which tokens are real, and what they leave behind."""
-
-    real: Tensor  # (batch, length), True at tokens that are not padding
-    masks: list[Tensor]
-    kept: list[Tensor]
-    empty_rows: list[Tensor]
-
-
 def attach(
     model: PreTrainedModel, *, tau: float = 0.5, variant: Variant = "padding_invariant", seed: int = 0
 ) -> AdversarialSelfAttention:
     """Give each self-attention of `model` an adversary, on the model's device; the model is not changed.
 
+    A layer that is called several times (ALBERT's) has an adversary per call.
+
     Args:
-        model: an encoder of a known family with a head for classification, regression, multiple choice or
-            token classification.
+        model: an encoder of a known family (`asa-bench list models`) with a head for classification,
+            regression, multiple choice, token classification or masked words.
         tau: weight of the mask term (its square); larger masks less.
         variant: `padding_invariant`: the mask term counts real queries and real keys only, padding is never
             attended, and a fully masked row falls back to plain attention over the real keys. `released`: as
-            the released code does it, where a fully masked row attends to padding, too.
+            the released code does it, where a fully masked row attends to padding, too; for the families that
+            the release has: BERT, and RoBERTa with its children.
         seed: the adversaries' initial weights come from it alone; global random state is left as it was.
 
     Raises:
-        BadInput: unknown family or variant, tau not above 0, or gradient checkpointing is on.
+        BadInput: unknown family or variant, the release has no such family, tau not above 0, the model is
+            compiled, or gradient checkpointing is on.
     """
     return AdversarialSelfAttention(model, tau=tau, variant=variant, seed=seed)
 
 
+def load_adversaries(model: PreTrainedModel, folder: str | Path) -> AdversarialSelfAttention:
+    """Attach the adversaries that `AdversarialSelfAttention.save` wrote beside a checkpoint.
+
+    Args:
+        model: the one that was trained with them, or another of the same family and size.
+
+    Raises:
+        BadInput: no such file, not one of ours, or for a model of another family, depth or width.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(folder) / FILE_NAME
+    if not path.is_file():
+        raise BadInput(f"{path}: no such file; `save` of an attached model writes it")
+    try:
+        with safe_open(path, framework="pt") as file:
+            said = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 it is no dictionary
+        asa = attach(model, tau=float(said["tau"]), variant=said["variant"])
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise BadInput(f"{path}: not a file of adversaries: {' '.join(str(error).split())}") from error
+    for name, expected in asa.metadata().items():
+        if said.get(name) != expected:
+            raise BadInput(
+                f"{path}: adversaries of a model with {name} {said.get(name)}, this one has {expected}"
+            )
+    shapes = {name: value.shape for name, value in asa.adversaries.state_dict().items()}
+    if {name: value.shape for name, value in weights.items()} != shapes:
+        raise BadInput(f"{path}: its tensors are not the {len(shapes)} of adversaries for this model")
+    asa.adversaries.load_state_dict(weights)
+    return asa
+
+
 class AdversarialSelfAttention:
-    """The adversaries of one model. Made by `attach`, which tells the arguments."""
+    """The adversaries of one model. Made by `attach`, which tells the arguments, or `load_adversaries`."""
 
     def __init__(self, model: PreTrainedModel, *, tau: float, variant: Variant, seed: int) -> None:
         if variant not in get_args(Variant):
             raise BadInput(f"unknown variant {variant!r} of ASA; {nearest(str(variant), get_args(Variant))}")
         if not tau > 0 or not math.isfinite(tau):
             raise BadInput(f"tau of ASA must be a finite number above 0, not {tau}")
-        if getattr(model, "is_gradient_checkpointing", False):
-            raise BadInput("ASA cannot be used with gradient checkpointing: it would draw each mask twice")
-        self.model: Any = model
         self.tau = tau
         self.variant = variant
-        self.family: Family = family_of(model)
-        self._sites = self.family.self_attentions(model)
+        self.config: Any = model.config
+        self._passes: TwoPasses | None = TwoPasses(model, self._draw, variant)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.adversaries = nn.ModuleList(Adversary(model.config.hidden_size) for _ in self._sites)
+            self.adversaries = nn.ModuleList(
+                Adversary(self.config.hidden_size) for _ in range(self._passes.layers)
+            )
             for linear in self.adversaries.modules():
                 if isinstance(linear, nn.Linear):  # as the model initializes its own linear maps
-                    nn.init.normal_(
-                        linear.weight, std=float(getattr(model.config, "initializer_range", 0.02))
-                    )
+                    nn.init.normal_(linear.weight, std=float(getattr(self.config, "initializer_range", 0.02)))
                     nn.init.zeros_(linear.bias)
         self.adversaries.to(model.device)
 
@@ -175,42 +199,36 @@ class AdversarialSelfAttention:
         yield from self.adversaries.parameters()
 
     def detach(self) -> None:
-        """Let go of the model; afterwards `loss` cannot be called."""
-        self.model, self._sites = None, []
+        """Let go of the model; afterwards only `parameters` and `save` can be used."""
+        self._passes = None
 
     def loss(self, **inputs: Tensor) -> AdversarialLoss:
         """Clean and biased forward pass of one batch, and the loss
 
             CE(clean, labels) + 1/2 [KL(p || p') + KL(p' || p)] + tau^2 * sum over layers of sum(M) / batch.
 
-        The two passes run as one, on a batch that holds every example twice.
+        The two passes run as one, on a batch that holds every example twice. Cross-entropy and divergence are
+        means over the predictions (examples, real tokens, masked words), the mask term over the sequences.
 
         Args:
             inputs: tensors whose first dimension is the batch, as for the model itself, with ``labels``.
 
         Raises:
-            BadInput: no labels, or already detached.
+            BadInput: no labels, an input that cannot be used, or already detached.
         """
-        if self.model is None:
-            raise BadInput("this ASA object was detached from its model; attach a new one")
-        inputs = dict(inputs)
-        labels = inputs.pop("labels", None)
+        both, labels = self._attached(), inputs.pop("labels", None)
         if labels is None:
             raise BadInput("ASA's loss needs 'labels' among its inputs")
-        tokens = inputs["input_ids"] if "input_ids" in inputs else inputs["inputs_embeds"][..., 0]
-        real = inputs.get("attention_mask", torch.ones_like(tokens, dtype=torch.bool)).bool()
-        step = _Step(real.reshape(-1, real.shape[-1]), [], [], [])
-        with self._biased(step):
-            both = self.model(**{name: torch.cat([value, value]) for name, value in inputs.items()}).logits
-        logits, biased = (both.float() if both.dtype in (torch.bfloat16, torch.float16) else both).chunk(2)
+        passes = both.run(inputs)
+        logits, biased, real = passes.logits, passes.biased_logits, passes.real
         if labels.dim() > 1 and logits.dim() == 3:  # token tasks: padding has no label
             labels = labels.masked_fill(~real, -100)
         cross_entropy = task_loss(logits, labels)
-        divergence = self._divergence(logits, biased, labels, real)
-        kept = torch.stack(step.kept)
-        mask_term = self.tau**2 * kept.sum() / step.real.shape[0]
-        lengths = step.real.sum(1)
-        queries = lengths if self.variant == "padding_invariant" else step.real.shape[1]
+        if self.variant == "released":
+            divergence = released_divergence(logits, biased, labels)
+        else:
+            divergence = prediction_divergence(logits, biased, labels, real)
+        mask_term = self.tau**2 * passes.kept.sum() / (real.numel() // real.shape[-1])
         return AdversarialLoss(
             total=cross_entropy + divergence + mask_term,
             cross_entropy=cross_entropy,
@@ -218,109 +236,101 @@ class AdversarialSelfAttention:
             mask_term=mask_term,
             logits=logits,
             adversarial_logits=biased,
-            masks=tuple(step.masks),
-            kept=kept.detach(),
-            units=(lengths * queries).sum(),
-            fully_masked_rows=torch.stack(step.empty_rows).sum(),
+            masks=passes.masks,
+            kept=passes.kept.detach(),
+            units=passes.units,
+            fully_masked_rows=passes.fully_masked_rows.sum(),
         )
 
-    def _divergence(self, logits: Tensor, biased: Tensor, labels: Tensor, real: Tensor) -> Tensor:
-        """1/2 [KL(p || p') + KL(p' || p)] per example (per real token in token tasks), no stop-gradient."""
-        if self.variant == "released":
-            if logits.shape[-1] == 1:  # regression: the released code takes the softmax across the batch
-                logits, biased = logits.view(-1), biased.view(-1)
-            return symmetric_divergence(logits, biased).sum() / len(labels)
-        if labels.is_floating_point():
-            return (logits - biased).square().mean()
-        per_prediction = symmetric_divergence(logits, biased)
-        if logits.dim() == 3:
-            return per_prediction.masked_fill(~real, 0.0).sum() / real.sum()
-        return per_prediction.mean()
+    @torch.no_grad()
+    def masks(self, **inputs: Tensor) -> tuple[Tensor, ...]:
+        """M of each layer in evaluation mode (no dropout), (batch or batch x choices, query, key), 1 = kept.
 
-    @contextmanager
-    def _biased(self, step: _Step) -> Iterator[None]:
-        """While open, each self-attention treats the second half of its batch with its adversary."""
-        queues: dict[nn.Module, Iterator[int]] = {}
-        for site in self._sites:
-            queues[site] = iter([i for i, other in enumerate(self._sites) if other is site])
+        Args:
+            inputs: as for `loss`; labels are not needed.
+
+        Raises:
+            BadInput: an input that cannot be used, or already detached.
+        """
+        passes = self._attached()
+        training = [module for module in passes.model.modules() if module.training]
+        passes.model.eval()
         try:
-            for site, calls in queues.items():
-                site.forward = self._forward(site, calls, step)
-            yield
+            return passes.run({name: value for name, value in inputs.items() if name != "labels"}).masks
         finally:
-            for site in queues:
-                del site.forward
+            for module in training:
+                module.training = True
 
-    def _forward(self, site: Any, calls: Iterator[int], step: _Step) -> Callable[..., Any]:
-        """The self-attention of one layer, plain on the first half of the batch and biased on the second."""
+    def metadata(self) -> dict[str, str]:
+        """What the adversaries belong to, as `save` writes it into the file's header."""
+        return {
+            "model_type": str(self.config.model_type),
+            "layers": str(len(self.adversaries)),
+            "hidden_size": str(self.config.hidden_size),
+        }
 
-        def forward(*args: Any, **kwargs: Any) -> Any:
-            hidden, padding = self.family.inputs(*args, **kwargs)
-            queries, keys, values = (both.chunk(2) for both in self.family.project(site, hidden))
-            dropout = self.family.dropout(site) if site.training else 0.0
-            if padding is not None:
-                padding = padding[: len(padding) // 2]
-            clean = attend(queries[0], keys[0], values[0], padding, dropout)
-            mask = self._mask(self.adversaries[next(calls)], hidden.chunk(2)[1], step)
-            biased = self._attend(queries[1], keys[1], values[1], mask, step.real, dropout)
-            context = torch.cat([clean.to(biased.dtype), biased]).transpose(1, 2).flatten(2)
-            return self.family.output(site, context)
+    def save(self, folder: str | Path) -> Path:
+        """Write the adversaries as ``adversaries.safetensors`` into a folder, such as that of the checkpoint.
 
-        return forward
+        The header holds tau, variant, model type, layers and width. Works after `detach`, too.
 
-    def _mask(self, adversary: nn.Module, hidden: Tensor, step: _Step) -> Tensor:
-        """M of one layer, (batch, query, key), and what it adds to the mask term."""
-        mask: Tensor = AdversarialMask.apply(adversary(hidden), step.real[:, None, :])
-        counted = mask * step.real[:, :, None] if self.variant == "padding_invariant" else mask
-        step.masks.append(mask.detach())
-        step.kept.append(counted.sum())
-        step.empty_rows.append((step.real & ~mask.detach().bool().any(-1)).sum())
+        Returns:
+            the file's path.
+
+        Raises:
+            StoreError: the file cannot be written.
+        """
+        from safetensors.torch import save
+
+        weights = {name: value.detach().cpu() for name, value in self.adversaries.state_dict().items()}
+        header = {"format": "pt", "tau": repr(self.tau), "variant": self.variant, **self.metadata()}
+        path = Path(folder) / FILE_NAME
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(save(weights, header))
+        except OSError as error:
+            raise StoreError(f"{path}: the adversaries cannot be saved: {error}") from error
+        return path
+
+    def _attached(self) -> TwoPasses:
+        if self._passes is None:
+            raise BadInput("this ASA object was detached from its model; attach a new one")
+        return self._passes
+
+    def _draw(self, number: int, hidden: Tensor, allowed: Tensor) -> Tensor:
+        """M of one layer from its adversary."""
+        mask: Tensor = AdversarialMask.apply(self.adversaries[number](hidden), allowed)
         return mask
 
-    def _attend(
-        self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, real: Tensor, dropout: float
-    ) -> Tensor:
-        """softmax(q k^T / sqrt(head) + (1 - M) * -10000) v, with M broadcast over the heads."""
-        bias = (1 - mask) * MASKED
-        if self.variant == "released":
-            zeroed = ~mask.detach().bool()[:, None] if self.family.zeroes_masked_scores else None
-            dropout = 0.0 if self.family.drops_attention_dropout else dropout
-            return attend(query, key, value, bias[:, None], dropout, zeroed)
-        # A softmax does not see a shift of its whole row, so taking -10000 back from a fully masked row
-        # changes no derivative; it keeps the digits that scores near -10000 would lose.
-        empty = ~mask.detach().bool().any(-1, keepdim=True)
-        bias = (bias - MASKED * empty).masked_fill(~real[:, None, :], torch.finfo(torch.float32).min)
-        return attend(query, key, value, bias[:, None], dropout)
 
+def prediction_divergence(logits: Tensor, biased: Tensor, labels: Tensor, real: Tensor) -> Tensor:
+    """1/2 [KL(p || p') + KL(p' || p)] per prediction, no stop-gradient; a scalar.
 
-def attend(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    bias: Tensor | None,
-    dropout: float,
-    zeroed: Tensor | None = None,
-) -> Tensor:
-    """softmax(q k^T / sqrt(head) + bias) v, written out.
-
-    On a CPU this is quicker than scaled_dot_product_attention, whose fused kernel takes neither dropout nor a
-    bias with a gradient there, and is slow to differentiate in bfloat16. On a GPU an attention without a
-    gradient in its bias is left to the fused kernel.
+    A prediction is an example, a real token in token tasks, or a masked word. For regression the mean squared
+    difference of the two outputs instead.
 
     Args:
-        query, key, value: (batch, heads, length, head width).
-        bias: broadcasts to (batch, heads, query, key).
-        dropout: probability with which attention probabilities are dropped.
-        zeroed: True where the score is replaced by 0 before the bias is added.
+        logits, biased: of two passes, (batch, labels), (batch, choices), (batch, length, labels) or
+            (masked words, vocabulary).
+        labels: only their type is looked at: floating-point ones mean regression.
+        real: (batch, length), True at tokens that are not padding.
     """
-    if query.is_cuda and zeroed is None and not (bias is not None and bias.requires_grad):
-        return F.scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout)
-    scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
-    if zeroed is not None:
-        scores = scores.masked_fill(zeroed, 0.0)
-    if bias is not None:
-        scores = scores + bias
-    return F.dropout(torch.softmax(scores, dim=-1), dropout) @ value
+    if labels.is_floating_point():
+        return (logits - biased).square().mean()
+    per_prediction = symmetric_divergence(logits, biased)
+    if logits.dim() == 3:
+        return per_prediction.masked_fill(~real, 0.0).sum() / real.sum()
+    return per_prediction.mean()
+
+
+def released_divergence(logits: Tensor, biased: Tensor, labels: Tensor) -> Tensor:
+    """The divergence as the released code takes it: per example also in token tasks; a scalar.
+
+    For regression it takes the softmax across the batch.
+    """
+    if logits.shape[-1] == 1:
+        logits, biased = logits.view(-1), biased.view(-1)
+    return symmetric_divergence(logits, biased).sum() / len(labels)
 
 
 def symmetric_divergence(logits: Tensor, other: Tensor) -> Tensor:
