@@ -13,6 +13,7 @@ METHODS: Registry[type[Method]] = Registry(
         "naive_longer": "asa_bench.methods.naive_longer:NaiveLonger",
         "asa": "asa_bench.methods.asa:AdversarialSelfAttention",
         "rdrop": "asa_bench.methods.rdrop:RDrop",
+        "random_mask": "asa_bench.methods.random_mask:RandomMask",
         "freelb": "asa_bench.methods.freelb:FreeLB",
         "smart": "asa_bench.methods.smart:Smart",
         "r3f": "asa_bench.methods.r3f:R3F",

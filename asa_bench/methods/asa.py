@@ -35,7 +35,9 @@ class AdversarialSelfAttention(Method):
 
     p and p' are the predictions of the clean and the biased pass. The mechanism is `asa_bench.models.asa`.
     Logged per step: `cross_entropy`, `divergence`, `mask_term`, `kept_fraction` (of all layers, and of each
-    as ``kept_fraction/LAYER``) and `fully_masked_rows` (over all layers).
+    as ``kept_fraction/LAYER``) and `fully_masked_rows` (over all layers). A layer is one call of a
+    self-attention: one that is shared by several layers counts once per call. Only units within reach of a
+    sliding window are counted.
     """
 
     name = "asa"
@@ -66,16 +68,15 @@ class AdversarialSelfAttention(Method):
         return self._mechanism
 
     def loss(self, model: PreTrainedModel, inputs: Mapping[str, torch.Tensor]) -> Loss:
+        from asa_bench.models.two_passes import mask_statistics
+
         step = self.mechanism.loss(**inputs)
         parts = {
             "cross_entropy": step.cross_entropy.detach(),
             "divergence": step.divergence.detach(),
             "mask_term": step.mask_term.detach(),
-            "kept_fraction": step.kept_fraction.mean(),
-            "fully_masked_rows": step.fully_masked_rows,
+            **mask_statistics(step.kept, step.units, step.fully_masked_rows),
         }
-        for layer, kept in enumerate(step.kept_fraction.unbind()):
-            parts[f"kept_fraction/{layer}"] = kept
         return Loss(step.total, step.logits, parts)
 
     def extra_parameters(self) -> Iterable[torch.nn.Parameter]:

@@ -35,7 +35,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from asa_bench.errors import BadInput, StoreError, nearest
-from asa_bench.models.two_passes import TwoPasses, Variant
+from asa_bench.models.two_passes import Passes, TwoPasses, Variant
 
 # The adversaries' file beside a checkpoint; transformers reads model.safetensors and leaves it alone.
 FILE_NAME = "adversaries.safetensors"
@@ -94,7 +94,7 @@ class AdversarialLoss:
             out of reach of a sliding window, are 0.
         kept: kept units per layer (layers,), and `units`: how many there are; for `padding_invariant` real
             queries and real keys within reach, for `released` all queries and real keys.
-        fully_masked_rows: real queries, over all layers, whose every key is masked.
+        fully_masked_rows: real queries whose every key is masked, per layer (layers,).
     """
 
     total: Tensor
@@ -220,26 +220,20 @@ class AdversarialSelfAttention:
         if labels is None:
             raise BadInput("ASA's loss needs 'labels' among its inputs")
         passes = both.run(inputs)
-        logits, biased, real = passes.logits, passes.biased_logits, passes.real
-        if labels.dim() > 1 and logits.dim() == 3:  # token tasks: padding has no label
-            labels = labels.masked_fill(~real, -100)
-        cross_entropy = task_loss(logits, labels)
-        if self.variant == "released":
-            divergence = released_divergence(logits, biased, labels)
-        else:
-            divergence = prediction_divergence(logits, biased, labels, real)
-        mask_term = self.tau**2 * passes.kept.sum() / (real.numel() // real.shape[-1])
+        cross_entropy, divergence = losses(passes, labels, self.variant)
+        sequences = passes.real.numel() // passes.real.shape[-1]
+        mask_term = self.tau**2 * passes.kept.sum() / sequences
         return AdversarialLoss(
             total=cross_entropy + divergence + mask_term,
             cross_entropy=cross_entropy,
             divergence=divergence,
             mask_term=mask_term,
-            logits=logits,
-            adversarial_logits=biased,
+            logits=passes.logits,
+            adversarial_logits=passes.biased_logits,
             masks=passes.masks,
             kept=passes.kept.detach(),
             units=passes.units,
-            fully_masked_rows=passes.fully_masked_rows.sum(),
+            fully_masked_rows=passes.fully_masked_rows,
         )
 
     @torch.no_grad()
@@ -303,34 +297,32 @@ class AdversarialSelfAttention:
         return mask
 
 
-def prediction_divergence(logits: Tensor, biased: Tensor, labels: Tensor, real: Tensor) -> Tensor:
-    """1/2 [KL(p || p') + KL(p' || p)] per prediction, no stop-gradient; a scalar.
+def losses(passes: Passes, labels: Tensor, variant: Variant = "padding_invariant") -> tuple[Tensor, Tensor]:
+    """Cross-entropy of the clean pass, and the divergence of the two, without a stop-gradient; scalars.
 
-    A prediction is an example, a real token in token tasks, or a masked word. For regression the mean squared
-    difference of the two outputs instead.
+    Both are means over the predictions: examples, masked words, or tokens (cross-entropy: those with a label;
+    divergence: the real ones). The divergence is 1/2 [KL(p || p') + KL(p' || p)]; for regression, which has no
+    distribution, the squared difference of the outputs.
 
     Args:
-        logits, biased: of two passes, (batch, labels), (batch, choices), (batch, length, labels) or
-            (masked words, vocabulary).
-        labels: only their type is looked at: floating-point ones mean regression.
-        real: (batch, length), True at tokens that are not padding.
+        labels: (batch,), (batch, length) in token tasks, (masked words,); floating-point ones mean regression.
+        variant: `released` sums a token task's divergence over the tokens, and takes regression's across the
+            batch, as the released code does.
     """
+    logits, biased, real = passes.logits, passes.biased_logits, passes.real
+    if labels.dim() > 1 and logits.dim() == 3:  # token tasks: padding has no label
+        labels = labels.masked_fill(~real, -100)
+    cross_entropy = task_loss(logits, labels)
+    if variant == "released":
+        if logits.shape[-1] == 1:
+            logits, biased = logits.view(-1), biased.view(-1)
+        return cross_entropy, symmetric_divergence(logits, biased).sum() / len(labels)
     if labels.is_floating_point():
-        return (logits - biased).square().mean()
+        return cross_entropy, (logits - biased).square().mean()
     per_prediction = symmetric_divergence(logits, biased)
     if logits.dim() == 3:
-        return per_prediction.masked_fill(~real, 0.0).sum() / real.sum()
-    return per_prediction.mean()
-
-
-def released_divergence(logits: Tensor, biased: Tensor, labels: Tensor) -> Tensor:
-    """The divergence as the released code takes it: per example also in token tasks; a scalar.
-
-    For regression it takes the softmax across the batch.
-    """
-    if logits.shape[-1] == 1:
-        logits, biased = logits.view(-1), biased.view(-1)
-    return symmetric_divergence(logits, biased).sum() / len(labels)
+        return cross_entropy, per_prediction.masked_fill(~real, 0.0).sum() / real.sum()
+    return cross_entropy, per_prediction.mean()
 
 
 def symmetric_divergence(logits: Tensor, other: Tensor) -> Tensor:

@@ -314,7 +314,7 @@ def test_loss_and_gradients_do_not_depend_on_padding_or_position(case: str) -> N
             adversary.key.bias.fill_(-0.7)
     inputs = batch()
     step, expected = gradients(model, asa, inputs)
-    assert int(step.fully_masked_rows) > 0  # else the case that matters is not there
+    assert int(step.fully_masked_rows.sum()) > 0  # else the case that matters is not there
     longer = {
         **inputs,
         "input_ids": F.pad(inputs["input_ids"], (0, 5), value=PADDING),
@@ -447,7 +447,7 @@ def test_units_out_of_a_sliding_window_are_not_counted_kept_or_given_a_gradient(
         assert bool((mask[:, far] == 0).all()) == (layer == 1)
         assert step.kept_fraction[layer].item() == pytest.approx(mask[counted].mean().item())
     counted_rows = sum(int((real & (mask.sum(-1) == 0)).sum()) for mask in step.masks)
-    assert int(step.fully_masked_rows) == counted_rows
+    assert int(step.fully_masked_rows.sum()) == counted_rows
     hidden = torch.randn(2, 6, 16, generator=torch.Generator().manual_seed(0))
     scores = asa.adversaries[1](hidden).detach().requires_grad_()
     allowed = real[:, None, :] & ~far

@@ -1,0 +1,103 @@
+"""Random masks: ASA's two passes with masks that nobody learned, to tell what the adversaries add."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from asa_bench.errors import BadInput
+from asa_bench.methods.base import Loss, Method, Options
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+    from asa_bench.models.two_passes import TwoPasses
+
+Fraction = Annotated[float, Field(gt=0.0, le=1.0)]
+
+
+class RandomMaskOptions(Options):
+    """How much attention is kept."""
+
+    kept_fraction: Fraction | tuple[Fraction, ...] = Field(
+        default=0.95,
+        description="probability with which a unit of attention is kept: one number, or one per layer. Set it to "
+        "what ASA measured on the same task; the record of an ASA training holds kept_fraction/LAYER",
+    )
+
+
+class RandomMask(Method):
+    """loss = CE(clean) + 1/2 [KL(p || p') + KL(p' || p)], with M drawn at random in the biased pass.
+
+    The objective of ASA (Wu et al., AAAI 2023, equations of the mechanism in `asa_bench.models.asa`) without
+    its adversary: in each layer, for all heads, a unit (query, key) is kept with probability `kept_fraction`
+    and gets -10000 added to its score otherwise, anew in every step and for every sequence. There is no mask
+    term, for it has no gradient here. Everything else is ASA's: padding and fully masked rows (variant
+    `padding_invariant`), the doubled batch, dropout in both passes.
+
+    ASA against this control tells what it gains from *where* the masks are; this control against R-Drop what
+    there is to gain from masks at all. For that the kept fractions have to be the ones that ASA had. They
+    depend on the task; the default is a value near 1, at which a pretrained encoder still does its task, and
+    no measurement.
+
+    The masks come from the seed of `attach` alone: not from the model's weights, nor from the draws of
+    dropout. Logged per step: `cross_entropy`, `divergence`, `kept_fraction` (of all layers, and of each as
+    ``kept_fraction/LAYER``) and `fully_masked_rows` (over all layers).
+    """
+
+    name = "random_mask"
+    title = "Random mask"
+    summary = "control of ASA: the same two passes with random masks that keep as much attention"
+    citation = "control of Wu et al., AAAI 2023, https://doi.org/10.1609/aaai.v37i11.26608"
+    Options: ClassVar[type[Options]] = RandomMaskOptions
+    options: RandomMaskOptions
+
+    def __init__(self, options: Mapping[str, Any] | None = None) -> None:
+        super().__init__(options)
+        self._passes: TwoPasses | None = None
+
+    def attach(self, model: PreTrainedModel, seed: int) -> None:
+        import torch
+
+        from asa_bench.models.two_passes import TwoPasses
+
+        generator = torch.Generator().manual_seed(
+            seed
+        )  # on the CPU, so that every device sees the same masks
+
+        def draw(layer: int, hidden: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
+            batch, length, _ = hidden.shape
+            kept = torch.rand(batch, length, length, generator=generator) < fractions[layer]
+            return (kept.to(hidden.device) & allowed).float()
+
+        passes = TwoPasses(model, draw)
+        given = self.options.kept_fraction
+        fractions = given if isinstance(given, tuple) else (given,) * passes.layers
+        if len(fractions) != passes.layers:
+            raise BadInput(
+                f"method 'random_mask': kept_fraction has {len(fractions)} numbers, the model {passes.layers} layers"
+            )
+        self._passes = passes
+
+    def loss(self, model: PreTrainedModel, inputs: Mapping[str, torch.Tensor]) -> Loss:
+        from asa_bench.models.asa import losses
+        from asa_bench.models.two_passes import mask_statistics
+
+        if self._passes is None:
+            raise BadInput("method 'random_mask' is not attached to a model")
+        rest = dict(inputs)
+        labels = rest.pop("labels")
+        passes = self._passes.run(rest)
+        cross_entropy, divergence = losses(passes, labels)
+        parts = {
+            "cross_entropy": cross_entropy.detach(),
+            "divergence": divergence.detach(),
+            **mask_statistics(passes.kept, passes.units, passes.fully_masked_rows),
+        }
+        return Loss(cross_entropy + divergence, passes.logits, parts)
+
+    def detach(self) -> None:
+        self._passes = None
