@@ -234,9 +234,39 @@ def test_wrong_arguments_are_told() -> None:
     del inputs["labels"]
     with pytest.raises(BadInput, match="'labels'"):
         attach(model).loss(**inputs)
+    with pytest.raises(BadInput, match="the released code has no electra; use 'padding_invariant'"):
+        attach(tiny("electra"), variant="released")
+    with pytest.raises(BadInput, match=r"attention_mask has shape \(4, 7, 7\), not .* \(4, 7\)"):
+        attach(model).loss(**{**batch(), "attention_mask": torch.ones(4, 7, 7)})
+    for name, value in (("head_mask", torch.ones(2, 2)), ("output_hidden_states", True)):
+        with pytest.raises(BadInput, match=f"input '{name}' cannot be used"):
+            attach(model).loss(**batch(), **{name: value})
     model.gradient_checkpointing_enable()
     with pytest.raises(BadInput, match="gradient checkpointing"):
         attach(model)
+
+
+def test_a_compiled_model_is_refused() -> None:
+    model = tiny()
+    model.compile()
+    with pytest.raises(BadInput, match="compiled model"):
+        attach(model)
+    with pytest.raises(BadInput, match="compiled model"):
+        attach(torch.compile(tiny()))
+
+
+def test_inputs_that_are_not_there_are_as_if_not_given() -> None:
+    asa = attached(tiny())
+    given = asa.loss(**batch(), token_type_ids=None, position_ids=None)
+    assert given.total.item() == asa.loss(**batch()).total.item()
+
+
+def test_outputs_that_the_config_asks_for_do_not_stand_in_the_way() -> None:
+    changes = {"dropout": 0.0, "attention_dropout": 0.0, "seq_classif_dropout": 0.0}
+    model = tiny("distilbert", attn_implementation="eager", **changes)
+    expected = attached(model).loss(**batch()).total.item()
+    model.config.return_dict, model.config.output_attentions = False, True
+    assert attached(model).loss(**batch()).total.item() == expected
 
 
 def test_task_loss_and_divergence_have_known_values() -> None:
