@@ -133,7 +133,7 @@ def attach(
 
     Raises:
         BadInput: unknown family or variant, the release has no such family, tau not above 0, the model is
-            compiled, or gradient checkpointing is on.
+            compiled or in half precision, or gradient checkpointing is on.
     """
     return AdversarialSelfAttention(model, tau=tau, variant=variant, seed=seed)
 

@@ -79,7 +79,8 @@ class TwoPasses:
             it, where a fully masked row attends to padding, too.
 
     Raises:
-        BadInput: an unknown family, a family without the variant, a compiled model, or gradient checkpointing.
+        BadInput: an unknown family, a family without the variant, a compiled model, weights in half
+            precision, or gradient checkpointing.
     """
 
     def __init__(self, model: PreTrainedModel, draw: Draw, variant: Variant = "padding_invariant") -> None:
@@ -88,7 +89,11 @@ class TwoPasses:
                 "a compiled model cannot be attached to: give the model as it was before torch.compile"
             )
         if getattr(model, "is_gradient_checkpointing", False):
-            raise BadInput("ASA cannot be used with gradient checkpointing: it would draw each mask twice")
+            raise BadInput("gradient checkpointing cannot be used here: it would draw each mask twice")
+        if model.dtype in (torch.float16, torch.bfloat16):
+            raise BadInput(
+                f"the model's weights must be float32, not {model.dtype}; for bfloat16 use torch.autocast"
+            )
         self.model: Any = model
         self.family: Family = family_of(model)
         self.variant = variant

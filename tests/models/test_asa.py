@@ -241,6 +241,8 @@ def test_wrong_arguments_are_told() -> None:
     for name, value in (("head_mask", torch.ones(2, 2)), ("output_hidden_states", True)):
         with pytest.raises(BadInput, match=f"input '{name}' cannot be used"):
             attach(model).loss(**batch(), **{name: value})
+    with pytest.raises(BadInput, match=r"must be float32, not torch.bfloat16; .* use torch.autocast"):
+        attach(tiny().bfloat16())
     model.gradient_checkpointing_enable()
     with pytest.raises(BadInput, match="gradient checkpointing"):
         attach(model)
