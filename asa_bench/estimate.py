@@ -22,7 +22,8 @@ _TOKENS = {1: 25, 2: 45}  # per example, by number of text columns
 _LABORATORY_TOKENS = {1: 16, 2: 24}
 _QUERIES = 60  # per attacked example
 # Forward and backward passes of one step at the methods' defaults, as multiples of naive's.
-_PASSES = {"asa": 2.1, "rdrop": 2.0, "freelb": 2.0, "smart": 3.3, "r3f": 2.0}
+_PASSES = {"asa": 2.1, "random_mask": 2.0, "rdrop": 2.0, "freelb": 2.0, "smart": 3.3, "r3f": 2.0}
+_WORDS = 0.7  # per token
 _EFFICIENCY = 0.3  # of the rate of large matrix products that a small encoder reaches
 _OVERHEAD = 0.004  # seconds per batch beside arithmetic
 _START = 0.2  # seconds per cell
@@ -131,7 +132,13 @@ def rough(cell: Cell) -> float | None:
         epochs = spec["training"]["epochs"] * method.epochs_factor
         passes = 6 * epochs * _PASSES.get(method.name, 1.0)
         return _seconds(passes * weights, tokens, examples, spec["training"]["batch_size"])
-    return _seconds(2 * weights, tokens, examples * (_QUERIES if cell.kind == "attack" else 1), 64)
+    passes = 1
+    if cell.kind == "attack":
+        passes = _QUERIES
+    elif cell.kind == "reliance":
+        # The text, the text without each word, without several words, and once more for attention.
+        passes = 1 + min(int(tokens * _WORDS), spec["max_words"]) + len(spec["removed"])
+    return _seconds(2 * weights, tokens, examples * passes, 64)
 
 
 def _seconds(operations: float, tokens: float, examples: float, batch_size: int) -> float:

@@ -20,10 +20,11 @@ from asa_bench.reports.inputs import Subject
 from asa_bench.suite import LABORATORY_MODEL, Settings, Suite, source_of
 from asa_bench.tasks import TASKS, loading
 from asa_bench.tasks.base import Source, Task
+from asa_bench.tasks.laboratory.shortcuts import WITH_A_WORD
 
 # The meaning of each kind of cell. A number is bumped when the same spec would give another result
 # because the work itself changed; records of the older meaning are then done again.
-VERSIONS = {"pretrain": 1, "train": 1, "evaluate": 1, "attack": 1}
+VERSIONS = {"pretrain": 1, "train": 1, "evaluate": 1, "attack": 1, "reliance": 1}
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Cell:
     """One unit of work: a pure function of its spec, the bytes it reads and the cells it waits for.
 
     Attributes:
-        kind: pretrain, train, evaluate or attack.
+        kind: pretrain, train, evaluate, reliance or attack.
         spec: JSON; everything that decides the result.
         reads: JSON; checksums of the bytes it reads.
         waits: role -> address of a cell whose record it reads.
@@ -58,14 +59,13 @@ class Cell:
         who = f"{self.subject.model} {self.subject.method}" + (
             "" if self.subject.seed is None else f" seed {self.subject.seed}"
         )
+        asked = f"on {self.spec['task']}" + (
+            "" if self.spec["task"] == self.subject.train_task else f" (trained on {self.subject.train_task})"
+        )
         what = {
             "train": f"on {self.spec['task']}",
-            "evaluate": f"on {self.spec['task']}"
-            + (
-                ""
-                if self.spec["task"] == self.subject.train_task
-                else f" (trained on {self.subject.train_task})"
-            ),
+            "evaluate": asked,
+            "reliance": asked,
             "attack": f"{self.spec['task']} with {self.spec.get('attack')}",
         }[self.kind]
         return f"{self.kind} {who} {what}"
@@ -340,7 +340,7 @@ class _Builder:
         context: Mapping[str, Any],
         labels: Sequence[str] | None = None,
     ) -> None:
-        """The evaluations and attacks of one model."""
+        """The evaluations, probes of reliance and attacks of one model."""
         settings = self.settings
         shared = {
             "subject": asdict(subject),
@@ -368,6 +368,26 @@ class _Builder:
             }
             self.cells.append(
                 Cell("evaluate", spec, {**reads, "data": self.data(task, split)}, waits, subject, context)
+            )
+        for task in faced if settings.reliance_examples else ():
+            # Words are left out of the training task's own data, and where a challenge set plants a shortcut word.
+            if task.kind != "classification" or not (task is trained_on or task.name in WITH_A_WORD):
+                continue
+            split = task.evaluation_split
+            spec = {
+                **shared,
+                "task": task.name,
+                "split": split,
+                "columns": list(task.columns),
+                "labels": list(task.labels),
+                "label_map": dict(task.label_map),
+                "slices": list(task.slices),
+                "examples": settings.reliance_examples,
+                "removed": sorted(settings.reliance_removed),
+                "max_words": settings.reliance_words,
+            }
+            self.cells.append(
+                Cell("reliance", spec, {**reads, "data": self.data(task, split)}, waits, subject, context)
             )
         if settings.attack_tasks is not None and trained_on.name not in settings.attack_tasks:
             return

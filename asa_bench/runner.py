@@ -235,28 +235,42 @@ def gather(store: Store) -> ReportInput:
         BadInput: the folder is not an output folder.
     """
     from asa_bench.attacks.base import Attack
-    from asa_bench.reports.inputs import AttackOutcome, Evaluation, Hole, ReportInput, Subject
+    from asa_bench.reports.inputs import (
+        LEAVING_OUT,
+        AttackOutcome,
+        Evaluation,
+        Hole,
+        Probe,
+        ReportInput,
+        Subject,
+    )
     from asa_bench.tasks.base import Task
 
     plan = planned(store)
     evaluations: list[Evaluation] = []
     attacks: list[AttackOutcome] = []
+    probes: list[Probe] = []
     holes: list[Hole] = []
     data: dict[str, str] = {}
     for entry in plan.cells:
-        if entry.kind not in {"evaluate", "attack"}:
+        if entry.kind not in {"evaluate", "reliance", "attack"}:
             continue
         subject = Subject(**(entry.subject or {}))
         record = store.find(entry.kind, entry.address)
         if record is None:
-            holes.append(Hole(subject, entry.task or "", _why(store, plan, entry), entry.attack or ""))
+            asked = LEAVING_OUT if entry.kind == "reliance" else entry.attack or ""
+            holes.append(Hole(subject, entry.task or "", _why(store, plan, entry), asked))
             continue
         result = record.manifest["result"]
         task = Task.model_validate(result["task"])
-        data[f"{task.name} {record.spec['split']}"] = result["fingerprint"]
+        # The laboratory makes as many rows as are asked for, so a probe's few have a fingerprint of their own.
+        part = f", {LEAVING_OUT}" if entry.kind == "reliance" else ""
+        data[f"{task.name} {record.spec['split']}{part}"] = result["fingerprint"]
         common = (subject, task, record.spec["split"], result["fingerprint"])
         if entry.kind == "evaluate":
             evaluations.append(Evaluation(*common, record.rows()))
+        elif entry.kind == "reliance":
+            probes.append(Probe(*common, record.rows()))
         else:
             attack = Attack.model_validate(result["attack"])
             spec = record.spec
@@ -269,6 +283,7 @@ def gather(store: Store) -> ReportInput:
         profile=plan.profile,
         evaluations=tuple(evaluations),
         attacks=tuple(attacks),
+        probes=tuple(probes),
         holes=tuple(holes),
         provenance={"plan": plan.fingerprint, "data": data},
         notes=(

@@ -74,6 +74,22 @@ class Settings(Frozen):
     train_examples: Mapping[str, int] | int | None = Field(default=None, description="rows; all if absent")
     eval_examples: int | None = Field(default=None, ge=1, description="rows of each test set; all if absent")
     attack_examples: int = Field(default=100, ge=1, description="rows that each attack is run on")
+    reliance_examples: int | None = Field(
+        default=None,
+        ge=0,
+        description="rows of each training task whose words are left out in turn, to measure how much a model leans on "
+        "single words; none if absent or 0",
+    )
+    reliance_words: int = Field(
+        default=64,
+        ge=1,
+        description="words of a row that are left out in turn; evenly spaced ones where it has more",
+    )
+    reliance_removed: tuple[int, ...] = Field(
+        default=(1, 2, 3),
+        min_length=1,
+        description="how many of a row's most important words are left out together",
+    )
     training: TrainingSettings = TrainingSettings()
     laboratory: LaboratorySettings = LaboratorySettings()
     exposures: Mapping[str, str] = Field(
@@ -100,6 +116,13 @@ class Settings(Frozen):
     def _distinct_seeds(cls, value: tuple[int, ...]) -> tuple[int, ...]:
         if any(seed < 0 for seed in value):
             raise ValueError("a seed must not be negative")
+        return _distinct(value)
+
+    @field_validator("reliance_removed")
+    @classmethod
+    def _some_removed(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if min(value) < 1:
+            raise ValueError(f"at least 1 word must be left out, not {min(value)}")
         return _distinct(value)
 
     @field_validator("train", "challenges", "attack_tasks", "models", mode="before")

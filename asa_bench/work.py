@@ -1,4 +1,4 @@
-"""Does the work of one cell: pre-train, train, evaluate, attack. Everything it needs is in the cell and the store."""
+"""Does the work of one cell: pre-train, train, evaluate, probe, attack. All it needs is in the cell and the store."""
 
 from __future__ import annotations
 
@@ -286,9 +286,38 @@ def _attack(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Pro
     return Outcome(frame, result)
 
 
+def _reliance(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Progress) -> Outcome:
+    from asa_bench import reliance
+    from asa_bench.tasks.laboratory.shortcuts import planted_word
+
+    spec = cell.spec
+    task, data, rows = _chosen(cell, spec["split"], "reliance")
+    texts = _texts(rows, task)
+    frame = reliance.measure(
+        _asked(cell, waits),
+        texts,
+        rows["label"].astype(str).tolist(),
+        removed=spec["removed"],
+        max_words=spec["max_words"],
+        label_map=task.label_map,
+        shortcuts=[planted_word(task.name, text) for text in texts],
+        progress=progress,
+    )
+    named = {
+        "id": rows["id"].astype(str),
+        "text_hash": [row_hash(text)[:16] for text in texts],
+        **{name: rows[name].astype(str) for name in task.slices},
+    }
+    for place, (name, values) in enumerate(named.items()):
+        frame.insert(place, name, values)
+    frame = frame.sort_values(["id"], kind="stable", ignore_index=True)
+    return Outcome(frame, {**_data_result(data, len(rows)), "task": task.model_dump(mode="json")})
+
+
 _WORK: dict[str, Callable[[Cell, Mapping[str, Record], Any, Progress], Outcome]] = {
     "pretrain": _pretrain,
     "train": _train,
     "evaluate": _evaluate,
+    "reliance": _reliance,
     "attack": _attack,
 }

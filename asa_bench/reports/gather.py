@@ -18,7 +18,15 @@ from asa_bench.measures import (
     attack_measures,
     macro_average,
 )
-from asa_bench.reports.inputs import AttackOutcome, Evaluation, Hole, ReportInput, Subject
+from asa_bench.reports.inputs import (
+    LEAVING_OUT,
+    AttackOutcome,
+    Evaluation,
+    Hole,
+    Probe,
+    ReportInput,
+    Subject,
+)
 from asa_bench.reports.tables import UNDEFINED, Cell, Unit, hole, make_cell
 from asa_bench.tasks.base import Family
 
@@ -71,7 +79,11 @@ class Gathered:
     def __init__(self, source: ReportInput) -> None:
         source.check()
         self.source = source
-        records: list[Evaluation | AttackOutcome] = [*source.evaluations, *source.attacks]
+        records: list[Evaluation | AttackOutcome | Probe] = [
+            *source.evaluations,
+            *source.attacks,
+            *source.probes,
+        ]
         self._known_tasks = {item.task.name: item.task for item in records}
         self.rows = self._rows([item.subject for item in records] + [gap.subject for gap in source.holes])
         self.models = list(dict.fromkeys(row.model for row in self.rows))
@@ -89,11 +101,17 @@ class Gathered:
                 outcome.attack.name,
             )
             self._attacks.setdefault(key, {}).setdefault(seed_text(outcome.subject), []).append(outcome)
+        self._probes: dict[tuple[Any, ...], dict[str, Probe]] = {}
+        for probe in source.probes:
+            place = (row_key(probe.subject), probe.task.name, probe.split, probe.subject.train_task)
+            self._probes.setdefault(place, {})[seed_text(probe.subject)] = probe
         self.columns = self._columns(list(source.evaluations))
         self.attack_columns = self._columns(list(source.attacks))
+        self.probe_columns = self._columns(list(source.probes))
         self.attacks = self._attack_list()
         counts = [len(found) for found in self._evaluations.values()]
         counts += [len(found) for found in self._attacks.values()]
+        counts += [len(found) for found in self._probes.values()]
         self.seeds = max(counts, default=0)
         self._measures: dict[int, AttackMeasures] = {}
         self._slices: dict[tuple[int, str], dict[str, tuple[float | Proportion | None, int]]] = {}
@@ -173,6 +191,10 @@ class Gathered:
         """Seed -> outcomes, one per attack seed."""
         return self._attacks.get(((row.model, row.method, row.loaded), *column.identity, attack), {})
 
+    def probes(self, row: MethodRow, column: TaskColumn) -> Mapping[str, Probe]:
+        """Seed -> probe of reliance."""
+        return self._probes.get(((row.model, row.method, row.loaded), *column.identity), {})
+
     def holes(self, row: MethodRow, column: TaskColumn, attack: str = "") -> list[Hole]:
         """What failed of one cell."""
         return [
@@ -213,6 +235,20 @@ class Gathered:
             n = len(outcomes[0].rows)
             results[seed] = macro_average(values) if values else None
         return self._finish(results, unit, self.holes(row, column, attack), n)
+
+    def probe_cell(
+        self,
+        row: MethodRow,
+        column: TaskColumn,
+        measure: Callable[[str, Probe], tuple[float | None, int]],
+        unit: Unit,
+    ) -> Cell:
+        """The cell of a measure of probes, which is told the seed and gives a mean and its number of examples."""
+        found = {seed: measure(seed, item) for seed, item in self.probes(row, column).items()}
+        sizes = {n for value, n in found.values() if value is not None}
+        results = {seed: value for seed, (value, _) in found.items()}
+        n = sizes.pop() if len(sizes) == 1 else None
+        return self._finish(results, unit, self.holes(row, column, LEAVING_OUT), n)
 
     def _finish(
         self,

@@ -1,4 +1,4 @@
-"""What a report is made from: evaluations, attacks and failed cells, checked before anything is computed."""
+"""What a report is made from: evaluations, probes, attacks and failed cells, checked before anything is computed."""
 
 from __future__ import annotations
 
@@ -17,6 +17,20 @@ if TYPE_CHECKING:
     from asa_bench.tasks.base import Task
 
 EVALUATION_COLUMNS = ("id", "text_hash", "label", "prediction", "logits")
+PROBE_COLUMNS = (
+    "id",
+    "text_hash",
+    "label",
+    "prediction",
+    "importance_gini",
+    "attention_gini",
+    "shortcut_word",
+    "shortcut_fall",
+    "shortcut_rank",
+    "shortcut_rank_normalized",
+)
+# What a hole of a probe has in place of an attack's name.
+LEAVING_OUT = "leaving words out"
 ATTACK_COLUMNS = ("id", "text_hash", "label", "status", "queries", "original_logits")
 
 
@@ -79,6 +93,22 @@ class AttackOutcome:
 
 
 @dataclass(frozen=True)
+class Probe:
+    """How much one subject leans on single words of a fixed list of examples.
+
+    Attributes:
+        rows: columns `PROBE_COLUMNS`, ``fall_K`` for each number K of words that were left out together, and the
+            task's slice columns; one row per example, see `asa_bench.reliance.measure`.
+    """
+
+    subject: Subject
+    task: Task
+    split: str
+    fingerprint: str
+    rows: pd.DataFrame
+
+
+@dataclass(frozen=True)
 class Hole:
     """A cell that failed, so that its number is missing.
 
@@ -86,7 +116,7 @@ class Hole:
         subject: whose number is missing.
         task: name of the task that was to be faced (for a failed training, every task is a hole of its own).
         error: one line.
-        attack: name of the attack; "" for an evaluation.
+        attack: name of the attack; "" for an evaluation, `LEAVING_OUT` for a probe of reliance.
     """
 
     subject: Subject
@@ -115,6 +145,7 @@ class ReportInput:
     profile: str
     evaluations: tuple[Evaluation, ...] = ()
     attacks: tuple[AttackOutcome, ...] = ()
+    probes: tuple[Probe, ...] = ()
     holes: tuple[Hole, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -132,6 +163,7 @@ class ReportInput:
         """
         self._check_evaluations()
         self._check_attacks()
+        self._check_probes()
 
     def _check_evaluations(self) -> None:
         seen: set[tuple[object, ...]] = set()
@@ -151,6 +183,15 @@ class ReportInput:
             _check_rows(item.rows, (*ATTACK_COLUMNS, *item.task.slices), item.task, where)
             _once(seen, (item.subject, item.task.name, item.split, item.attack.name, item.attack_seed), where)
             # All attacks on one task share one list of ids, so that they can be compared with each other too.
+            _same(examples, (item.task.name, item.split), item.fingerprint, item.rows, where)
+
+    def _check_probes(self) -> None:
+        seen: set[tuple[object, ...]] = set()
+        examples: dict[tuple[str, str], tuple[str, str, str]] = {}
+        for item in self.probes:
+            where = f"reliance of {_who(item.subject)} on {item.task.name!r}"
+            _check_rows(item.rows, (*PROBE_COLUMNS, *item.task.slices), item.task, where)
+            _once(seen, (item.subject, item.task.name, item.split), where)
             _same(examples, (item.task.name, item.split), item.fingerprint, item.rows, where)
 
 

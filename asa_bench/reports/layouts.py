@@ -315,3 +315,7 @@ def slices(data: Gathered) -> Table | None:
         return None
     what = "Accuracy, or what a heading names, in percent within each slice of a test set; n: examples of the slice."
     return finish(data, "slices", "Scores by slice", what, columns, rows, faced, stub="Slice", sized=False)
+
+
+# Layouts in files of their own register themselves.
+from asa_bench.reports import layouts_keywords  # noqa: E402, F401

@@ -1,0 +1,195 @@
+"""The tables of reliance on single words: on any word, and on the planted shortcut word where it is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asa_bench.reports.assemble import DraftColumn, finish, method_rows
+from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn
+from asa_bench.reports.inputs import Probe
+from asa_bench.reports.layouts import layout
+from asa_bench.reports.tables import BLANK, Cell, Column, Row, Table, Unit, fact_cell
+
+Values = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Compute = Callable[[MethodRow, Gathered, TaskColumn], Cell]
+
+_FALL = "fall_"
+
+
+@layout("keywords")
+def keywords(data: Gathered) -> Table | None:
+    """Per probed task: the fall without the most important words, and how concentrated importance is."""
+    counts = sorted(
+        {int(name[len(_FALL) :]) for p in data.source.probes for name in p.rows if name.startswith(_FALL)}
+    )
+    names = {f"{_FALL}{n}": "1 word" if n == 1 else f"{n} words" for n in counts}
+    columns = [Column(name, head, "Fall without", "points") for name, head in names.items()]
+    columns += [
+        Column(f"{name}_gini", name.capitalize(), "Gini coefficient") for name in ("importance", "attention")
+    ]
+    computes = [
+        partial(_mean, of=partial(_numbers, name=c.key), among=_compared, unit=c.unit) for c in columns
+    ]
+    columns += [Column(name, name.capitalize(), "Examples", "count") for name in ("compared", "all")]
+    what = (
+        "By how many percentage points the probability of the gold label falls when words are left out: the one "
+        "whose absence lowers it most; the two, three, ... that lower it most one by one, together. Gini "
+        "coefficients times 100: how unequally importance (what each word's absence takes away) and the attention "
+        "of the first layer are shared out among the words; 0 is equally, near 100 is one word of many. Means over "
+        "the examples that every method of the encoder gets right with the same seed (compared), of all that were "
+        "probed. No shortcut has to be known for this, unlike for accuracy with and against a planted one (table "
+        "reliance). A word's absence is not its cause, and attention is no explanation."
+    )
+    rows = _rows(data, data.probe_columns, columns, [*computes, _how_many_compared, _how_many])
+    if not rows:
+        return None
+    title = "Reliance on single words"
+    return finish(data, "keywords", title, what, columns, rows, data.probe_columns, sized=False)
+
+
+@layout("shortcut_word")
+def shortcut_word(data: Gathered) -> Table | None:
+    """What the planted shortcut word does to the prediction, where it agrees with the label and where it does not."""
+    probed = [column for column in data.probe_columns if _plants_a_word(data, column)]
+    agrees, turned = "Shortcut agrees", "Shortcut reversed"
+    with_it, against = (partial(_carries, slice_=value) for value in ("agrees", "reversed"))
+    fall, relative = (partial(_numbers, name=f"shortcut_{n}") for n in ("fall", "rank_normalized"))
+    rank = partial(_numbers, name="shortcut_rank")
+    parts: list[tuple[Column, Compute]] = [
+        (
+            Column("agrees/fall", "Fall", agrees, "points"),
+            partial(_mean, of=fall, among=with_it, unit="points"),
+        ),
+        (Column("agrees/first", "Most important", agrees), partial(_mean, of=_first, among=with_it)),
+        (
+            Column("agrees/rank", "Rank", agrees, "number"),
+            partial(_mean, of=rank, among=with_it, unit="number"),
+        ),
+        (Column("agrees/relative", "Relative rank", agrees), partial(_mean, of=relative, among=with_it)),
+        (Column("agrees/n", "n", agrees, "count"), partial(_how_many, among=with_it)),
+        (
+            Column("reversed/fall", "Fall", turned, "points"),
+            partial(_mean, of=fall, among=against, unit="points"),
+        ),
+        (Column("reversed/n", "n", turned, "count"), partial(_how_many, among=against)),
+    ]
+    columns = [column for column, _ in parts]
+    rows = _rows(data, probed, columns, [compute for _, compute in parts])
+    if not rows:
+        return None
+    what = (
+        "The planted shortcut word alone. Fall: by how many percentage points the probability of the gold label "
+        "falls when that word is left out; a model that ignores it has 0, one that follows it falls where the word "
+        "agrees with the label and rises (a negative fall) where it is reversed. Most important: percent of the "
+        "examples in which no other word's absence lowers the probability as much. Rank among the words by that, 1 "
+        "the most important, equal words sharing their mean rank; relative: from 0 (first) to 100 (last). Over all "
+        "n examples that hold the word, whether the model is right or wrong, the same for every method. The table "
+        "reliance tells what the shortcut does to accuracy instead."
+    )
+    title = "Reliance on the planted shortcut word"
+    return finish(data, "shortcut_word", title, what, columns, rows, probed, sized=False)
+
+
+def _rows(
+    data: Gathered, probed: Sequence[TaskColumn], columns: Sequence[Column], computes: Sequence[Compute]
+) -> list[Row]:
+    """One block of methods per task."""
+    rows: list[Row] = []
+    for at in probed:
+        drafts = [
+            DraftColumn(column, partial(compute, data=data, column=at))
+            for column, compute in zip(columns, computes, strict=True)
+        ]
+        rows += method_rows(data, drafts, group=data.head(at, list(probed)), prefix=f"{at.key}/")
+    return rows
+
+
+def _plants_a_word(data: Gathered, column: TaskColumn) -> bool:
+    probes = [probe for row in data.rows for probe in data.probes(row, column).values()]
+    return "shortcut" in column.task.slices and any((p.rows["shortcut_word"] >= 0).any() for p in probes)
+
+
+# -- which examples count ------------------------------------------------------------------------------------
+
+
+def _right(probe: Probe) -> set[str]:
+    rows = probe.rows
+    return set(rows["id"][rows["label"].to_numpy() == rows["prediction"].to_numpy()].astype(str))
+
+
+def _compared(probe: Probe, seed: str, row: MethodRow, data: Gathered, column: TaskColumn) -> Mask:
+    """The examples that every method of this row's encoder gets right with this seed.
+
+    A model that is wrong, or right by a hair, has little gold probability to lose, so over all examples a less
+    accurate method would look as if it leant less on single words; and over each method's own right answers the
+    methods would be judged on different examples.
+    """
+    beside = [r for r in data.rows if (r.model, r.loaded) == (row.model, row.loaded)]
+    found = [data.probes(r, column).get(seed) for r in beside]
+    shared = set.intersection(*(_right(other) for other in found if other is not None))
+    return np.asarray(probe.rows["id"].astype(str).isin(shared), dtype=bool)
+
+
+def _every(probe: Probe, *_: object) -> Mask:
+    return np.ones(len(probe.rows), dtype=bool)
+
+
+def _carries(probe: Probe, *_: object, slice_: str) -> Mask:
+    """The examples that hold the shortcut word, with the label or against it."""
+    rows = probe.rows
+    return np.asarray((rows["shortcut"] == slice_) & (rows["shortcut_word"] >= 0), dtype=bool)
+
+
+# -- what is measured on them --------------------------------------------------------------------------------
+
+
+def _numbers(probe: Probe, name: str) -> Values:
+    if name not in probe.rows:
+        return np.full(len(probe.rows), np.nan)
+    return np.asarray(probe.rows[name].to_numpy(dtype=np.float64))
+
+
+def _first(probe: Probe) -> Values:
+    """1 where the shortcut word is more important than every other, else 0."""
+    return np.asarray(_numbers(probe, "shortcut_rank") == 1, dtype=np.float64)
+
+
+def _mean(
+    row: MethodRow,
+    data: Gathered,
+    column: TaskColumn,
+    of: Callable[[Probe], Values],
+    among: Callable[..., Mask],
+    unit: Unit = "percent",
+) -> Cell:
+    """Mean over the examples that count; those where the number is undefined (no word at all) are left out."""
+
+    def measure(seed: str, probe: Probe) -> tuple[float | None, int]:
+        values = of(probe)
+        kept = values[among(probe, seed, row, data, column) & ~np.isnan(values)]
+        return (float(kept.mean()) if kept.size else None), int(kept.size)
+
+    return data.probe_cell(row, column, measure, unit)
+
+
+def _how_many_compared(row: MethodRow, data: Gathered, column: TaskColumn) -> Cell:
+    """How many examples are compared: each seed may have its own."""
+
+    def measure(seed: str, probe: Probe) -> tuple[float | None, int]:
+        n = int(_compared(probe, seed, row, data, column).sum())
+        return float(n), n
+
+    return data.probe_cell(row, column, measure, "count")
+
+
+def _how_many(
+    row: MethodRow, data: Gathered, column: TaskColumn, among: Callable[..., Mask] = _every
+) -> Cell:
+    """How many examples count, the same for every seed and method."""
+    probes = list(data.probes(row, column).values())
+    return fact_cell(int(among(probes[0]).sum())) if probes else BLANK
