@@ -50,24 +50,26 @@ def eager(model: Any) -> Iterator[None]:
     """Computes attention so that its probabilities can be returned, while open; afterwards as before.
 
     Some families return to plain attention by themselves when they are asked for probabilities, and ModernBERT then
-    keeps it. So the setting is put back in any case, for later logits to be the same to the bit.
+    stays there. So the setting is put back in every part's config, for later logits to be the same to the bit.
 
     Raises:
         NoAttention: the family has no plain attention.
     """
     from asa_bench.models.loading import quiet
 
-    before = getattr(model.config, "_attn_implementation", None)
+    configs = {id(part.config): part.config for part in model.modules() if hasattr(part, "config")}
+    before = [(config, getattr(config, "_attn_implementation", None)) for config in configs.values()]
     with quiet():
         try:
-            model.set_attn_implementation("eager")
-        except ValueError as error:
-            raise NoAttention(f"{type(model).__name__} has no plain attention: {_line(error)}") from error
-        try:
+            try:
+                model.set_attn_implementation("eager")
+            except ValueError as error:
+                raise NoAttention(f"{type(model).__name__} has no plain attention: {_line(error)}") from error
             yield
         finally:
-            if before is not None and model.config._attn_implementation != before:
-                model.set_attn_implementation(before)
+            for config, setting in before:
+                if getattr(config, "_attn_implementation", None) != setting:
+                    config._attn_implementation = setting
 
 
 def first_layer(model: Any, inputs: Any) -> NDArray[np.float64]:
