@@ -142,7 +142,7 @@ def test_a_model_without_attention_is_told() -> None:
         pass
     asked = victim("bert", "eager")
     inputs, _ = encode(asked, PAIRS[0], words_of(PAIRS[0]))
-    with pytest.raises(NoAttention, match="Bag cannot be asked for attention: .*unexpected keyword"):
+    with pytest.raises(NoAttention, match=r"Bag cannot be asked for attention: .*unexpected keyword"):
         first_layer(Bag(), inputs)
     asked.model = Bag()
     found = look(asked, PAIRS)[PAIRS[0]]
