@@ -5,8 +5,8 @@ Only `asa_bench.training` imports this module, inside functions: it loads torch 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -59,6 +59,17 @@ class Examples(Dataset):  # type: ignore[misc, type-arg]
         return batch
 
 
+class Batches(Protocol):
+    """What is trained on: examples by number, which become a batch."""
+
+    lengths: Sequence[int]
+
+    def __len__(self) -> int: ...
+
+    def collate(self, indices: list[int]) -> dict[str, torch.Tensor]:
+        """The batch of these examples."""
+
+
 class Means:
     """Means over steps of named scalars, which are read from the device only now and then."""
 
@@ -79,7 +90,7 @@ class Means:
     def _flush(self, name: str) -> None:
         pending = self._pending[name]
         if pending:
-            values = torch.stack(pending).double()
+            values = torch.stack([value.double() for value in pending])
             self._sums[name] = self._sums.get(name, 0.0) + float(values.sum())
             self._counts[name] = self._counts.get(name, 0) + len(pending)
             self._largest[name] = max(self._largest.get(name, float("-inf")), float(values.max()))
@@ -95,6 +106,25 @@ class Means:
         """Largest value of each scalar."""
         self.means()
         return dict(self._largest)
+
+    def state(self) -> dict[str, dict[str, Any]]:
+        """JSON, from which `restore` goes on to the same means to the last bit."""
+        pending = {name: [float(value) for value in values] for name, values in self._pending.items()}
+        return {
+            "pending": pending,
+            "sums": dict(self._sums),
+            "counts": dict(self._counts),
+            "largest": dict(self._largest),
+        }
+
+    def restore(self, state: Mapping[str, Mapping[str, Any]], device: torch.device) -> None:
+        """Go on from what `state` returned; `device` is the one that scalars are added from."""
+        self._pending = {
+            name: [torch.tensor(value, dtype=torch.float64, device=device) for value in values]
+            for name, values in state["pending"].items()
+        }
+        self._sums, self._counts = dict(state["sums"]), dict(state["counts"])
+        self._largest = dict(state["largest"])
 
 
 class _Progress(TrainerCallback):  # type: ignore[misc]
@@ -124,7 +154,7 @@ class MethodTrainer(Trainer):  # type: ignore[misc]
         self,
         model: PreTrainedModel,
         method: Method,
-        examples: Examples,
+        examples: Batches,
         options: TrainingOptions,
         output_dir: str,
         order_seed: int,

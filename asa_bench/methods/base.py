@@ -77,5 +77,12 @@ class Method(ABC):
         """Parameters beside the model's (adversaries), optimized with it and clipped on their own."""
         return ()
 
+    def generators(self) -> Iterable[torch.Generator]:
+        """Sources of random numbers beside torch's own, in a fixed order, so that an interrupted training goes on with
+        the same draws; by default every generator that is an attribute of the method."""
+        import torch
+
+        return [value for _, value in sorted(vars(self).items()) if isinstance(value, torch.Generator)]
+
     def detach(self) -> None:
         """Remove everything that `attach` added to the model."""

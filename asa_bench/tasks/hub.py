@@ -30,15 +30,28 @@ def resolve(task: Task) -> tuple[Hub, str]:
         Unavailable: the task is not on the hub, or the hub does not answer and nothing is cached.
     """
     hub = _entry(task)
+    return hub, resolve_revision(hub, f"task {task.name!r}", _instead(task))
+
+
+def resolve_revision(hub: Hub, said: str, instead: str) -> str:
+    """The commit of a hub data set that is read, as in `resolve`.
+
+    Args:
+        said: what messages call the reader, e.g. ``"task 'sst2'"``.
+        instead: what a user without the hub can do; ends a message.
+
+    Raises:
+        Unavailable: the hub does not answer and nothing is cached.
+    """
     if hub.revision is not None:
-        return hub, hub.revision
+        return hub.revision
     try:
-        return hub, _head(hub.repo, hub.branch)
+        return _head(hub.repo, hub.branch)
     except _failures() as error:
         cached = _cache_folder(hub) / "refs" / hub.branch
         if cached.is_file():
-            return hub, cached.read_text(encoding="utf-8").strip()
-        raise Unavailable(_refusal(task, hub, error)) from error
+            return cached.read_text(encoding="utf-8").strip()
+        raise Unavailable(_refusal(said, hub, error, instead)) from error
 
 
 def read(task: Task, split: str, revision: str) -> tuple[Iterator[Row], str]:
@@ -52,7 +65,7 @@ def read(task: Task, split: str, revision: str) -> tuple[Iterator[Row], str]:
     hub = _entry(task)
     if split not in hub.files:
         raise Unavailable(f"task {task.name!r}: the hub data set {hub.repo} has no split {split!r}")
-    paths = _download(task, hub, split, revision)
+    paths = download(hub, split, revision, f"task {task.name!r}", _instead(task))
     return _rows(task, hub, paths), f"hub data set {hub.repo} at {revision[:12]}"
 
 
@@ -73,7 +86,12 @@ def _failures() -> tuple[type[Exception], ...]:
     return (HfHubHTTPError, OSError, ValueError)
 
 
-def _refusal(task: Task, hub: Hub, error: Exception) -> str:
+def _instead(task: Task) -> str:
+    provided = task.layout.provided_by if task.layout else "its authors"
+    return f"give --data-dir FOLDER with its files, provided by {provided}"
+
+
+def _refusal(said: str, hub: Hub, error: Exception, instead: str) -> str:
     from huggingface_hub import constants, errors
 
     if isinstance(error, errors.OfflineModeIsEnabled) or constants.HF_HUB_OFFLINE:
@@ -86,10 +104,9 @@ def _refusal(task: Task, hub: Hub, error: Exception) -> str:
         reason = f"it has no revision {hub.revision or hub.branch}"
     else:
         reason = shown((str(error).strip() or type(error).__name__).splitlines()[0], 160)
-    provided = task.layout.provided_by if task.layout else "its authors"
     return (
-        f"task {task.name!r}: the hub data set {hub.repo} cannot be read from {constants.ENDPOINT} "
-        f"({reason}); without the hub, give --data-dir FOLDER with its files, provided by {provided}"
+        f"{said}: the hub data set {hub.repo} cannot be read from {constants.ENDPOINT} "
+        f"({reason}); without the hub, {instead}"
     )
 
 
@@ -110,8 +127,14 @@ def _cache_folder(hub: Hub) -> Path:
     return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=hub.repo, repo_type="dataset")
 
 
-def _download(task: Task, hub: Hub, split: str, revision: str) -> list[tuple[str, Path]]:
-    """Name in the repository and local path of every parquet file of a split."""
+def download(hub: Hub, split: str, revision: str, said: str, instead: str) -> list[tuple[str, Path]]:
+    """Name in the repository and local path of every parquet file of a split, for `said` and `instead` as in
+    `resolve_revision`.
+
+    Raises:
+        Unavailable: the hub does not answer and the files are not cached, or its branch moved on.
+        BadInput: the repository has no such file.
+    """
     from huggingface_hub import HfApi, hf_hub_download
 
     pattern = hub.files[split]
@@ -123,12 +146,11 @@ def _download(task: Task, hub: Hub, split: str, revision: str) -> list[tuple[str
         snapshot = _cache_folder(hub) / "snapshots" / revision
         cached = sorted(snapshot.glob(pattern))
         if not cached:
-            raise Unavailable(_refusal(task, hub, error)) from error
+            raise Unavailable(_refusal(said, hub, error, instead)) from error
         return [(path.relative_to(snapshot).as_posix(), path) for path in cached]
     if not names:
         raise BadInput(
-            f"task {task.name!r}: the hub data set {hub.repo} has no parquet file {pattern} at "
-            f"{revision[:12]}"
+            f"{said}: the hub data set {hub.repo} has no parquet file {pattern} at {revision[:12]}"
         )
     # Asking for the branch by name leaves its head in the cache, where a later offline run finds it.
     wanted = hub.revision or hub.branch
@@ -140,12 +162,12 @@ def _download(task: Task, hub: Hub, split: str, revision: str) -> list[tuple[str
             for name in names
         ]
     except _failures() as error:
-        raise Unavailable(_refusal(task, hub, error)) from error
+        raise Unavailable(_refusal(said, hub, error, instead)) from error
     snapshot = _cache_folder(hub) / "snapshots" / revision
     for path in paths:
         if not path.is_relative_to(snapshot):
             raise Unavailable(
-                f"task {task.name!r}: the branch {hub.branch} of the hub data set {hub.repo} moved on from "
+                f"{said}: the branch {hub.branch} of the hub data set {hub.repo} moved on from "
                 f"{revision[:12]} while it was read; start again"
             )
     return list(zip(names, paths, strict=True))
