@@ -118,6 +118,14 @@ def rough(cell: Cell) -> float | None:
     weights = _weights(cell)
     if weights is None or spec["device"] != "cpu":
         return None
+    if cell.kind == "pretrain" and "method" in spec:
+        options = spec["pretraining"]
+        if options["steps"] is None:  # how many passes of how long a text, nobody knows before it is read
+            return None
+        factor = METHODS.get(spec["method"])(spec["method_options"]).epochs_factor
+        examples = factor * options["steps"] * options["batch_size"]
+        passes = 6 * _PASSES.get(spec["method"], 1.0)
+        return _seconds(passes * weights, options["block_length"], examples, options["batch_size"])
     if cell.kind == "pretrain":
         options = spec["pretraining"]
         return _seconds(6 * weights, _LABORATORY_TOKENS[2], options["lines"], options["batch_size"])
@@ -149,16 +157,20 @@ def _seconds(operations: float, tokens: float, examples: float, batch_size: int)
 
 def _weights(cell: Cell) -> float | None:
     """Weights of the encoder's layers, without embeddings, from its config; None where that is not on this disk."""
+    where = cell.context.get("model") or cell.context.get("base")
+    if cell.spec.get("from_scratch") not in (None, "own"):
+        return None
     if (
         cell.kind == "pretrain"
         or "encoder" in cell.waits
         or cell.spec.get("task", "").startswith("laboratory/")
-    ):
-        pretraining = cell.spec.get("pretraining") or laboratory.PRETRAINING.model_dump()
+    ) and where is None:
+        own = cell.spec.get("pretraining", {})
+        pretraining = own if "layers" in own else laboratory.PRETRAINING.model_dump()
         layers, width, inner = pretraining["layers"], pretraining["hidden_size"], pretraining["feed_forward"]
     else:
         try:
-            config = json.loads((Path(str(cell.context["model"])) / "config.json").read_text("utf-8"))
+            config = json.loads((Path(str(where)) / "config.json").read_text("utf-8"))
             layers, width, inner = (
                 config[k] for k in ("num_hidden_layers", "hidden_size", "intermediate_size")
             )

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from asa_bench import checkpoints, store
+from asa_bench import checkpoints, corpus, store
 from asa_bench.attacks import ATTACKS
 from asa_bench.errors import BadInput, nearest
 from asa_bench.methods import METHODS
@@ -55,7 +55,8 @@ class Cell:
     def label(self) -> str:
         """What this cell is, for people: one line without a path."""
         if self.subject is None:
-            return f"{self.kind} {self.spec['model']}"
+            how = f" with {self.spec['method']} seed {self.spec['seed']}" if "method" in self.spec else ""
+            return f"{self.kind} {self.spec['model']}{how}"
         who = f"{self.subject.model} {self.subject.method}" + (
             "" if self.subject.seed is None else f" seed {self.subject.seed}"
         )
@@ -229,6 +230,36 @@ def make(
     return Plan(suite.name, suite.file.title, profile, settings, source, tuple(builder.cells), left_out)
 
 
+@dataclass(frozen=True)
+class _Encoder:
+    """What fine-tuning begins with: its name in tables, and where it comes from (see `Cell`)."""
+
+    title: str
+    waits: Mapping[str, str]
+    reads: Mapping[str, Any]
+    context: Mapping[str, Any]
+
+
+def make_pretraining(suite: Suite, profile: str, settings: Settings) -> Plan:
+    """The plan of pre-training each of the settings' models, once per method and seed, and nothing else.
+
+    Raises:
+        BadInput: something in the settings cannot be done.
+        Unavailable: a file or model that is needed is not here.
+    """
+    device = resolve_device(settings.device)
+    machine = _Machine(
+        device, resolve_threads(settings.threads), resolve_precision(settings.precision, device)
+    )
+    builder = _Builder(settings, Source(kind=settings.source), machine)
+    for model in settings.models:
+        start = builder.start(model)
+        for method, options in settings.pretraining.methods.items() if settings.pretraining else ():
+            for seed in settings.seeds:
+                builder.pretrained(start, method, options, seed)
+    return Plan(suite.name, suite.file.title, profile, settings, builder.source, tuple(builder.cells))
+
+
 class _Builder:
     """Collects cells in the order in which they are done."""
 
@@ -244,32 +275,92 @@ class _Builder:
 
     def trained(self, model: str) -> None:
         """Train every method on every task with every seed, and face the challenges and attacks."""
-        settings, machine = self.settings, self.machine
-        base: dict[str, str] = {}
-        reads: dict[str, Any] = {}
+        start = self.start(model)
+        settings = self.settings
+        pretraining = settings.pretraining
+        if pretraining is None:
+            self.fine_tuned(dict.fromkeys(settings.seeds, start))
+            return
+        scratch = pretraining.from_scratch
+        if pretraining.start and scratch is None:
+            self.fine_tuned(dict.fromkeys(settings.seeds, start))
+        for method, options in pretraining.methods.items():
+            made: dict[int, _Encoder] = {}
+            for seed in settings.seeds:
+                own = seed if pretraining.seed is None else pretraining.seed
+                made[seed] = self.pretrained(start, method, options, own)
+            self.fine_tuned(made)
+
+    def start(self, model: str) -> _Encoder:
+        """The encoder that everything begins with."""
+        settings = self.settings
         context: dict[str, Any] = {"source": self.source}
-        if model == LABORATORY_MODEL:
-            cell = self.pretraining()
-            self.cells.append(cell)
-            base = {"encoder": cell.address}
-            title = str(cell.spec["model"])
-        else:
+        if model != LABORATORY_MODEL:
             identity = checkpoints.identify(model, "--model")
-            title, reads["model"] = identity.title, dict(identity.reads)
             context |= {"model": identity.where, "revision": identity.revision}
-        for seed in settings.seeds:
+            return _Encoder(identity.title, {}, {"model": dict(identity.reads)}, context)
+        if settings.pretraining is not None and settings.pretraining.from_scratch is not None:
+            # Only its vocabulary and size are used.
+            return _Encoder(laboratory.TITLE, {}, {"vocabulary": laboratory.identify()}, context)
+        cell = self.pretraining()
+        self.cells.append(cell)
+        return _Encoder(str(cell.spec["model"]), {"encoder": cell.address}, {}, context)
+
+    def pretrained(self, start: _Encoder, method: str, options: Mapping[str, Any], seed: int) -> _Encoder:
+        """`start` after further pre-training, or a model of its kind that begins with random weights."""
+        settings, text = self.settings, self.text
+        pretraining = settings.pretraining
+        if pretraining is None:
+            raise BadInput("there are no settings of pre-training")
+        scratch = pretraining.from_scratch
+        origin = start.title if scratch is None else f"{start.title} from scratch ({scratch})"
+        title = f"{origin}, pre-trained with {METHODS.get(method).title}"
+        spec = {
+            "model": start.title,
+            "title": title,
+            "from_scratch": scratch,
+            "method": method,
+            "method_options": METHODS.get(method).Options(**options).model_dump(mode="json"),
+            "seed": seed,
+            "pretraining": pretraining.options().model_dump(mode="json"),
+            "corpus": pretraining.corpus.model_dump(mode="json", exclude={"source", "folder"}),
+            "precision": self.machine.precision,
+            **self.machine.asked,
+        }
+        if start.title == laboratory.TITLE and scratch is not None:
+            spec["laboratory"] = settings.laboratory.pretraining.model_dump(mode="json")
+        reads = {**start.reads, "corpus": dict(text.reads)}
+        cell = Cell("pretrain", spec, reads, start.waits, None, {**start.context, "corpus": text})
+        if all(other.address != cell.address for other in self.cells):  # one seed may serve several trainings
+            self.cells.append(cell)
+        context = {key: value for key, value in start.context.items() if key == "source"}
+        context["base"] = start.context.get("model")
+        return _Encoder(title, {"encoder": cell.address}, {}, context)
+
+    @cached_property
+    def text(self) -> corpus.CorpusIdentity:
+        """The text of further pre-training; its files are read once for all cells."""
+        settings = self.settings.pretraining
+        if settings is None:
+            raise BadInput("there are no settings of pre-training")
+        return corpus.identify(settings.corpus, "--corpus", self.source.root)
+
+    def fine_tuned(self, encoders: Mapping[int, _Encoder]) -> None:
+        """Train with every method on every task, each seed from its own encoder, and ask what comes out."""
+        settings, machine = self.settings, self.machine
+        for seed, encoder in encoders.items():
             for name in settings.train:
                 task = TASKS.get(name)
                 for method, options in settings.methods.items():
                     kind = METHODS.get(method)
-                    subject = Subject(title, method, kind.title, False, name, seed)
+                    subject = Subject(encoder.title, method, kind.title, False, name, seed)
                     spec = {
                         "task": name,
                         "kind": task.kind,
                         "columns": list(task.columns),
                         "labels": list(task.labels),
                         "examples": settings.examples_of(name),
-                        "model": title,
+                        "model": encoder.title,
                         "method": method,
                         "method_options": kind.Options(**options).model_dump(mode="json"),
                         "seed": seed,
@@ -277,11 +368,10 @@ class _Builder:
                         "precision": machine.precision,
                         **machine.asked,
                     }
-                    train = Cell(
-                        "train", spec, {**reads, "data": self.data(task, "train")}, base, subject, context
-                    )
+                    reads = {**encoder.reads, "data": self.data(task, "train")}
+                    train = Cell("train", spec, reads, encoder.waits, subject, encoder.context)
                     self.cells.append(train)
-                    self.asked(subject, task, {"model": train.address}, {}, context)
+                    self.asked(subject, task, {"model": train.address}, {}, encoder.context)
 
     def pretraining(self) -> Cell:
         """The laboratory's shared encoder."""

@@ -9,16 +9,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from asa_bench.errors import AsaBenchError, StoreError
 from asa_bench.plan import Cell, Plan
-from asa_bench.store import SCHEMA_VERSION, Store
+from asa_bench.store import SCHEMA_VERSION, Record, Store
 from asa_bench.tasks.base import Frozen
 
 if TYPE_CHECKING:
     from asa_bench.executors import Executor
-    from asa_bench.reports.inputs import ReportInput
+    from asa_bench.reports.inputs import PretrainingOutcome, ReportInput
 
 
 class Watcher(Protocol):
@@ -163,6 +163,7 @@ class PlannedCell(Frozen):
     subject: dict[str, Any] | None
     task: str | None
     attack: str | None
+    title: str = Field(default="", description="of a further pre-training: what tables call its encoder")
 
 
 class PlannedRun(Frozen):
@@ -205,6 +206,7 @@ def describe(plan: Plan) -> PlannedRun:
                 subject=None if cell.subject is None else asdict(cell.subject),
                 task=cell.spec.get("task"),
                 attack=cell.spec.get("attack"),
+                title=cell.spec.get("title", ""),
             )
             for cell in plan.cells
         ),
@@ -252,7 +254,13 @@ def gather(store: Store) -> ReportInput:
     probes: list[Probe] = []
     holes: list[Hole] = []
     data: dict[str, str] = {}
+    pretraining: list[PretrainingOutcome] = []
     for entry in plan.cells:
+        if entry.kind == "pretrain" and entry.title:
+            record = store.find(entry.kind, entry.address)
+            if record is not None:
+                pretraining.append(_pretraining_outcome(record))
+                data[f"{pretraining[-1].corpus} text"] = pretraining[-1].fingerprint
         if entry.kind not in {"evaluate", "reliance", "attack"}:
             continue
         subject = Subject(**(entry.subject or {}))
@@ -276,7 +284,11 @@ def gather(store: Store) -> ReportInput:
             spec = record.spec
             budget = spec["attack_options"]["query_budget"]
             attacks.append(AttackOutcome(*common, attack, spec["attack_seed"], record.rows(), budget))
-    titles = sorted({item.subject.model for item in evaluations} | {item.subject.model for item in attacks})
+    titles = sorted(
+        {item.subject.model for item in evaluations}
+        | {item.subject.model for item in attacks}
+        | {item.base for item in pretraining}
+    )
     return ReportInput(
         suite=plan.suite,
         title=plan.title,
@@ -293,6 +305,28 @@ def gather(store: Store) -> ReportInput:
         tasks=plan.tasks,
         methods=plan.methods,
         attacks_order=plan.attacks,
+        pretraining=tuple(pretraining),
+    )
+
+
+def _pretraining_outcome(record: Record) -> PretrainingOutcome:
+    from asa_bench.reports.inputs import PretrainingOutcome
+
+    spec, result = record.spec, record.manifest["result"]
+    found = result["pretraining"]
+    return PretrainingOutcome(
+        model=spec["title"],
+        base=spec["model"],
+        from_scratch=spec["from_scratch"] is not None,
+        method=spec["method"],
+        method_title=result["method_title"],
+        seed=spec["seed"],
+        corpus=result["corpus"],
+        fingerprint=result["fingerprint"],
+        steps=found["steps"],
+        relative_compute=found["relative_compute"],
+        perplexity_before=found["perplexity_before"],
+        perplexity=found["perplexity"],
     )
 
 
@@ -300,6 +334,9 @@ def _why(store: Store, plan: PlannedRun, entry: PlannedCell) -> str:
     """Why a cell has no record: its own error, else that of a failed training it waits for."""
     before = [cell for cell in plan.cells if cell.kind == "train" and cell.subject == entry.subject]
     for cell in (entry, *before, *(cell for cell in plan.cells if cell.kind == "pretrain")):
+        model = (entry.subject or {}).get("model")
+        if cell.kind == "pretrain" and cell.title and cell.title != model:  # of another row of the table
+            continue
         failure = store.read_failure(cell.kind, cell.address)
         if failure is not None:
             return f"{failure['label']}: {failure['error']}"

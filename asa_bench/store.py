@@ -170,6 +170,9 @@ class Store:
             (self.root / "cells").mkdir(parents=True, exist_ok=True)
             shutil.rmtree(self.root / "scratch", ignore_errors=True)
             (self.root / "scratch").mkdir(exist_ok=True)
+            for path in (self.root / "partial").glob("*"):  # of a run that was killed just after it recorded
+                if any((self.root / "cells").glob(f"*/{path.name}/{MANIFEST}")):
+                    shutil.rmtree(path, ignore_errors=True)
 
     @contextlib.contextmanager
     def lock(self, on_wait: Any = None) -> Iterator[None]:
@@ -209,6 +212,10 @@ class Store:
             shutil.rmtree(path, ignore_errors=True)
             path.mkdir(parents=True)
             return path
+
+    def partial(self, at: str) -> Path:
+        """Where a long cell writes how far it has come; it outlives a kill, and ends when the cell is recorded."""
+        return self.root / "partial" / at
 
     def find(self, kind: str, at: str) -> Record | None:
         """The record of a cell, or None where it is absent or damaged; every file's checksum is verified."""
@@ -278,9 +285,23 @@ class Store:
                 shutil.rmtree(folder)
             staging.replace(folder)
             self.failure_file(kind, at).unlink(missing_ok=True)
+            shutil.rmtree(self.partial(at), ignore_errors=True)
         record = Record(complete, folder)
         self._verified[at] = record
         return record
+
+    def publish(self, record: Record, name: str) -> Path:
+        """Put a copy of a record's model at ``<root>/<name>``, where a person finds it; a copy from before goes.
+
+        Raises:
+            StoreError: the disk is full or the folder cannot be written.
+        """
+        final, staging = self.root / name, self.scratch(f"publish-{record.address}")
+        with storage_errors(final):
+            shutil.copytree(record.model_folder(), staging, dirs_exist_ok=True)
+            shutil.rmtree(final, ignore_errors=True)
+            staging.replace(final)
+        return final
 
     def failure_file(self, kind: str, at: str) -> Path:
         """Where the error of a failed cell is kept."""

@@ -16,6 +16,7 @@ from asa_bench.attacks.base import AttackOptions
 from asa_bench.errors import BadInput, nearest
 from asa_bench.methods import METHODS
 from asa_bench.models.laboratory import Pretraining
+from asa_bench.pretraining import PretrainingSettings
 from asa_bench.tasks import TASKS
 from asa_bench.tasks.base import Frozen, LaboratoryOptions, Source
 from asa_bench.yaml_file import KeyPath
@@ -92,6 +93,9 @@ class Settings(Frozen):
     )
     training: TrainingSettings = TrainingSettings()
     laboratory: LaboratorySettings = LaboratorySettings()
+    pretraining: PretrainingSettings | None = Field(
+        default=None, description="further pre-training of the models before they are trained; none if absent"
+    )
     exposures: Mapping[str, str] = Field(
         default_factory=dict,
         description="model title -> what it saw before fine-tuning that a reader of the table must know",
@@ -273,7 +277,7 @@ def _merge(
     """Lay `part` over `into`. Mappings of settings merge; names of methods and attacks replace, like lists."""
     for key, value in part.items():
         path = (*at, key)
-        merges = at == () and key in {"training", "laboratory", "exposures"}
+        merges = at == () and key in {"training", "laboratory", "pretraining", "exposures"}
         if merges and isinstance(value, Mapping) and isinstance(into.get(key), dict):
             _merge(into[key], value, origins, lines, path)
             continue
@@ -288,7 +292,7 @@ def _override(
 ) -> None:
     target: Any = merged
     for depth, key in enumerate(path[:-1]):
-        if key in {"methods", "attacks"} and depth == 0 and isinstance(target.get(key), list):
+        if key in {"methods", "attacks"} and depth <= 1 and isinstance(target.get(key), list):
             target[key] = {name: {} for name in target[key]}
         following = target.get(key)
         if following is None:
@@ -377,15 +381,24 @@ def _check_names(settings: Settings, origins: Mapping[KeyPath, str], fallback: s
                     (key, index),
                     f"no training task of this run can face {name!r}; it needs one of {', '.join(task.train_tasks)}",
                 )
-    for name, options in settings.methods.items():
+    named: list[tuple[KeyPath, str, Mapping[str, Any]]] = [
+        (("methods", name), name, options) for name, options in settings.methods.items()
+    ]
+    if settings.pretraining is not None:
+        named += [
+            (("pretraining", "methods", name), name, options)
+            for name, options in settings.pretraining.methods.items()
+        ]
+    for where, name, options in named:
         if name not in METHODS:
-            fail(("methods", name), f"unknown method {name!r}; {nearest(name, METHODS.names())}")
+            fail(where, f"unknown method {name!r}; {nearest(name, METHODS.names())}")
         model = METHODS.get(name).Options
         try:
             model.model_validate(dict(options))
         except ValidationError as error:
-            inner = {path[2:]: at for path, at in origins.items() if path[:2] == ("methods", name)}
-            place = _where(("methods", name), origins, fallback)
+            size = len(where)
+            inner = {path[size:]: at for path, at in origins.items() if path[:size] == where}
+            place = _where(where, origins, fallback)
             raise BadInput(f"{explain(error, model, inner, place)} (options of method {name!r})") from None
     for name in settings.attacks:
         if name not in ATTACKS:

@@ -37,10 +37,12 @@ class Outcome:
     Attributes:
         rows: per-example rows, if any.
         result: JSON; fingerprints, counts and summaries for the manifest.
+        timings: JSON; what differs from run to run.
     """
 
     rows: pd.DataFrame | None = None
     result: dict[str, Any] = field(default_factory=dict)
+    timings: dict[str, float] = field(default_factory=dict)
 
 
 def perform(cell: Cell, store: Store, progress: Progress) -> Record:
@@ -63,7 +65,10 @@ def perform(cell: Cell, store: Store, progress: Progress) -> Record:
         waits[role] = record
     scratch = store.scratch(cell.address)
     started = time.monotonic()
-    outcome = _WORK[cell.kind](cell, waits, scratch, progress)
+    if "corpus" in cell.context:
+        outcome = _pretrain_masked(cell, waits, scratch, progress, store.partial(cell.address))
+    else:
+        outcome = _WORK[cell.kind](cell, waits, scratch, progress)
     seconds = time.monotonic() - started
     manifest = {
         "version": VERSIONS[cell.kind],
@@ -76,7 +81,11 @@ def perform(cell: Cell, store: Store, progress: Progress) -> Record:
         "git": dict(provenance.git_state()),
         "machine": dict(provenance.machine()),
     }
-    timings = {"seconds": round(seconds, 3), "peak_memory_mib": provenance.peak_memory_mib()}
+    timings = {
+        "seconds": round(seconds, 3),
+        "peak_memory_mib": provenance.peak_memory_mib(),
+        **outcome.timings,
+    }
     _give_back_memory()
     return store.write(cell.kind, cell.address, manifest, outcome.rows, timings, scratch)
 
@@ -103,6 +112,8 @@ def check(cells: Sequence[Cell]) -> None:
     """
     models: dict[tuple[str, str | None, str], set[str]] = {}
     for cell in cells:
+        if "corpus" in cell.context:
+            _check_pretraining(cell)
         if "data" in cell.reads and "source" in cell.context:
             split = "train" if cell.kind == "train" else cell.spec["split"]
             _rows(cell.spec["task"], split, cell.context["source"], cell.spec["examples"])
@@ -150,6 +161,81 @@ def _pretrain(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: P
         options=laboratory.Pretraining(**cell.spec["pretraining"]),
     )
     return Outcome(result={"training": summary})
+
+
+def _masked_model(cell: Cell, where: str | None) -> tuple[Any, Any]:
+    """Model and tokenizer that a further pre-training begins with; `where` is None for a fresh laboratory model."""
+    from asa_bench.models import laboratory, masked
+    from asa_bench.models.loading import load_tokenizer
+
+    spec, revision = cell.spec, cell.context.get("revision")
+    # The method is no part of the seed: for one seed all methods begin with the same weights.
+    seed = derived_seed("weights", spec["model"], spec["seed"])
+    if where is None:
+        size = laboratory.Pretraining(**spec["laboratory"])
+        model = masked.build_masked(laboratory.configuration(size), spec["from_scratch"], seed)
+        return model, laboratory.tokenizer(size)
+    tokenizer = load_tokenizer(where, revision)
+    if spec["from_scratch"] is not None:
+        config = masked.load_config(where, revision)
+        return masked.build_masked(config, spec["from_scratch"], seed), tokenizer
+    return masked.load_masked(where, seed, revision), tokenizer
+
+
+def _check_pretraining(cell: Cell) -> None:
+    """Read the text, and load the model where it exists already, so that what is wrong is told before any work."""
+    from asa_bench import corpus, pretraining
+
+    corpus.load(cell.context["corpus"])
+    if cell.waits:
+        return
+    model, tokenizer = _masked_model(cell, cell.context.get("model"))
+    pretraining.check_fit(model, tokenizer, cell.spec["pretraining"]["block_length"])
+    method = METHODS.get(cell.spec["method"])(cell.spec["method_options"])
+    method.attach(model, 0)
+    method.detach()
+
+
+def _pretrain_masked(
+    cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Progress, partial: Any
+) -> Outcome:
+    from asa_bench import corpus, pretraining
+    from asa_bench.models.masked import pooler_weights
+    from asa_bench.pretraining_trainer import Saving
+
+    spec, revision = cell.spec, cell.context.get("revision")
+    where = str(waits["encoder"].model_folder()) if "encoder" in waits else cell.context.get("model")
+    text = corpus.load(cell.context["corpus"])
+    model, tokenizer = _masked_model(cell, where)
+    fresh = where is None or spec["from_scratch"] is not None
+    machine = pretraining.Machine(
+        seed=derived_seed("pretrain", spec["model"], spec["seed"]),
+        precision=spec["precision"],
+        device=spec["device"],
+        threads=spec["threads"],
+    )
+    summary = pretraining.pretrain(
+        text,
+        METHODS.get(spec["method"])(spec["method_options"]),
+        model,
+        tokenizer,
+        pretraining.PretrainingOptions(**spec["pretraining"]),
+        machine,
+        scratch / "model",
+        saving=Saving(partial, **cell.context.get("saving", {})),
+        pooler={} if fresh else pooler_weights(model, str(where), revision),
+        progress=progress,
+    )
+    return Outcome(
+        result={
+            "fingerprint": text.fingerprint,
+            "origin": {**cell.reads["corpus"], **text.origin},
+            "corpus": cell.context["corpus"].title,
+            "method_title": METHODS.get(spec["method"]).title,
+            "pretraining": summary.as_json(),
+        },
+        timings={"tokens_per_second": round(summary.tokens_per_second, 1)},
+    )
 
 
 def _train(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Progress) -> Outcome:

@@ -109,6 +109,34 @@ class Probe:
 
 
 @dataclass(frozen=True)
+class PretrainingOutcome:
+    """One further pre-training of an encoder, from which models were then trained.
+
+    Attributes:
+        model: display name of what came out, as in `Subject.model`.
+        base: display name of the encoder that it began with.
+        from_scratch: whether it began with random weights instead.
+        corpus: name of the text.
+        steps: optimizer steps.
+        relative_compute: matrix products, as a multiple of naive pre-training's for the steps that were asked for.
+        perplexity_before, perplexity: of masked tokens of held-out text.
+    """
+
+    model: str
+    base: str
+    from_scratch: bool
+    method: str
+    method_title: str
+    seed: int
+    corpus: str
+    fingerprint: str
+    steps: int
+    relative_compute: float
+    perplexity_before: float
+    perplexity: float
+
+
+@dataclass(frozen=True)
 class Hole:
     """A cell that failed, so that its number is missing.
 
@@ -138,6 +166,7 @@ class ReportInput:
         tasks, methods, attacks_order: the suite's own order of names, which columns and rows then follow;
             names that they lack come after, in a canonical order.
         baseline: the method that differences are taken against.
+        pretraining: the further pre-trainings behind the models, in the suite's order of methods.
     """
 
     suite: str
@@ -153,6 +182,7 @@ class ReportInput:
     methods: tuple[str, ...] = ()
     attacks_order: tuple[str, ...] = ()
     baseline: str = "naive"
+    pretraining: tuple[PretrainingOutcome, ...] = ()
 
     def check(self) -> None:
         """Refuse what cannot be put side by side in one table.

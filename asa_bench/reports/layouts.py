@@ -128,6 +128,14 @@ def main(data: Gathered) -> Table | None:
 layout("paper")(paper_table)
 
 
+@layout("pretraining")
+def pretraining(data: Gathered) -> Table | None:
+    """See `asa_bench.reports.layouts_pretraining`, which builds on the columns of this module."""
+    from asa_bench.reports import layouts_pretraining
+
+    return layouts_pretraining.pretraining(data)
+
+
 @layout("reliance")
 def reliance(data: Gathered) -> Table | None:
     """How much each method relies on the planted shortcuts, per task family."""

@@ -40,17 +40,18 @@ _PLAIN = str.maketrans(
 def render(
     source: ReportInput,
     width: int = 80,
-    names: tuple[str, ...] = ("main", "reliance"),
+    names: tuple[str, ...] | None = None,
     plain: bool | None = None,
 ) -> str:
     """The tables that a run ends with, as text without colours.
 
     Args:
         width: columns of the terminal; no line is longer, unless it is below 40.
-        names: layouts to show, of those that the records make.
+        names: layouts to show, of those that the records make; by default the main one, or the one of pre-training
+            where that was compared, and reliance.
         plain: ASCII only; by default where standard output can show no more.
     """
-    tables = build_tables(source, names)
+    tables = build_tables(source, names or ("pretraining" if source.pretraining else "main", "reliance"))
     if plain is None:
         plain = not (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
     if not tables:
