@@ -28,10 +28,11 @@ app = typer.Typer(
 
 
 def _register() -> None:
-    from asa_bench.cli import doctor, listing, plan, report, run, show, validate, version
+    from asa_bench.cli import doctor, listing, plan, pretrain, report, run, show, validate, version
 
     app.command("run")(run.command)
     app.command("plan")(plan.command)
+    app.command("pretrain")(pretrain.command)
     app.add_typer(listing.app, name="list")
     app.command("show")(show.command)
     app.command("validate")(validate.command)

@@ -170,6 +170,8 @@ def _shared_size(rows: Sequence[Row], at: int) -> int | None:
 def _whose(data: Gathered) -> str:
     models = data.models
     encoders = f", encoder {shorten(models[0], _NAME)}" if len(models) == 1 else f", {len(models)} encoders"
+    if not models:
+        encoders = ""
     return f"Suite {data.source.suite}, profile {data.source.profile}{encoders}."
 
 
