@@ -312,6 +312,12 @@ class _Builder:
         pretraining = settings.pretraining
         if pretraining is None:
             raise BadInput("there are no settings of pre-training")
+        other = METHODS.get(method)(options).reads_record_of
+        if other is not None:
+            raise BadInput(
+                f"method {method!r} would read what a fine-tuning with {other!r} logged; for pre-training give it a "
+                "number instead, such as kept_fraction: 0.95"
+            )
         scratch = pretraining.from_scratch
         origin = start.title if scratch is None else f"{start.title} from scratch ({scratch})"
         title = f"{origin}, pre-trained with {METHODS.get(method).title}"
@@ -351,8 +357,12 @@ class _Builder:
         for seed, encoder in encoders.items():
             for name in settings.train:
                 task = TASKS.get(name)
-                for method, options in settings.methods.items():
+                trained: dict[str, str] = {}
+                for method, options in self.in_order(settings.methods):
                     kind = METHODS.get(method)
+                    made = kind(options)
+                    before = made.reads_record_of
+                    waits = {**encoder.waits, **({"measured": trained[before]} if before else {})}
                     subject = Subject(encoder.title, method, kind.title, False, name, seed)
                     spec = {
                         "task": name,
@@ -362,16 +372,33 @@ class _Builder:
                         "examples": settings.examples_of(name),
                         "model": encoder.title,
                         "method": method,
-                        "method_options": kind.Options(**options).model_dump(mode="json"),
+                        "method_options": made.options.model_dump(mode="json"),
                         "seed": seed,
                         "training": settings.training.model_dump(mode="json"),
                         "precision": machine.precision,
                         **machine.asked,
                     }
                     reads = {**encoder.reads, "data": self.data(task, "train")}
-                    train = Cell("train", spec, reads, encoder.waits, subject, encoder.context)
+                    train = Cell("train", spec, reads, waits, subject, encoder.context)
                     self.cells.append(train)
+                    trained[method] = train.address
                     self.asked(subject, task, {"model": train.address}, {}, encoder.context)
+
+    @staticmethod
+    def in_order(methods: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, Mapping[str, Any]]]:
+        """Methods with their options; one that reads another's record comes behind it.
+
+        Raises:
+            BadInput: the other is not among them.
+        """
+        before = {name: METHODS.get(name)(options).reads_record_of for name, options in methods.items()}
+        for name, other in before.items():
+            if other is not None and other not in methods:
+                raise BadInput(
+                    f"method {name!r} reads what {other!r} logs in the same run; add {other!r} to the methods, or "
+                    f"give {name!r} its options (see asa-bench list methods)"
+                )
+        return sorted(methods.items(), key=lambda item: before[item[0]] is not None)
 
     def pretraining(self) -> Cell:
         """The laboratory's shared encoder."""

@@ -110,7 +110,7 @@ def check(cells: Sequence[Cell]) -> None:
         BadInput: a file is damaged, a checkpoint or model cannot be used, or a method does not know its family.
         Unavailable: something is not here and cannot be fetched.
     """
-    models: dict[tuple[str, str | None, str], set[str]] = {}
+    models: dict[tuple[str, str | None, str], dict[str, Any]] = {}
     for cell in cells:
         if "corpus" in cell.context:
             _check_pretraining(cell)
@@ -119,7 +119,7 @@ def check(cells: Sequence[Cell]) -> None:
             _rows(cell.spec["task"], split, cell.context["source"], cell.spec["examples"])
         if cell.kind == "train" and "model" in cell.context:
             key = (cell.context["model"], cell.context.get("revision"), cell.spec["task"])
-            models.setdefault(key, set()).add(cell.spec["method"])
+            models.setdefault(key, {})[cell.spec["method"]] = cell.spec["method_options"]
         elif cell.subject is not None and cell.subject.loaded:
             _asked(cell, {})
     for (where, revision, task_name), methods in models.items():
@@ -127,10 +127,11 @@ def check(cells: Sequence[Cell]) -> None:
 
         training.load_tokenizer(where, revision)
         model = training.load_model(where, TASKS.get(task_name), 0, revision)
-        for name in sorted(methods):
-            method = METHODS.get(name)()
-            method.attach(model, 0)
-            method.detach()
+        for name, options in sorted(methods.items()):
+            method = METHODS.get(name)(options)
+            if method.reads_record_of is None:
+                method.attach(model, 0)
+                method.detach()
 
 
 @lru_cache(maxsize=64)
@@ -257,6 +258,8 @@ def _train(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Prog
     model = training.load_model(where, task, seed, revision)
     tokenizer = training.load_tokenizer(where, revision)
     method = METHODS.get(spec["method"])(spec["method_options"])
+    if "measured" in waits:
+        method.read(waits["measured"].manifest["result"]["training"]["losses"])
     summary = training.train(rows, task, method, model, tokenizer, options, scratch / "model", progress)
     return Outcome(result={**_data_result(data, len(rows)), "training": summary.as_json()})
 

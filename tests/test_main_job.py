@@ -258,3 +258,24 @@ def test_doctor_says_what_a_suite_needs(
         main(["doctor", "--suite", "robustness", "--profile", "laptop", "--data-dir", str(tmp_path)])
     assert ended.value.code == 1
     assert "MISSING data sst2 train" in capsys.readouterr().out
+
+
+def test_random_masks_keep_as_much_as_asa_did(suite: Path, results: asa_bench.Results) -> None:
+    found = asa_bench.run(
+        suite,
+        output=results.folder,
+        methods=["random_mask", "asa"],
+        tasks=["laboratory/sentiment"],
+        seeds=[1],
+        settings={"attacks": []},
+    )
+    assert found.failures == {}
+    kept = {
+        record.spec["method"]: record.manifest["result"]["training"]["losses"]
+        for record in Store(results.folder).records()
+        if record.kind == "train"
+        and (record.spec["task"], record.spec["seed"]) == ("laboratory/sentiment", 1)
+    }
+    for layer in range(2):
+        name = f"kept_fraction/{layer}"
+        assert kept["random_mask"][name] == pytest.approx(kept["asa"][name], abs=0.03)

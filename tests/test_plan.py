@@ -160,3 +160,24 @@ def test_what_is_on_no_hub_is_left_out_and_told(tmp_path: Path, monkeypatch: pyt
     assert {"paws_wiki", "hans", "advglue/qqp"} <= tasks
     with pytest.raises(Unavailable, match="paws_qqp"):
         Request(profile="laptop", overrides=overrides, tasks=["paws_qqp"]).plan()
+
+
+def test_random_masks_come_behind_the_training_whose_fractions_they_read() -> None:
+    order = {"random_mask": {}, "naive": {}, "asa": {"tau": 0.3}}
+    plan, _ = Request(overrides={"methods": (order, "methods")}).plan()
+    trains = [cell for cell in plan.cells if cell.kind == "train"]
+    by_address = {cell.address: cell for cell in trains}
+    masked = [cell for cell in trains if cell.spec["method"] == "random_mask"]
+    assert len(masked) == 9
+    for cell in masked:
+        before = by_address[cell.waits["measured"]]
+        assert before.spec["method"] == "asa" and before.spec["method_options"]["tau"] == 0.3
+        assert (before.spec["task"], before.spec["seed"]) == (cell.spec["task"], cell.spec["seed"])
+        assert trains.index(before) < trains.index(cell)
+    with pytest.raises(
+        BadInput, match="method 'random_mask' reads what 'asa' logs in the same run; add 'asa'"
+    ):
+        Request(overrides={"methods": (["naive", "random_mask"], "methods")}).plan()
+    alone = {"random_mask": {"kept_fraction": 0.9}}
+    cells = Request(overrides={"methods": (alone, "methods")}).plan()[0].cells
+    assert all("measured" not in cell.waits for cell in cells)

@@ -57,6 +57,15 @@ class Method(ABC):
         """How many times the epochs of the comparison this method trains for; 1 but for the compute control."""
         return 1.0
 
+    @property
+    def reads_record_of(self) -> str | None:
+        """The method whose training on the same task, encoder and seed must come first, because `read` needs what was
+        logged there; None for most."""
+        return None
+
+    def read(self, losses: Mapping[str, float]) -> None:
+        """Take in the means over all steps that the training of `reads_record_of` logged; called before `attach`."""
+
     def attach(self, model: PreTrainedModel, seed: int) -> None:
         """Prepare `model` (hooks, adversaries). Own parameters are initialized from `seed` alone, so that the
         model's weights and the order of examples are the same for every method."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -22,10 +22,10 @@ Fraction = Annotated[float, Field(gt=0.0, le=1.0)]
 class RandomMaskOptions(Options):
     """How much attention is kept."""
 
-    kept_fraction: Fraction | tuple[Fraction, ...] = Field(
-        default=0.95,
-        description="probability with which a unit of attention is kept: one number, or one per layer. Set it to "
-        "what ASA measured on the same task; the record of an ASA training holds kept_fraction/LAYER",
+    kept_fraction: Literal["measured"] | Fraction | tuple[Fraction, ...] = Field(
+        default="measured",
+        description="probability with which a unit of attention is kept: one number, one per layer, or 'measured': "
+        "in each layer what ASA kept on average on the same task, encoder and seed of the same run",
     )
 
 
@@ -39,9 +39,8 @@ class RandomMask(Method):
     `padding_invariant`), the doubled batch, dropout in both passes.
 
     ASA against this control tells what it gains from *where* the masks are; this control against R-Drop what
-    there is to gain from masks at all. For that the kept fractions have to be the ones that ASA had. They
-    depend on the task; the default is a value near 1, at which a pretrained encoder still does its task, and
-    no measurement.
+    there is to gain from masks at all. For that the kept fractions have to be the ones that ASA had, which is what
+    'measured' means: the mean over all steps of ASA's training, layer by layer.
 
     The masks come from the seed of `attach` alone: not from the model's weights, nor from the draws of
     dropout. Logged per step: `cross_entropy`, `divergence`, `kept_fraction` (of all layers, and of each as
@@ -59,6 +58,19 @@ class RandomMask(Method):
         super().__init__(options)
         self._passes: TwoPasses | None = None
 
+    @property
+    def reads_record_of(self) -> str | None:
+        return "asa" if self.options.kept_fraction == "measured" else None
+
+    def read(self, losses: Mapping[str, float]) -> None:
+        layers = [name for name in losses if name.startswith("kept_fraction/")]
+        fractions = tuple(losses[f"kept_fraction/{layer}"] for layer in range(len(layers)))
+        if not fractions or min(fractions) <= 0:
+            raise BadInput(
+                f"method 'random_mask': ASA kept no attention in some layer, as logged: {fractions}"
+            )
+        self.options = self.options.model_copy(update={"kept_fraction": fractions})
+
     def attach(self, model: PreTrainedModel, seed: int) -> None:
         import torch
 
@@ -75,6 +87,11 @@ class RandomMask(Method):
 
         passes = TwoPasses(model, draw)
         given = self.options.kept_fraction
+        if given == "measured":
+            raise BadInput(
+                "method 'random_mask': kept_fraction 'measured' needs what an ASA training of the same run logged; "
+                "outside of a run give a number"
+            )
         fractions = given if isinstance(given, tuple) else (given,) * passes.layers
         if len(fractions) != passes.layers:
             raise BadInput(

@@ -146,7 +146,12 @@ def test_draws_come_from_the_seed_alone() -> None:
 
 def test_what_is_wrong_is_told() -> None:
     method_class = METHODS.get("random_mask")
-    assert method_class().options.kept_fraction == 0.95
+    assert method_class().options.kept_fraction == "measured" and method_class().reads_record_of == "asa"
+    assert method_class({"kept_fraction": 0.9}).reads_record_of is None
+    with pytest.raises(BadInput, match="kept_fraction 'measured' needs what an ASA training"):
+        method_class().attach(tiny(), 0)
+    with pytest.raises(BadInput, match="ASA kept no attention"):
+        method_class().read({"kept_fraction/0": 0.5, "kept_fraction/1": 0.0})
     for wrong in (0.0, 1.1, -0.5, (0.5, 0.0), "most"):
         with pytest.raises(ValidationError):
             method_class({"kept_fraction": wrong})
@@ -158,3 +163,12 @@ def test_what_is_wrong_is_told() -> None:
     method.detach()
     with pytest.raises(BadInput, match="not attached"):
         method.loss(tiny(), batch())
+
+
+def test_measured_fractions_are_those_that_asa_logged_layer_by_layer() -> None:
+    method = METHODS.get("random_mask")()
+    method.read({"kept_fraction": 0.5, "kept_fraction/1": 0.25, "kept_fraction/0": 0.75, "total": 3.0})
+    assert method.options.kept_fraction == (0.75, 0.25) and method.reads_record_of is None
+    method.attach(tiny(), 3)
+    parts = method.loss(tiny(), batch()).parts
+    assert float(parts["kept_fraction/0"]) > 0.6 > 0.4 > float(parts["kept_fraction/1"])
