@@ -35,13 +35,14 @@ class FreeLB(PerturbingMethod):
 
     Source: Zhu et al., "FreeLB: Enhanced Adversarial Training for Natural Language Understanding", ICLR 2020,
     algorithm 1. As in its section on dropout, all passes of a step share one dropout mask. The random numbers
-    that dropout draws are those of naive, so with `norm` 0 this is naive training, bit for bit.
+    that dropout draws are those of naive, so with `norm` 0 this is naive training (with 2 steps bit for bit).
 
     There is no clean pass: the logits are those of the first pass. Each pass but the last is differentiated
     at once, by perturbation and parameters together, and its gradient carried to the backward pass of the
-    total. This costs K times naive and holds one graph at a time; keeping all K graphs costs one more
-    backward pass through the activations for each ascent. Logged per step: `cross_entropy` (the mean) and
-    `ascent`, by how much the last pass's is above the first's.
+    total, so one graph is held at a time and a step costs about K times naive. Keeping all K graphs costs one
+    more backward pass through the activations for each ascent: 2 steps took 2.0 to 2.2 times naive this way
+    and 2.4 to 2.8 times with all graphs (a tiny BERT in float32 and bf16, MiniLM in float32). Logged per
+    step: `cross_entropy` (the mean) and `ascent`, by how much the last pass's is above the first's.
     """
 
     name = "freelb"

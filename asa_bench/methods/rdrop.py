@@ -40,8 +40,9 @@ class RDrop(Method):
     is half the paper's loss with alpha = 2 a, hence the same objective up to the scale of the gradient, to
     which AdamW does not react (the clipping and the weight decay's relative weight apart).
 
-    Both passes run as one, on a doubled batch; the gradient passes through both. Logged per step:
-    `cross_entropy` and `divergence`.
+    Both passes run as one, on a doubled batch, as ASA's do; two passes after another took as long within what
+    measurements differ by. The gradient passes through both. Logged per step: `cross_entropy` and
+    `divergence`.
     """
 
     name = "rdrop"

@@ -52,7 +52,7 @@ class _Carried(torch.autograd.Function):
         return value.clone()
 
     @staticmethod
-    @once_differentiable
+    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, outer: Tensor) -> tuple[Tensor | None, ...]:
         gradients = [None if gradient is None else outer * gradient for gradient in ctx.gradients]
         return None, None, *gradients
