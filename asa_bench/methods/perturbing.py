@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from asa_bench.errors import BadInput
 from asa_bench.methods.base import Method
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel
 
     from asa_bench.models.perturbation import WordPerturbation
@@ -36,6 +38,9 @@ class PerturbingMethod(Method):
         if self._words is None:
             raise BadInput(f"method {self.name!r} is not attached to a model")
         return self._words
+
+    def generators(self) -> Iterable[torch.Generator]:
+        return () if self._words is None else (self._words.generator,)
 
     def detach(self) -> None:
         self._words = None

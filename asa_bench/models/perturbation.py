@@ -22,12 +22,15 @@ class WordPerturbation:
 
     Args:
         model: any encoder; it is not changed.
-        seed: of the random draws, which come from a generator of their own on the model's device.
+        seed: of the random draws.
+
+    Attributes:
+        generator: where the random draws come from, on the model's device.
     """
 
     def __init__(self, model: PreTrainedModel, seed: int) -> None:
         self._embeddings: Any = model.get_input_embeddings()
-        self._generator = torch.Generator(device=model.device).manual_seed(seed)
+        self.generator = torch.Generator(device=model.device).manual_seed(seed)
 
     def uniform(self, real: Tensor) -> Tensor:
         """Uniform between -1 and 1 at real tokens, 0 elsewhere.
@@ -35,11 +38,11 @@ class WordPerturbation:
         Args:
             real: (..., length), True at tokens that are not padding.
         """
-        return self._drawn(real, lambda numbers: numbers.uniform_(-1.0, 1.0, generator=self._generator))
+        return self._drawn(real, lambda numbers: numbers.uniform_(-1.0, 1.0, generator=self.generator))
 
     def normal(self, real: Tensor) -> Tensor:
         """Standard normal at real tokens, 0 elsewhere; `real` as in `uniform`."""
-        return self._drawn(real, lambda numbers: numbers.normal_(generator=self._generator))
+        return self._drawn(real, lambda numbers: numbers.normal_(generator=self.generator))
 
     def _drawn(self, real: Tensor, fill: Callable[[Tensor], Tensor]) -> Tensor:
         """Numbers are drawn for real tokens only, so that they do not depend on how far a batch is padded."""

@@ -73,6 +73,22 @@ def test_draws_come_from_the_seed_and_leave_the_global_random_state(name: str) -
     assert totals[0][0] != totals[0][1]  # each step draws anew
 
 
+@pytest.mark.parametrize("name", PERTURBING)
+def test_an_interrupted_training_can_go_on_with_the_same_draws(name: str) -> None:
+    model, inputs = bert("classification"), batch("classification")
+    method = attached(name, model)
+    method.loss(model, inputs)
+    states = [generator.get_state() for generator in method.generators()]
+    expected = method.loss(model, inputs).total
+    resumed = attached(name, model)
+    for generator, state in zip(resumed.generators(), states, strict=True):
+        generator.set_state(state)
+    assert torch.equal(resumed.loss(model, inputs).total, expected)
+    assert not torch.equal(attached(name, model).loss(model, inputs).total, expected)
+    method.detach()
+    assert not list(method.generators())
+
+
 @pytest.mark.parametrize("name", RIVALS)
 def test_no_hook_stays_on_the_model_even_after_an_exception(
     name: str, monkeypatch: pytest.MonkeyPatch
