@@ -37,8 +37,8 @@ class RDrop(Method):
     ASA's clean and biased pass draw different dropout, so part of what it gains may be R-Drop's. The default
     is therefore ASA's loss without mask and mask term: cross-entropy of the first pass, divergence of weight
     1. What remains of a difference between the two is due to the mask. `cross_entropy: mean` with `alpha: a`
-    is half the paper's loss with alpha = 2 a, hence the same objective up to the scale of the gradient, to
-    which AdamW does not react (the clipping and the weight decay's relative weight apart).
+    is half the paper's loss with alpha = 2 a: the same objective, at a scale of the gradient to which AdamW
+    does not react, but for the clipping.
 
     Both passes run as one, on a doubled batch, as ASA's do; two passes after another took as long within what
     measurements differ by. The gradient passes through both. Logged per step: `cross_entropy` and
