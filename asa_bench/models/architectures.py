@@ -366,7 +366,8 @@ def family_of(model: PreTrainedModel) -> Family:
     """The family that `model` belongs to.
 
     Raises:
-        BadInput: no family knows the model's type, or its attention runs in a kernel that takes no mask.
+        BadInput: no family knows the model's type, or its attention runs in a kernel that takes no mask with a
+            gradient (flash attention, which also leaves padding out of the batch, and others).
     """
     config: Any = model.config
     for family in FAMILIES:
@@ -375,7 +376,7 @@ def family_of(model: PreTrainedModel) -> Family:
             if implementation not in (None, "eager", "sdpa"):
                 raise BadInput(
                     "adversarial self-attention needs attn_implementation 'sdpa' or 'eager', "
-                    f"not {implementation!r}"
+                    f"not {implementation!r}; say so when the model is loaded"
                 )
             family.check(model)
             return family

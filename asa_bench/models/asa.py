@@ -236,7 +236,6 @@ class AdversarialSelfAttention:
             fully_masked_rows=passes.fully_masked_rows,
         )
 
-    @torch.no_grad()
     def masks(self, **inputs: Tensor) -> tuple[Tensor, ...]:
         """M of each layer in evaluation mode (no dropout), (batch or batch x choices, query, key), 1 = kept.
 
@@ -250,7 +249,8 @@ class AdversarialSelfAttention:
         training = [module for module in passes.model.modules() if module.training]
         passes.model.eval()
         try:
-            return passes.run({name: value for name, value in inputs.items() if name != "labels"}).masks
+            with torch.no_grad():
+                return passes.run({name: value for name, value in inputs.items() if name != "labels"}).masks
         finally:
             for module in training:
                 module.training = True
