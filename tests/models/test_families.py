@@ -456,9 +456,10 @@ def test_units_out_of_a_sliding_window_are_not_counted_kept_or_given_a_gradient(
 
 
 def test_a_window_that_holds_the_sequence_is_no_window() -> None:
-    model = tiny("modernbert", local_attention=12)
-    step = attached(model).loss(**batch((5, 3), 6))
-    assert step.units.tolist() == [34, 34, 34]
+    """Within distance 2, a sequence of 3 has all 9 pairs; one of 4 lacks the pair of its ends, both ways."""
+    for length, pairs in ((3, 9), (4, 14)):
+        step = attached(tiny("modernbert")).loss(**batch((length,), length))
+        assert step.units.tolist() == [length**2, pairs, length**2]
 
 
 def test_modernbert_is_not_compiled_while_a_loss_is_computed() -> None:
