@@ -154,6 +154,30 @@ def test_an_adversary_per_call(case: str) -> None:
     assert len({mask.sum().item() for mask in step.masks}) > 1  # not one mask for all of them
 
 
+@every_case
+def test_a_mask_is_drawn_from_the_biased_stream(case: str) -> None:
+    model = tiny(case)
+    family = family_of(model)
+    asa = attached(model)
+    passes: Any = asa._attached()
+    learned, read, entered = passes._draw, [], []
+
+    def noting(number: int, hidden: Tensor, allowed: Tensor) -> Tensor:
+        read.append(hidden)
+        return learned(number, hidden, allowed)
+
+    passes._draw = noting
+    for site in set(family.self_attentions(model)):
+        site.register_forward_pre_hook(
+            lambda module, given, named: entered.append(family.call(module, *given, **named).hidden),
+            with_kwargs=True,
+        )
+    asa.loss(**batch())
+    for hidden, both in zip(read, entered, strict=True):
+        assert torch.equal(hidden, both[4:])
+    assert not torch.allclose(read[-1], entered[-1][:4])  # which is another one than the clean stream
+
+
 @pytest.mark.parametrize("kept", [0.0, 1.0])
 @every_case
 def test_nothing_masked_and_everything_masked_are_plain_attention(case: str, kept: float) -> None:
