@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -13,6 +14,9 @@ from asa_bench.tasks.files import Row, shown
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 def word(token: str) -> str:
@@ -41,10 +45,9 @@ def number(text: str) -> str | None:
 
     Six digits: what a 32-bit number holds, so that a file's ``3.8`` and the hub's ``3.799999952`` are equal.
     """
-    try:
-        value = float(text)
-    except ValueError:
+    if not _DECIMAL.fullmatch(text):
         return None
+    value = float(text)
     return f"{value + 0.0:.6g}" if math.isfinite(value) else None
 
 

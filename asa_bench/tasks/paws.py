@@ -14,11 +14,12 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from asa_bench.errors import BadInput
 from asa_bench.tasks.base import Hub, Layout, Split, Task
-from asa_bench.tasks.files import Row, plain_name, read_table, shown
+from asa_bench.tasks.files import Row, read_cells, read_table, shown, table_rows
 from asa_bench.tasks.glue import folders
 
 _WRAPPED = re.compile(r"""b(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""", re.DOTALL)
@@ -43,32 +44,40 @@ def read_qqp(task: Task, split: str, path: Path) -> Iterator[Row]:
     """The rows of PAWS-QQP, their texts freed of the ``b'...'`` wrapper.
 
     Raises:
-        BadInput: a wrapped text cannot be decoded.
+        BadInput: a column is missing, or a wrapped text cannot be decoded.
     """
-    for row in read_table(task, split, path):
+    yield from _unwrapped(path, read_table(task, split, path))
+
+
+def read_joint(task: Task, split: str, path: Path) -> Iterator[Row]:
+    """The rows of QQP's own training file or of one of PAWS-QQP; only the latter wear the ``b'...'`` wrapper.
+
+    Raises:
+        BadInput: a column is missing, a wrapped text cannot be decoded, or a row of PAWS-QQP is cut off.
+    """
+    cells = read_cells(path)
+    header = next(cells)
+    rows = table_rows(task, path, chain([header], cells))
+    if "question1" in header[1]:
+        yield from rows
+        return
+    for row in _unwrapped(path, rows):
+        # Some rows of QQP's own file break in the middle, as every reader of it knows; PAWS-QQP has none.
+        if row.malformed:
+            raise BadInput(
+                f"{shown(str(path), 300)}, {row.where}: too few columns; the file is cut off or damaged"
+            )
+        yield row
+
+
+def _unwrapped(path: Path, rows: Iterator[Row]) -> Iterator[Row]:
+    for row in rows:
         try:
             yield row._replace(texts=tuple(unwrap(text) for text in row.texts))
         except ValueError as error:
             raise BadInput(
                 f"{shown(str(path), 300)}, {row.where}: a text in a b'...' wrapper cannot be read ({error})"
             ) from error
-
-
-def read_joint(task: Task, split: str, path: Path) -> Iterator[Row]:
-    """The rows of QQP's training file or of a PAWS-QQP one; only the latter wear the ``b'...'`` wrapper.
-
-    Raises:
-        BadInput: a column is missing, or a wrapped text cannot be decoded.
-    """
-    parts = (*path.parent.parts[-2:], plain_name(path))
-    reader = read_qqp if any("paws" in part.lower() for part in parts) else read_table
-    for row in reader(task, split, path):
-        # Rows of QQP's own file break in the middle, as every reader of it knows; PAWS-QQP has no such row.
-        if row.malformed and reader is read_qqp:
-            raise BadInput(
-                f"{shown(str(path), 300)}, {row.where}: too few columns; the file is cut off or damaged"
-            )
-        yield row
 
 
 # The training task's names, so that a model trained on QQP needs no label map.
