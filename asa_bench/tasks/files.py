@@ -219,7 +219,9 @@ def read_cells(path: Path, quoted: bool = False) -> Iterator[tuple[int, list[str
                 yield first, cells
             first = table.line_num + 1
     except csv.Error as error:
-        raise BadInput(f"{shown(str(path), 300)}, line {first}: its quotes do not match ({error})") from error
+        raise BadInput(
+            f"{shown(str(path), 300)}, line {first}: its quotes do not match ({shown(str(error))})"
+        ) from error
 
 
 def read_table(task: Task, split: str, path: Path) -> Iterator[Row]:
