@@ -7,8 +7,8 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-#: Decimals that an importance is rounded to. Logits are float32, and sums of them differ in the last digits from one
-#: batch size to another: what is smaller than this is no importance, and must decide neither an order nor a Gini.
+#: Probabilities are computed from float32 logits, whose last digits differ from one batch size to another. A fall
+#: below 10 ** -DECIMALS is therefore none, and falls are ranked by so many decimals, so that noise decides nothing.
 DECIMALS = 6
 
 
@@ -24,7 +24,7 @@ def leave_one_out(full: float, without: ArrayLike) -> NDArray[np.float64]:
         without: (words,) the same with each word left out.
 
     Returns:
-        (words,) in [-1, 1], rounded to `DECIMALS`.
+        (words,) in [-1, 1]; 0 where it is below what can be told (`DECIMALS`).
 
     Raises:
         ValueError: something is no probability.
@@ -34,21 +34,23 @@ def leave_one_out(full: float, without: ArrayLike) -> NDArray[np.float64]:
         raise ValueError(f"one probability per word is needed, not an array of shape {left.shape}")
     if not all(-1e-6 <= p <= 1 + 1e-6 for p in (full, *left.tolist())):
         raise ValueError("a probability must lie between 0 and 1")
-    return np.round(full - left, DECIMALS) + 0.0  # + 0.0 turns -0.0 into 0.0
+    falls = full - left
+    return np.asarray(np.where(np.abs(falls) < 10.0**-DECIMALS, 0.0, falls))
 
 
 def most_important(importances: ArrayLike, count: int) -> NDArray[np.int64]:
     """Places of the `count` most important words, most important first; all words where there are fewer.
 
     Each word is judged alone, so this is greedy: two words that say the same cover for each other, both look
-    unimportant, and neither is chosen. Of words that are equally important the first in the text comes first.
+    unimportant, and neither is chosen. Of words that are equally important (to `DECIMALS`) the first in the text comes
+    first.
 
     Raises:
         ValueError: `count` is below 1.
     """
     if count < 1:
         raise ValueError(f"at least one word must be left out, not {count}")
-    values = np.asarray(importances, dtype=np.float64)
+    values = np.round(np.asarray(importances, dtype=np.float64), DECIMALS)
     return np.argsort(-values, kind="stable")[:count].astype(np.int64)
 
 
@@ -94,13 +96,13 @@ def importance_gini(importances: ArrayLike) -> float | None:
 def rank(importances: ArrayLike, place: int) -> float:
     """Rank of one word among all by importance, 1 for the most important; equal words share their mean rank.
 
-    The shared rank makes "rank 1" mean "more important than every other word". Where no word matters at all every
+    Equal is equal to `DECIMALS`. The shared rank makes "rank 1" mean "more important than every other word". Where no word matters at all every
     word has the middle rank, (words + 1) / 2.
 
     Raises:
         ValueError: there is no such word.
     """
-    values = np.asarray(importances, dtype=np.float64)
+    values = np.round(np.asarray(importances, dtype=np.float64), DECIMALS)
     if not 0 <= place < values.size:
         raise ValueError(f"no word {place} among {values.size}")
     above = int(np.count_nonzero(values > values[place]))
