@@ -392,7 +392,7 @@ def _reliance(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: P
         shortcuts=[planted_word(task.name, text) for text in texts],
         progress=progress,
     )
-    named = {
+    named: dict[str, Any] = {
         "id": rows["id"].astype(str),
         "text_hash": [row_hash(text)[:16] for text in texts],
         **{name: rows[name].astype(str) for name in task.slices},

@@ -96,8 +96,8 @@ def importance_gini(importances: ArrayLike) -> float | None:
 def rank(importances: ArrayLike, place: int) -> float:
     """Rank of one word among all by importance, 1 for the most important; equal words share their mean rank.
 
-    Equal is equal to `DECIMALS`. The shared rank makes "rank 1" mean "more important than every other word". Where no word matters at all every
-    word has the middle rank, (words + 1) / 2.
+    Equal is equal to `DECIMALS`. The shared rank makes "rank 1" mean "more important than every other word". Where no
+    word matters at all every word has the middle rank, (words + 1) / 2.
 
     Raises:
         ValueError: there is no such word.

@@ -16,7 +16,7 @@ from asa_bench.reports.tables import BLANK, Cell, Column, Row, Table, Unit, fact
 
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-Compute = Callable[[MethodRow, Gathered, TaskColumn], Cell]
+Compute = Callable[..., Cell]  # of (row, data, column)
 
 _FALL = "fall_"
 
@@ -25,7 +25,12 @@ _FALL = "fall_"
 def keywords(data: Gathered) -> Table | None:
     """Per probed task: the fall without the most important words, and how concentrated importance is."""
     counts = sorted(
-        {int(name[len(_FALL) :]) for p in data.source.probes for name in p.rows if name.startswith(_FALL)}
+        {
+            int(name.removeprefix(_FALL))
+            for probe in data.source.probes
+            for name in map(str, probe.rows.columns)
+            if name.startswith(_FALL)
+        }
     )
     names = {f"{_FALL}{n}": "1 word" if n == 1 else f"{n} words" for n in counts}
     columns = [Column(name, head, "Fall without", "points") for name, head in names.items()]

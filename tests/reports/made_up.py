@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from asa_bench.attacks.base import Attack
-from asa_bench.reports.inputs import AttackOutcome, Evaluation, Hole, ReportInput, Subject
+from asa_bench.reports.inputs import AttackOutcome, Evaluation, Hole, Probe, ReportInput, Subject
 from asa_bench.tasks.base import Family, Role, Split, Task
 
 NLI = ("entailment", "neutral", "contradiction")
@@ -160,6 +160,22 @@ def attack_rows(item: Task, subject: Subject, n: int, clean: float, survived: fl
     )
 
 
+def probe_rows(item: Task, subject: Subject, n: int, right: float, fall: float) -> pd.DataFrame:
+    """Probes of reliance: a mean fall of `fall` without one word; every third example holds no shortcut word."""
+    dice = generator(item.name, "probed", n, subject)
+    frame = rows(item, subject, n, right).drop(columns="logits")
+    found = dice.normal(fall, 0.05, n)
+    frame["fall_1"], frame["fall_2"], frame["fall_3"] = found, found * 1.3, found * 1.5
+    frame["importance_gini"], frame["attention_gini"] = dice.uniform(0.5, 0.9, n), dice.uniform(0.1, 0.3, n)
+    holds = (np.arange(n) % 3 > 0) & (item is LABORATORY)
+    sign = np.where(frame.get("shortcut", "") == "agrees", 1.0, -1.0)
+    frame["shortcut_word"] = np.where(holds, 2, -1)
+    frame["shortcut_fall"] = np.where(holds, sign * fall, np.nan)
+    frame["shortcut_rank"] = np.where(holds, dice.integers(1, 4, n), np.nan)
+    frame["shortcut_rank_normalized"] = (frame["shortcut_rank"] - 1) / 9
+    return frame
+
+
 def report(
     models: Sequence[str] = ("minilm-l6",),
     methods: Sequence[str] = ("naive", "asa"),
@@ -177,7 +193,7 @@ def report(
         (ADV_MNLI, "mnli", 121, 0.35),
         (PAWS, "qqp", 677, 0.36),
     ]
-    evaluations, attacks = [], []
+    evaluations, attacks, probes = [], [], []
     for model in models:
         for rank, method in enumerate(methods):
             for seed in seeds:
@@ -190,6 +206,12 @@ def report(
                     chance = {"entailment": 0.97, "non-entailment": 0.14 + 0.09 * rank}
                     found = rows(item, subject, 900 // scale, chance)
                     evaluations.append(Evaluation(subject, item, "validation", f"f-{item.name}", found))
+                for item, trained in (
+                    ((SST2, "sst2"), (LABORATORY, "mnli")) if laboratory else ((SST2, "sst2"),)
+                ):
+                    subject = Subject(model, method, TITLES.get(method, method), False, trained, seed)
+                    probed = probe_rows(item, subject, 60 // scale, 0.9, 0.4 - 0.1 * rank)
+                    probes.append(Probe(subject, item, "validation", f"f-{item.name}", probed))
                 subject = Subject(model, method, TITLES.get(method, method), False, "sst2", seed)
                 for attack, survived in ((DEEPWORDBUG, 0.22), (PRUTHI, 0.55)):
                     hit = attack_rows(SST2, subject, 200 // scale, 0.91, survived + 0.08 * rank)
@@ -200,6 +222,7 @@ def report(
         profile="laptop",
         evaluations=tuple(evaluations),
         attacks=tuple(attacks),
+        probes=tuple(probes),
         provenance={"plan": "ab" * 32, "data": {"sst2 validation": "cd" * 32, "hans validation": "ef" * 32}},
         tasks=("sst2", "qqp", "mnli"),
         methods=tuple(methods),
