@@ -327,6 +327,7 @@ def _pretraining_outcome(record: Record) -> PretrainingOutcome:
         relative_compute=found["relative_compute"],
         perplexity_before=found["perplexity_before"],
         perplexity=found["perplexity"],
+        kept_fraction=found["losses"].get("kept_fraction"),
     )
 
 

@@ -120,6 +120,7 @@ class PretrainingOutcome:
         steps: optimizer steps.
         relative_compute: matrix products, as a multiple of naive pre-training's for the steps that were asked for.
         perplexity_before, perplexity: of masked tokens of held-out text.
+        kept_fraction: of the attention units that an adversary left, mean over steps; None without adversary.
     """
 
     model: str
@@ -134,6 +135,7 @@ class PretrainingOutcome:
     relative_compute: float
     perplexity_before: float
     perplexity: float
+    kept_fraction: float | None = None
 
 
 @dataclass(frozen=True)

