@@ -102,7 +102,7 @@ def test_the_first_commands_import_nothing_heavy(arguments: list[str]) -> None:
 
 
 def test_every_command_explains_itself_with_an_example() -> None:
-    commands = ["run", "plan", "pretrain", "list", "show", "validate", "report", "doctor", "version"]
+    commands = ["run", "plan", "pretrain", "list", "show", "validate", "report", "score", "doctor", "version"]
     commands += [f"list {what}" for what in ("suites", "tasks", "methods", "attacks", "models")]
     program = "import sys\nfrom asa_bench.cli import main\nmain(sys.argv[1:])"
     whole = subprocess.run([sys.executable, "-c", program, "--help"], capture_output=True, text=True).stdout

@@ -28,7 +28,7 @@ app = typer.Typer(
 
 
 def _register() -> None:
-    from asa_bench.cli import doctor, listing, plan, pretrain, report, run, show, validate, version
+    from asa_bench.cli import doctor, listing, plan, pretrain, report, run, score, show, validate, version
 
     app.command("run")(run.command)
     app.command("plan")(plan.command)
@@ -37,6 +37,7 @@ def _register() -> None:
     app.command("show")(show.command)
     app.command("validate")(validate.command)
     app.command("report")(report.command)
+    app.command("score")(score.command)
     app.command("doctor")(doctor.command)
     app.command("version")(version.command)
 

@@ -15,31 +15,91 @@ from asa_bench.measures.accuracy import (
 )
 from asa_bench.measures.attacks import AttackMeasures, attack_measures
 from asa_bench.measures.behaviour import failure_rates
-from asa_bench.measures.paired import McNemar, mcnemar
+from asa_bench.measures.bootstrap import BootstrapInterval, bootstrap_interval, resampled_totals
+from asa_bench.measures.calibration import (
+    Calibration,
+    RiskCoverage,
+    Temperature,
+    calibration,
+    calibration_error,
+    fit_temperature,
+    risk_coverage,
+    softmax,
+)
+from asa_bench.measures.comparison import Comparison, Pair, compare, compare_all
+from asa_bench.measures.components import Component, VarianceSplit, variance_split
+from asa_bench.measures.crossed import CrossedMean, crossed_mean
+from asa_bench.measures.flags import Flag
+from asa_bench.measures.multiple import Holm, holm
+from asa_bench.measures.paired import (
+    FlipOdds,
+    McNemar,
+    exact_interval,
+    flip_odds,
+    mcnemar,
+    mcnemar_p,
+    score_interval,
+)
+from asa_bench.measures.power import mcnemar_detectable, mcnemar_power, t_detectable, t_power
 from asa_bench.measures.scores import METRICS, Metric, Scored
 from asa_bench.measures.seeds import Summary, paired_differences, summarize, t_interval, wilson_interval
+from asa_bench.measures.shares import Share, share
 
 __all__ = [
     "HANS_CELLS",
     "METRICS",
     "AttackMeasures",
+    "BootstrapInterval",
+    "Calibration",
+    "Comparison",
+    "Component",
+    "CrossedMean",
+    "Flag",
+    "FlipOdds",
+    "Holm",
     "McNemar",
     "Metric",
+    "Pair",
     "Proportion",
+    "RiskCoverage",
     "Scored",
+    "Share",
     "Summary",
+    "Temperature",
+    "VarianceSplit",
     "accuracy",
     "attack_measures",
+    "bootstrap_interval",
+    "calibration",
+    "calibration_error",
+    "compare",
+    "compare_all",
+    "crossed_mean",
+    "exact_interval",
     "f1",
     "failure_rates",
+    "fit_temperature",
+    "flip_odds",
     "hans_cells",
+    "holm",
     "macro_average",
     "mcnemar",
+    "mcnemar_detectable",
+    "mcnemar_p",
+    "mcnemar_power",
     "paired_differences",
     "precision_recall_area",
+    "resampled_totals",
+    "risk_coverage",
+    "score_interval",
+    "share",
     "shortcut_reliance",
     "slice_accuracies",
+    "softmax",
     "summarize",
+    "t_detectable",
     "t_interval",
+    "t_power",
+    "variance_split",
     "wilson_interval",
 ]

@@ -213,7 +213,9 @@ def _nll(scores: Floats, truth: NDArray[np.intp]) -> float:
 def _checked(logits: ArrayLike, gold: ArrayLike) -> tuple[Floats, NDArray[np.intp]]:
     scores, truth = np.asarray(logits, dtype=np.float64), np.asarray(gold)
     if scores.ndim != 2 or truth.shape != scores.shape[:1] or scores.size == 0 or scores.shape[1] < 2:
-        raise ValueError(f"logits {scores.shape} and gold {truth.shape} must be (examples, classes) and (examples,)")
+        raise ValueError(
+            f"logits {scores.shape} and gold {truth.shape} must be (examples, classes) and (examples,)"
+        )
     if not np.isfinite(scores).all():
         raise ValueError("a logit is not a finite number")
     if not np.issubdtype(truth.dtype, np.integer) or truth.min() < 0 or truth.max() >= scores.shape[1]:
@@ -224,7 +226,9 @@ def _checked(logits: ArrayLike, gold: ArrayLike) -> tuple[Floats, NDArray[np.int
 def _confidences(confidence: ArrayLike, correct: ArrayLike) -> tuple[Floats, Floats]:
     sure, right = np.asarray(confidence, dtype=np.float64), np.asarray(correct, dtype=bool).astype(np.float64)
     if sure.ndim != 1 or sure.shape != right.shape or sure.size == 0:
-        raise ValueError(f"confidence {sure.shape} and correct {right.shape} must be of the same length, not 0")
+        raise ValueError(
+            f"confidence {sure.shape} and correct {right.shape} must be of the same length, not 0"
+        )
     if not bool(((sure >= 0) & (sure <= 1)).all()):
         raise ValueError("a confidence lies outside 0 to 1")
     return sure, right

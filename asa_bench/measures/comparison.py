@@ -19,8 +19,8 @@ from asa_bench.measures.paired import (
     exact_interval,
     flip_odds,
     mcnemar_p,
-    score_p,
     score_interval,
+    score_p,
 )
 from asa_bench.measures.power import mcnemar_detectable, t_detectable
 
@@ -130,7 +130,9 @@ class _Tests:
         if self.mean is not None:
             found.append(self.mean.interval(level))
         if self.score:
-            found.append(score_interval(self.gained / self.seeds, self.lost / self.seeds, self.examples, level))
+            found.append(
+                score_interval(self.gained / self.seeds, self.lost / self.seeds, self.examples, level)
+            )
         if self.exact:
             share = exact_interval(round(self.gained), round(self.gained + self.lost), level)
             flips = (self.gained + self.lost) / self.examples
@@ -220,7 +222,9 @@ def compare_all(pairs: Mapping[K, Pair], *, level: float = 0.95, power: float = 
 
 def _choose(pair: Pair) -> _Tests:
     """The tests that fit the design of a pair."""
-    first, second = (np.atleast_2d(np.asarray(values, dtype=np.float64)) for values in (pair.first, pair.second))
+    first, second = (
+        np.atleast_2d(np.asarray(values, dtype=np.float64)) for values in (pair.first, pair.second)
+    )
     if first.shape != second.shape or first.ndim != 2:
         raise ValueError(
             f"{first.shape} and {second.shape}: both methods must have the same seeds and answered the same examples"
@@ -244,7 +248,9 @@ def _choose(pair: Pair) -> _Tests:
         notes.append(f"only {flipped} examples flip")
     if seeds == 1 and binary and pair.clusters is None and pair.strata is None:
         method = (
-            "McNemar, exact; interval: score and exact conditional" if exact else "McNemar, score; score interval"
+            "McNemar, exact; interval: score and exact conditional"
+            if exact
+            else "McNemar, score; score interval"
         )
         return _Tests(gained, lost, flipped, None, True, exact, examples, seeds, method, tuple(notes))
     mean = crossed_mean(differences, pair.clusters, pair.strata)
@@ -253,9 +259,15 @@ def _choose(pair: Pair) -> _Tests:
         notes.append(f"only {mean.clusters} clusters")
     if mean.pooled_strata:
         notes.append("strata of a single cluster are pooled with others")
-    method = "t, " + (f"{units} as a sample" if seeds == 1 else f"{seeds} seeds and {units} as crossed random effects")
+    method = "t, " + (
+        f"{units} as a sample" if seeds == 1 else f"{seeds} seeds and {units} as crossed random effects"
+    )
     method += ", within strata" if pair.strata is not None else ""
-    method += " (with score and exact tests, for few flips)" if exact else (" (with a score test, for few flips)" if few else "")
+    method += (
+        " (with score and exact tests, for few flips)"
+        if exact
+        else (" (with a score test, for few flips)" if few else "")
+    )
     return _Tests(gained, lost, flipped, mean, few, exact, examples, seeds, method, tuple(notes))
 
 

@@ -124,7 +124,9 @@ def crossed_mean(
     deviations = (totals - sizes * stratum_means[:, stratum]) / examples
     mean_deviation = deviations.mean(axis=0)
     parts = np.bincount(stratum, correction * mean_deviation**2, number)
-    degrees = _stratum_degrees(share, correction, sizes, stratum, number, _correlation(table, sizes, mean_deviation))
+    degrees = _stratum_degrees(
+        share, correction, sizes, stratum, number, _correlation(table, sizes, mean_deviation)
+    )
     between = float(parts.sum())
     rest = float((parts**2 / degrees).sum())
     freedom = between**2 / rest if rest > 0 else float(len(sizes) - number)

@@ -54,7 +54,9 @@ def budget_never_helps(robust_by_budget: Mapping[int, float]) -> Flag:
     start, end = robust_by_budget[smallest], robust_by_budget[largest]
     drop = start - end
     raised = drop <= 0 and end > 0
-    seen = f"robust accuracy is {_percent(start)} with {smallest:,} queries and {_percent(end)} with {largest:,}"
+    seen = (
+        f"robust accuracy is {_percent(start)} with {smallest:,} queries and {_percent(end)} with {largest:,}"
+    )
     return _flag(
         "budget_never_helps",
         raised,
@@ -106,7 +108,9 @@ def random_beats_guided(guided_broken: ArrayLike, random_broken: ArrayLike) -> F
     )
 
 
-def saturated_scores(confidence: ArrayLike, gradient_norms: ArrayLike | None = None, threshold: float = 0.1) -> Flag:
+def saturated_scores(
+    confidence: ArrayLike, gradient_norms: ArrayLike | None = None, threshold: float = 0.1
+) -> Flag:
     """Confidences of exactly 1.0, or gradients of exactly 0, leave a search nothing to follow.
 
     Args:
@@ -194,7 +198,9 @@ def slice_at_extreme(slices: Mapping[str, Proportion], minimum: int = 20) -> Fla
     extreme = {
         name: part for name, part in slices.items() if part.total >= minimum and part.hits in (0, part.total)
     }
-    named = ", ".join(f"{_plain(name)} ({part.hits}/{part.total})" for name, part in list(extreme.items())[:3])
+    named = ", ".join(
+        f"{_plain(name)} ({part.hits}/{part.total})" for name, part in list(extreme.items())[:3]
+    )
     more = f" and {len(extreme) - 3} more" if len(extreme) > 3 else ""
     return _flag(
         "slice_at_extreme",
@@ -278,7 +284,9 @@ def _one_sided(name: str, first: ArrayLike, second: ArrayLike, words: str, advic
     more, fewer = int(np.sum(other & ~one)), int(np.sum(one & ~other))
     p = float(binom.sf(more - 1, more + fewer, 0.5)) if more else 1.0
     seen = words.format(first=_percent(float(one.mean())), second=_percent(float(other.mean())))
-    return _flag(name, p < FLAG_ALPHA, (more - fewer) / one.size, 0.0, f"{seen} (one-sided p = {p:.2g})", advice)
+    return _flag(
+        name, p < FLAG_ALPHA, (more - fewer) / one.size, 0.0, f"{seen} (one-sided p = {p:.2g})", advice
+    )
 
 
 def _flag(name: str, raised: bool, value: float, threshold: float, seen: str, advice: str) -> Flag:

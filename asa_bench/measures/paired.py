@@ -115,9 +115,7 @@ def score_p(gained: float, lost: float) -> float:
     return 1.0 if flips == 0 else float(chdtrc(1, (gained - lost) ** 2 / flips))
 
 
-def score_interval(
-    gained: float, lost: float, total: float, level: float = 0.95
-) -> tuple[float, float]:
+def score_interval(gained: float, lost: float, total: float, level: float = 0.95) -> tuple[float, float]:
     """Tango's score interval of the difference of two paired proportions, in [-1, 1].
 
     It holds the differences that the score test does not reject, so it excludes 0 exactly where McNemar's

@@ -72,7 +72,9 @@ def _chi_roots(degrees_of_freedom: float) -> tuple[NDArray[np.float64], NDArray[
     return np.sqrt(points / degrees_of_freedom), weights / 2
 
 
-def mcnemar_power(effect: float, discordance: float, total: int, alpha: float, method: McNemarMethod) -> float:
+def mcnemar_power(
+    effect: float, discordance: float, total: int, alpha: float, method: McNemarMethod
+) -> float:
     """Power of McNemar's two-sided test.
 
     'score': ``P(|gained - lost| > z sqrt(flips))``, by the normal approximation of Connor (1987, Biometrics

@@ -58,8 +58,10 @@ def t_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, flo
     return summary.mean - half, summary.mean + half
 
 
-def wilson_interval(hits: int, total: int, level: float = 0.95) -> tuple[float, float]:
+def wilson_interval(hits: float, total: int, level: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval of one proportion (Wilson 1927), the examples being the sample.
+
+    `hits` may be a mean over seeds.
 
     Raises:
         ValueError: `hits` of `total` is no proportion.
