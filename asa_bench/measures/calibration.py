@@ -58,7 +58,7 @@ def fit_temperature(logits: ArrayLike, gold: ArrayLike) -> Temperature:
     best = int(np.argmin([loss(float(at)) for at in grid]))
     ends = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
     found = float(minimize_scalar(loss, bounds=ends, method="bounded", options={"xatol": 1e-7}).x)
-    at = min((found, low, high), key=loss)
+    at = min((low, high, found), key=loss)  # of equals the end, so that a flat loss is told
     bounded = at in (low, high) or min(at - low, high - at) < 1e-5
     return Temperature(math.exp(-at), loss(0.0), loss(at), bounded)
 

@@ -32,7 +32,7 @@ class Holm:
 
 
 def holm(p_values: Sequence[float], alpha: float = 0.05) -> Holm:
-    """Holm's adjustment of a family of p values (statsmodels).
+    """Holm's adjustment of a family of p values: the r-th smallest of m times m - r + 1, never falling, at most 1.
 
     Raises:
         ValueError: there are none, one is no probability, or alpha is no level.
@@ -44,15 +44,13 @@ def holm(p_values: Sequence[float], alpha: float = 0.05) -> Holm:
         raise ValueError("no p values to adjust")
     if not bool(((p >= 0) & (p <= 1)).all()):
         raise ValueError("a p value lies outside 0 to 1")
-    if p.size == 1:  # nothing to adjust; statsmodels would collect garbage first, which takes 40 ms
-        return Holm((float(p[0]),), (bool(p[0] <= alpha),), (1 - alpha,), 1 - alpha)
-    from statsmodels.stats.multitest import multipletests
-
-    rejected, adjusted, _, _ = multipletests(p, alpha=alpha, method="holm")
-    count = int(np.sum(rejected))
-    ranks = np.empty(p.size, dtype=int)
-    ranks[np.argsort(p, kind="stable")] = np.arange(p.size)
-    steps = p.size - np.minimum(ranks, count)
+    # statsmodels' multipletests gives the same (a test compares them) but collects garbage first, 40 ms and more a call.
+    order = np.argsort(p, kind="stable")
+    adjusted, ranks = np.empty(p.size), np.empty(p.size, dtype=np.intp)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1)), 1.0)
+    ranks[order] = np.arange(p.size)
+    rejected = adjusted <= alpha
+    steps = p.size - np.minimum(ranks, int(np.sum(rejected)))
     return Holm(
         tuple(float(value) for value in adjusted),
         tuple(bool(value) for value in rejected),

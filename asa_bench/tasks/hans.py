@@ -7,6 +7,7 @@ tells a commit of it, so the head is resolved at run time and recorded.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 from asa_bench.errors import BadInput
@@ -31,6 +32,7 @@ class Block(NamedTuple):
     label: str
 
 
+@cache
 def official_blocks() -> tuple[Block, ...]:
     """The order of the authors' evaluation file: 30 blocks of 1,000 rows, ``ex0`` to ``ex29999``.
 

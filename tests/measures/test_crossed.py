@@ -72,7 +72,9 @@ def test_two_way_table_by_hand() -> None:
 
 
 def test_a_negative_seed_variance_becomes_zero() -> None:
-    table = np.array([[1.0, -1, 1, -1], [-1, 1, -1, 1], [1, 1, -1, -1]])  # seed means are all 0, residuals are not
+    table = np.array(
+        [[1.0, -1, 1, -1], [-1, 1, -1, 1], [1, 1, -1, -1]]
+    )  # seed means are all 0, residuals are not
     found = crossed_mean(table)
     assert found.seed_variance == 0.0
     assert found.standard_error == pytest.approx(np.sqrt(found.example_variance))
