@@ -85,6 +85,8 @@ def test_designs_pick_their_method() -> None:
     assert both.method == "t, 5 seeds and 60 clusters as crossed random effects, within strata"
     few = compare(first[0], second[0], clusters=np.repeat(np.arange(6), 50))
     assert any("only 6 clusters" in note for note in few.notes)
+    assert crossed.notes == ()
+    assert any(note.startswith("3 seeds") for note in compare(first[:3], second[:3]).notes)
     assert few.interval[1] - few.interval[0] > clustered.interval[1] - clustered.interval[0] - 0.05
 
 
