@@ -40,8 +40,8 @@ class NaiveLonger(Naive):
 
     Over naive: [6 F + 4 d^2 + 3 n d] / 3 F = 2 + (4 + 3 r) / (36 + 6 r), with r = n / d. For texts that are
     short for the width this is 2 + 1/9 = 6.33 / 3 = 2.11. It grows slowly with the length: at width 768, 2.11
-    for 32 tokens, 2.12 for 128, 2.15 for 512; at width 384, 2.12 for 56. No other width of the feed-forward
-    part and no time beside matrix products is counted; `benchmarks/training_cost.py` measures the time.
+    for 32 tokens, 2.12 for 128, 2.15 for 512; at width 384, 2.12 for 56. Torch's counter of operations agrees.
+    Time beside matrix products is not in it; `benchmarks/training_cost.py` measures that.
     """
 
     name = "naive_longer"
