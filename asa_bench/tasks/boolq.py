@@ -1,7 +1,7 @@
 """BoolQ, yes/no questions about a passage, and the contrast set made for it.
 
-Perspectrum's contrast set is left out: the training set that its authors used pairs claims with perspectives that
-they drew at random as irrelevant ones and did not publish, so no model could be trained as theirs were.
+Perspectrum's contrast set is left out: it judges relevance and stance at once, models learn relevance from pairs
+that its authors sample themselves, and no training file could be had to check a reader against.
 """
 
 from __future__ import annotations

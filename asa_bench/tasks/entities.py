@@ -148,7 +148,7 @@ WNUT17 = Task(
     ),
     homepage="https://noisy-text.github.io/2017/emerging-rare-entities.html",
     note="Entity F1 counts whole entities, token F1 single tags without O; numbers of the ASA paper are of the "
-    "latter kind if its released code made them. No name of the test set occurs in training.",
+    "latter kind if its released code made them. The names are rare and mostly new in dev and test.",
 )
 
 CONLL2003 = Task(

@@ -322,7 +322,7 @@ MRPC = _task(
         "Dolan and Brockett, Automatically Constructing a Corpus of Sentential Paraphrases, IWP 2005, "
         "https://aclanthology.org/I05-5002"
     ),
-    note="408 dev rows, 68 % of them equivalent; the hub's text is tokenized, that of the authors' file is not.",
+    note="408 dev rows, 68 % of them equivalent; copies differ in tokenization, the hub's has its words apart.",
     metrics=("accuracy", "f1"),
 )
 
