@@ -88,7 +88,8 @@ class Method(ABC):
 
     def generators(self) -> Iterable[torch.Generator]:
         """Sources of random numbers beside torch's own, in a fixed order, so that an interrupted training goes on with
-        the same draws; by default every generator that is an attribute of the method."""
+        the same draws. By default every generator that is an attribute of the method; one that keeps its generator
+        elsewhere names it here."""
         import torch
 
         return [value for _, value in sorted(vars(self).items()) if isinstance(value, torch.Generator)]
