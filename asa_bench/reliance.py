@@ -138,40 +138,37 @@ def measure(
         left = [first[without(text, [word])][label] for word in words]
         importances.append(measures.leave_one_out(first[text][label], left))
 
-    together: dict[tuple[int, int], Texts] = {}
-    for number, (text, words) in enumerate(zip(texts, probed, strict=True)):
-        for count in more if words else ():
-            chosen = measures.most_important(importances[number], count)
-            together[number, count] = without(text, [words[place] for place in chosen])
+    chosen = {
+        (number, count): [words[place] for place in measures.most_important(importances[number], count)]
+        for number, words in enumerate(probed)
+        for count in sorted(set(removed))
+    }
+    together = [without(texts[number], gone) for (number, _), gone in chosen.items()]
     second = _ask(
         victim,
-        [text for text in together.values() if text not in first],
+        [text for text in together if text not in first],
         groups,
         lambda done, total: _tell(progress, len(first) + done, len(first) + total),
     )
     answers = first | second
+    _tell(progress, len(answers), len(answers))
 
     rows = []
     for number, (text, label, words) in enumerate(zip(texts, gold, probed, strict=True)):
-        values = importances[number]
-        falls = {}
+        full, falls = answers[text], {}
         for count in sorted(set(removed)):
-            if not words:
-                falls[f"fall_{count}"] = float("nan")
-            elif count == 1:
-                falls["fall_1"] = float(values.max())
-            else:
-                after = answers[together[number, count]][label]
-                falls[f"fall_{count}"] = float(measures.leave_one_out(answers[text][label], [after])[0])
-        row: dict[str, Any] = {
-            "label": label,
-            "prediction": answers[text].prediction,
-            "gold_probability": answers[text][label],
-            **falls,
-            **_concentration(values, words, looks[text]),
-            **_shortcut(values, words, known[number]),
-        }
-        rows.append(row)
+            after = [answers[without(text, chosen[number, count])][label]] if words else []
+            falls[f"fall_{count}"] = _number(*measures.leave_one_out(full[label], after))
+        rows.append(
+            {
+                "label": label,
+                "prediction": full.prediction,
+                "gold_probability": full[label],
+                **falls,
+                **_concentration(importances[number], words, looks[text]),
+                **_shortcut(importances[number], words, known[number]),
+            }
+        )
     columns = list(COLUMNS)
     at = columns.index("gold_probability") + 1
     columns[at:at] = [f"fall_{count}" for count in sorted(set(removed))]
@@ -211,7 +208,7 @@ def look(victim: Answering, texts: Iterable[Texts]) -> dict[Texts, Look]:
                     shares = None if every is None else every[seen]
                     missing = "" if shares is not None else "no word receives attention"
                 except NoAttention as error:
-                    missing = unavailable = str(error)
+                    missing = str(error)
             found[text] = Look(len(words), visible, shares, missing)
     return found
 
@@ -323,5 +320,5 @@ def _tell(progress: Progress | None, done: int, total: int) -> None:
         progress(done, total)
 
 
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else value
+def _number(value: float | None = None) -> float:
+    return float("nan") if value is None else float(value)

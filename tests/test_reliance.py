@@ -162,9 +162,10 @@ def test_labels_that_map_to_one_are_added_up() -> None:
     assert row["prediction"] == "entailment"  # the largest logit, as in an evaluation, not the largest sum
 
 
-def test_progress_ends_at_its_total() -> None:
+@pytest.mark.parametrize("text", [TEXT, "one"])
+def test_progress_ends_at_its_total(text: str) -> None:
     told: list[tuple[int, int]] = []
-    measure(Made(keyword), [(TEXT,)], ["yes"], progress=lambda done, total: told.append((done, total)))
+    measure(Made(keyword), [(text,)], ["yes"], progress=lambda done, total: told.append((done, total)))
     assert [done for done, _ in told] == sorted(done for done, _ in told)
     assert told[-1][0] == told[-1][1]
     assert all(done <= total for done, total in told)

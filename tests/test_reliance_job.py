@@ -142,6 +142,23 @@ def test_the_second_run_does_nothing(
     assert " 0 to do" in capsys.readouterr().err
 
 
+def test_a_loaded_checkpoint_is_probed_as_when_it_was_trained(
+    results: asa_bench.Results, suite: Path, tmp_path: Path
+) -> None:
+    (trained,) = [
+        record
+        for record in Store(results.folder).records()
+        if record.kind == "train"
+        and (record.spec["method"], record.spec["task"]) == ("asa", "laboratory/sentiment")
+    ]
+    loaded = asa_bench.evaluate(trained.model_folder(), suite, name="mine", output=tmp_path / "out")
+    assert loaded.failures == {}
+    for task in ("laboratory/sentiment", "laboratory/keyword"):
+        pd.testing.assert_frame_equal(
+            _records(loaded)["mine", task].rows(), _records(results)["asa", task].rows()
+        )
+
+
 def _cells(**settings: object) -> list[Cell]:
     overrides = {key: (value, key) for key, value in settings.items()}
     return list(Request(overrides=overrides).plan()[0].cells)
@@ -194,3 +211,29 @@ def test_an_estimate_grows_with_words_and_examples() -> None:
 def test_wrong_settings_are_told(key: str, value: object, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         _cells(**{key: value})
+
+
+@pytest.mark.slow
+def test_a_shortcut_that_always_agrees_is_found_to_be_the_most_important_word(tmp_path: Path) -> None:
+    """Trained where the newspaper tells the label a model leans on it; where it tells nothing, much less."""
+    shares, falls = {}, {}
+    for strength in (0.0, 1.0):
+        settings = {
+            "methods": ["naive"],
+            "train": ["laboratory/sentiment"],
+            "challenges": ["laboratory/keyword"],
+            "train_examples": 2500,
+            "training.epochs": 3,
+            "reliance_examples": 60,
+            "laboratory.pretraining.lines": 4000,
+            "laboratory.strength": strength,
+        }
+        path = tmp_path / "words.yaml"
+        path.write_text(SUITE)
+        done = asa_bench.run(path, output=tmp_path / f"{strength}", settings=settings)
+        line = done.tables["shortcut_word"].loc[("Lab keyword", "Naive")]
+        shares[strength] = line["Shortcut agrees", "Most important"]
+        falls[strength] = [line[f"Shortcut {value}", "Fall"] for value in ("agrees", "reversed")]
+    assert shares[1.0] > 0.9 and shares[0.0] < 0.5
+    assert falls[1.0][0] > 0.2 and falls[1.0][1] < -0.2
+    assert max(map(abs, falls[0.0])) < 0.1
