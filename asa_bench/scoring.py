@@ -115,13 +115,11 @@ def score_hans_order(predictions: Predictions) -> Score:
     shown = files.shown(str(predictions.path), 300)
     found: list[tuple[int, str]] = []
     for identity, label in predictions.labels.items():
-        block = official_block(identity)
-        number = int(identity[2:])
-        if identity != f"ex{number}" or block.number != number // BLOCK_ROWS:
-            raise BadInput(
-                f"{shown}: id {files.shown(identity)} is not written as the authors write it, ex{number}"
-            )
-        found.append((number, label))
+        try:
+            official_block(identity)
+        except BadInput as error:
+            raise BadInput(f"{shown}: {error}") from error
+        found.append((int(identity[2:]), label))
     total = len(official_blocks()) * BLOCK_ROWS
     if len(found) < total:
         missing = next(number for number in range(total) if f"ex{number}" not in predictions.labels)
@@ -133,15 +131,16 @@ def score_hans_order(predictions: Predictions) -> Score:
     except ValueError as error:
         raise BadInput(f"{shown}: {files.shown(str(error), 300)}") from error
     labels = np.array([label for _, label in sorted(found)], dtype=object)
-    block = np.arange(total) // BLOCK_ROWS
-    gold = np.array([official_blocks()[number].label for number in block], dtype=object)
-    heuristics = np.array([official_blocks()[number].heuristic for number in block], dtype=object)
+    numbers = np.arange(total) // BLOCK_ROWS
+    blocks = official_blocks()
+    gold = np.array([blocks[number].label for number in numbers], dtype=object)
+    heuristics = np.array([blocks[number].heuristic for number in numbers], dtype=object)
     right = (labels == "entailment") == (gold == "entailment")
     parts = {}
     for heuristic, label in cells:
         chosen = (heuristics == heuristic) & (gold == label)
-        parts[f"{heuristic}/{label}"] = share(right[chosen], strata=block[chosen])
-    whole = share(right, strata=block)
+        parts[f"{heuristic}/{label}"] = share(right[chosen], strata=numbers[chosen])
+    whole = share(right, strata=numbers)
     return Score(
         task="hans",
         split="evaluation",

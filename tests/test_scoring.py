@@ -101,7 +101,8 @@ def test_some_hans_predictions_by_heuristic_and_label() -> None:
     [
         ({"ex30000": "entailment"}, "", "ex30000"),
         ({"r17": "entailment"}, "", "'r17'"),
-        ({"ex007": "entailment"}, "", "ex7"),
+        ({"ex007": "entailment"}, "", "'ex007'"),
+        ({"ex" + "9" * 6_000: "entailment"}, "", "no row 'ex999"),
         ({"ex5": "LABEL_0"}, "", "LABEL_0"),
         ({}, "ex123", "'ex123'"),
     ],

@@ -72,8 +72,8 @@ def _print(found: Score) -> None:
         typer.echo(f"  {'accuracy':<40} {_share(found.accuracy)}")
     for column, parts in found.slices.items():
         typer.echo(f"  by {column}")
-        for value, part in parts.items():
-            shown = "".join(c if c.isprintable() else "?" for c in value)
+        for slice_name, part in parts.items():
+            shown = "".join(c if c.isprintable() else "?" for c in slice_name)
             shown = shown if len(shown) <= 38 else f"{shown[:35]}..."
             typer.echo(f"    {shown:<38} {_share(part)}")
     typer.echo(f"  95 % intervals. {found.design}")

@@ -209,7 +209,7 @@ def _stratum_degrees(
     a, b, diagonal = share * root, weight * root, weight * correction
 
     def total(values: Floats) -> Floats:
-        return np.bincount(stratum, values, number)
+        return np.bincount(stratum, weights=values, minlength=number).astype(np.float64)
 
     w = total(weight)
     aa, bb, ab = total(a * a), total(b * b), total(a * b)

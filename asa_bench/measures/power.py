@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -42,13 +41,22 @@ def t_detectable(standard_error: float, degrees_of_freedom: float, alpha: float,
         The effect in the unit of the standard error; 0 where that is 0.
     """
     _check(alpha, power)
-    # Two decimals of the degrees of freedom change no digit that is printed, and make the cache worth having.
-    return _multiple(round(min(degrees_of_freedom, _NORMAL_FROM), 2), alpha, power) * standard_error
+    # Rounding degrees of freedom changes the effect by less than half a percent, and makes the cache worth having.
+    df = min(degrees_of_freedom, _NORMAL_FROM)
+    return _multiple(round(df, 2 if df < 3 else (1 if df < 30 else 0)), alpha, power) * standard_error
 
 
 @lru_cache(maxsize=4096)
 def _multiple(degrees_of_freedom: float, alpha: float, power: float) -> float:
-    return _solve(lambda k: _expected_power(k, degrees_of_freedom, alpha, estimated=True), power, 1e4)
+    from scipy.optimize import brentq
+
+    def missing(k: float) -> float:
+        return power - _expected_power(k, degrees_of_freedom, alpha, estimated=True)
+
+    high = 8.0
+    while missing(high) > 0:
+        high *= 2
+    return float(brentq(missing, 0.0, high, xtol=1e-6))
 
 
 def _expected_power(k: float, degrees_of_freedom: float, alpha: float, *, estimated: bool) -> float:
@@ -147,20 +155,12 @@ def mcnemar_detectable(flips: int, total: int, alpha: float, power: float = 0.8)
         method: McNemarMethod = "exact" if discordance * total < EXACT_BELOW else "score"
         return mcnemar_power(effect, discordance, total, alpha, method)
 
-    return _solve(found, power, 1.0)
-
-
-def _solve(power_of: Callable[[float], float], power: float, largest: float) -> float:
-    """The smallest effect in [0, largest] with at least `power`; bisection, since exact power has small steps."""
-    if power_of(largest) < power:
-        return largest
-    low, high = 0.0, largest
-    while high - low > 1e-7 * max(1.0, high):
+    if found(1.0) < power:
+        return 1.0
+    low, high = 0.0, 1.0
+    while high - low > 1e-6:  # bisection, since power has a step where the test changes
         middle = (low + high) / 2
-        if power_of(middle) < power:
-            low = middle
-        else:
-            high = middle
+        low, high = (middle, high) if found(middle) < power else (low, middle)
     return high
 
 
