@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,12 +70,17 @@ def _expected_power(k: float, degrees_of_freedom: float, alpha: float, *, estima
     return float(weights @ found @ weights) if estimated else float(weights @ found[:, 0])
 
 
+@cache
+def _gauss() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return np.polynomial.legendre.leggauss(_NODES)
+
+
 @lru_cache(maxsize=4096)
 def _chi_roots(degrees_of_freedom: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Quadrature of the root of a chi-squared variable over its degrees of freedom: points and weights."""
     from scipy.special import gammaincinv
 
-    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    nodes, weights = _gauss()
     points = gammaincinv(degrees_of_freedom / 2, (nodes + 1) / 2) * 2
     return np.sqrt(points / degrees_of_freedom), weights / 2
 
@@ -112,12 +117,14 @@ def mcnemar_power(
     if method != "exact":
         raise ValueError(f"no power of McNemar's {method!r} test")
     from scipy.special import bdtr, bdtrc
-    from scipy.stats import binom
 
-    low, high = binom.ppf([1e-9, 1 - 1e-9], total, w)
-    flips = np.arange(int(low), int(high) + 1)
-    probability = binom.pmf(flips, total, w)
-    most = _critical(int(high), alpha)[flips]  # the largest minority that is still rejected; -1 for none
+    high = min(
+        total, math.ceil(w * total + 8 * math.sqrt(w * total)) + 16
+    )  # more flips have no probability to speak of
+    flips = np.arange(high + 1)
+    probability = np.diff(bdtr(flips, total, w), prepend=0.0)
+    # The largest minority that is still rejected, -1 for none; in steps of 64 flips, so that it is found once.
+    most = _critical(64 * (high // 64 + 1), alpha)[flips]
     gained = (1 + d / w) / 2
     rejected = np.where(
         most >= 0,
@@ -139,6 +146,7 @@ def _critical(flips: int, alpha: float) -> NDArray[np.int64]:
     return np.where(counts == 0, -1, found).astype(np.int64)
 
 
+@lru_cache(maxsize=4096)
 def mcnemar_detectable(flips: int, total: int, alpha: float, power: float = 0.8) -> float:
     """The difference of accuracies that McNemar's test finds with probability `power` at this discordance.
 
