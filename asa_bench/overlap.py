@@ -100,14 +100,14 @@ def overlap(
     exact: dict[int, Match] = {}
     near: dict[int, Match] = {}
     shared: set[int] = set()
-    seen: set[int] = set()
+    seen: set[tuple[str, ...]] = set()
     trained = 0
     for number, raw in enumerate(training):
         trained += 1
         row = tuple(normalized(text) for text in raw)
-        if hash(row) in seen:  # the same texts again can add nothing
+        if row in seen:  # the same texts again can add nothing
             continue
-        seen.add(hash(row))
+        seen.add(row)
         for text in set(row):
             shared.update(by_text.get(text, ()))
         shown = " | ".join(row)

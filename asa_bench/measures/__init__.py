@@ -33,10 +33,8 @@ from asa_bench.measures.flags import Flag
 from asa_bench.measures.multiple import Holm, holm
 from asa_bench.measures.paired import (
     FlipOdds,
-    McNemar,
     exact_interval,
     flip_odds,
-    mcnemar,
     mcnemar_p,
     score_interval,
 )
@@ -57,7 +55,6 @@ __all__ = [
     "Flag",
     "FlipOdds",
     "Holm",
-    "McNemar",
     "Metric",
     "Pair",
     "Proportion",
@@ -83,7 +80,6 @@ __all__ = [
     "hans_cells",
     "holm",
     "macro_average",
-    "mcnemar",
     "mcnemar_detectable",
     "mcnemar_p",
     "mcnemar_power",

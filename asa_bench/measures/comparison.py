@@ -112,6 +112,7 @@ class _Tests:
     mean: CrossedMean | None
     score: bool
     exact: bool
+    binary: bool
     examples: int
     seeds: int
     method: str
@@ -259,7 +260,7 @@ def _choose(pair: Pair) -> _Tests:
             if exact
             else "McNemar, score; score interval"
         )
-        return _Tests(gained, lost, flipped, None, True, exact, examples, seeds, method, tuple(notes))
+        return _Tests(gained, lost, flipped, None, True, exact, binary, examples, seeds, method, tuple(notes))
     mean = crossed_mean(differences, pair.clusters, pair.strata)
     units = "examples" if pair.clusters is None else f"{mean.clusters} clusters"
     if pair.clusters is not None and mean.clusters < FEW_CLUSTERS:
@@ -275,7 +276,7 @@ def _choose(pair: Pair) -> _Tests:
         if exact
         else (" (with a score test, for few flips)" if few else "")
     )
-    return _Tests(gained, lost, flipped, mean, few, exact, examples, seeds, method, tuple(notes))
+    return _Tests(gained, lost, flipped, mean, few, exact, binary, examples, seeds, method, tuple(notes))
 
 
 def _comparison(
@@ -289,9 +290,8 @@ def _comparison(
 ) -> Comparison:
     mean = tests.mean
     independent = mean is None or mean.clusters == mean.examples
-    whole = tests.gained.is_integer() and tests.lost.is_integer()
     odds = None
-    if tests.seeds == 1 and independent and whole:
+    if tests.seeds == 1 and independent and tests.binary:
         odds = flip_odds(int(tests.gained), int(tests.lost), level)
     alpha = (1 - level) / family
     return Comparison(

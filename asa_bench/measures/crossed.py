@@ -112,7 +112,7 @@ def crossed_mean(
         if bool((stratum[cluster_of] != stratum_of).any()):
             raise ValueError("a cluster lies in two strata")
     if len(sizes) < 2:
-        raise ValueError("all examples form a single cluster: nothing tells how much another would differ")
+        raise ValueError("a single example or a single cluster: nothing tells how much another would differ")
     strata_found = int(stratum.max()) + 1
     stratum = _pool_single(stratum, sizes)
     number = int(stratum.max()) + 1

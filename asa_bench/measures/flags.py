@@ -188,16 +188,24 @@ def crash_rate(crashed: int, total: int, threshold: float = 0.01) -> Flag:
     )
 
 
-def slice_at_extreme(slices: Mapping[str, Proportion], minimum: int = 20) -> Flag:
-    """A slice that is all right or all wrong usually means swapped labels or a leaked one.
+def slice_at_extreme(slices: Mapping[str, Proportion], overall: Proportion, chance: float = 0.5) -> Flag:
+    """A slice that is all right or all wrong, against all odds, usually means swapped labels or a leaked one.
 
     Args:
-        slices: name -> right answers; those with fewer than `minimum` examples do not count, since chance puts
-            small slices there. Value: how many slices are at exactly 0 or 1; raised above 0.
+        slices: name -> right answers.
+        overall: right answers of all examples, the slices' among them.
+        chance: accuracy of guessing, 1 / number of labels. With n examples and the accuracy a of all examples outside
+            the slice, being all right has the probability a^n, being all wrong ``(1 - max(a, chance))^n``. Value: how
+            many slices are at exactly 0 or 1 with a probability below `FLAG_ALPHA`; raised above 0. A small slice,
+            or one that is all right where nearly everything is, does not count.
     """
-    extreme = {
-        name: part for name, part in slices.items() if part.total >= minimum and part.hits in (0, part.total)
-    }
+    extreme = {}
+    for name, part in slices.items():
+        others = overall.total - part.total
+        outside = (overall.hits - part.hits) / others if others > 0 else float(part.hits > 0)
+        right = outside if part.hits else 1 - max(outside, chance)
+        if part.hits in (0, part.total) and right**part.total < FLAG_ALPHA:
+            extreme[name] = part
     named = ", ".join(
         f"{_plain(name)} ({part.hits}/{part.total})" for name, part in list(extreme.items())[:3]
     )
@@ -207,7 +215,9 @@ def slice_at_extreme(slices: Mapping[str, Proportion], minimum: int = 20) -> Fla
         bool(extreme),
         float(len(extreme)),
         0.0,
-        f"all right or all wrong: {named}{more}" if extreme else "no slice is all right or all wrong",
+        f"all right or all wrong: {named}{more}"
+        if extreme
+        else "no slice is all right or all wrong against the odds",
         "check the order of the labels, and whether the slice gives its label away",
     )
 

@@ -6,61 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-from numpy.typing import ArrayLike
-
 McNemarMethod = Literal["exact", "mid-p", "score", "corrected"]
 
 #: Below this many flips the normal approximation is not used (Agresti 2013, sec. 11.1).
 EXACT_BELOW = 25
-
-
-@dataclass(frozen=True)
-class McNemar:
-    """McNemar's test of two classifiers on the same examples.
-
-    Attributes:
-        gained: examples that only the second model got right.
-        lost: examples that only the first model got right.
-        total: examples in all.
-        difference: accuracy of the second minus that of the first, (gained - lost) / total.
-        p: two-sided p value.
-        method: 'exact' (binomial), 'mid-p', 'score' (chi-squared) or 'corrected' (chi-squared with Edwards'
-            continuity correction).
-    """
-
-    gained: int
-    lost: int
-    total: int
-    difference: float
-    p: float
-    method: McNemarMethod
-
-
-def mcnemar(
-    first_correct: ArrayLike, second_correct: ArrayLike, method: McNemarMethod | None = None
-) -> McNemar:
-    """McNemar's test (McNemar 1947), exact below 25 flips, else the score test.
-
-    Args:
-        first_correct: (examples,) bool.
-        second_correct: (examples,) bool, the same examples in the same order.
-        method: which p value; None chooses by the number of flips.
-
-    Raises:
-        ValueError: lengths differ or there are no examples.
-    """
-    first, second = np.asarray(first_correct, dtype=bool), np.asarray(second_correct, dtype=bool)
-    if first.ndim != 1 or first.shape != second.shape:
-        raise ValueError(
-            f"{first.shape} and {second.shape}: both models must have answered the same examples"
-        )
-    if first.size == 0:
-        raise ValueError("nothing to compare: there are no examples")
-    gained, lost = int(np.sum(~first & second)), int(np.sum(first & ~second))
-    chosen: McNemarMethod = method or ("exact" if gained + lost < EXACT_BELOW else "score")
-    total = int(first.size)
-    return McNemar(gained, lost, total, (gained - lost) / total, mcnemar_p(gained, lost, chosen), chosen)
 
 
 def mcnemar_p(gained: int, lost: int, method: McNemarMethod) -> float:

@@ -129,7 +129,7 @@ def test_nothing_varies() -> None:
         ([], None, None, "not empty"),
         ([1.0, float("nan")], None, None, "finite"),
         ([1.0, 2.0], [1, 1], None, "single cluster"),
-        ([1.0], None, None, "single cluster"),
+        ([1.0], None, None, "single example"),
         ([1.0, 2.0, 3.0], [1, 2], None, "clusters"),
         ([1.0, 2.0, 3.0], None, ["a"], "strata"),
         ([1.0, 2.0, 3.0, 4.0], [1, 1, 2, 3], ["a", "b", "a", "b"], "two strata"),

@@ -78,16 +78,26 @@ def test_a_crashing_victim() -> None:
 
 
 def test_swapped_labels_put_a_slice_at_an_end() -> None:
-    trap = flags.slice_at_extreme({"a": Proportion(0, 40), "b": Proportion(30, 40)})
+    overall = Proportion(100, 200)
+    trap = flags.slice_at_extreme({"a": Proportion(0, 40), "b": Proportion(30, 40)}, overall)
     assert trap.raised
+    assert trap.value == 1
     assert "a (0/40)" in trap.sentence
-    assert flags.slice_at_extreme({"a": Proportion(40, 40)}).raised
-    clean = flags.slice_at_extreme({"a": Proportion(39, 40), "small": Proportion(5, 5)})
-    assert not clean.raised
-    hostile = flags.slice_at_extreme({"\x1b[31m\nred" + "x" * 500: Proportion(0, 40)})
+    assert flags.slice_at_extreme({"a": Proportion(40, 40)}, overall).raised
+    assert flags.slice_at_extreme({"all": Proportion(0, 40)}, Proportion(0, 40)).raised  # everything swapped
+    hostile = flags.slice_at_extreme({"\x1b[31m\nred" + "x" * 500: Proportion(0, 40)}, overall)
     assert "\x1b" not in hostile.sentence
     assert "\n" not in hostile.sentence
     assert len(hostile.sentence) < 300
+
+
+def test_a_slice_at_an_end_by_chance_is_no_trap() -> None:
+    assert not flags.slice_at_extreme({"a": Proportion(39, 40)}, Proportion(100, 200)).raised
+    assert not flags.slice_at_extreme({"small": Proportion(5, 5)}, Proportion(100, 200)).raised
+    # Outside the slice 95 %: 40 right ones have the probability 0.95^40 = 0.13, 95 have 0.0076.
+    assert not flags.slice_at_extreme({"easy": Proportion(40, 40)}, Proportion(230, 240)).raised
+    assert flags.slice_at_extreme({"easy": Proportion(95, 95)}, Proportion(285, 295)).raised
+    assert not flags.slice_at_extreme({"all": Proportion(40, 40)}, Proportion(40, 40)).raised
 
 
 def test_robust_accuracy_above_clean() -> None:
