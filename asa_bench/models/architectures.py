@@ -59,16 +59,9 @@ class Family:
         encoder: Any = model.base_model
         return [layer.attention.self for layer in encoder.encoder.layer]
 
-    def call(
-        self,
-        module: Any,
-        hidden_states: Tensor,
-        attention_mask: Tensor | None = None,
-        *rest: Any,
-        **named: Any,
-    ) -> Call:
-        """The arguments of the module's forward, sorted out."""
-        return Call(hidden_states, attention_mask)
+    def call(self, module: Any, *arguments: Any, **named: Any) -> Call:
+        """The arguments of the module's forward, sorted out; a family names those that it looks at."""
+        return _bert_call(*arguments, **named)
 
     def project(self, module: Any, call: Call) -> tuple[Tensor, Tensor, Tensor]:
         """Query, key and value, each (batch, heads, length, head width)."""
@@ -125,6 +118,12 @@ class Family:
             )
         if getattr(config, "is_decoder", False):
             raise BadInput("adversarial self-attention needs an encoder; this model's config says is_decoder")
+
+
+def _bert_call(
+    hidden_states: Tensor, attention_mask: Tensor | None = None, *rest: Any, **named: Any
+) -> Call:
+    return Call(hidden_states, attention_mask)
 
 
 class Bert(Family):
