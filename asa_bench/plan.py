@@ -256,7 +256,7 @@ def make_pretraining(suite: Suite, profile: str, settings: Settings) -> Plan:
         start = builder.start(model)
         for method, options in settings.pretraining.methods.items() if settings.pretraining else ():
             for seed in settings.seeds:
-                builder.pretrained(start, method, options, seed)
+                builder.pretrained(start, method, options, seed, {})
     return Plan(suite.name, suite.file.title, profile, settings, builder.source, tuple(builder.cells))
 
 
@@ -284,11 +284,13 @@ class _Builder:
         scratch = pretraining.from_scratch
         if pretraining.start and scratch is None:
             self.fine_tuned(dict.fromkeys(settings.seeds, start))
-        for method, options in pretraining.methods.items():
+        done: dict[int, dict[str, str]] = {seed: {} for seed in settings.seeds}
+        for method, options in self.in_order(pretraining.methods):
             made: dict[int, _Encoder] = {}
             for seed in settings.seeds:
                 own = seed if pretraining.seed is None else pretraining.seed
-                made[seed] = self.pretrained(start, method, options, own)
+                made[seed] = self.pretrained(start, method, options, own, done[seed])
+                done[seed][method] = made[seed].waits["encoder"]
             self.fine_tuned(made)
 
     def start(self, model: str) -> _Encoder:
@@ -306,18 +308,31 @@ class _Builder:
         self.cells.append(cell)
         return _Encoder(str(cell.spec["model"]), {"encoder": cell.address}, {}, context)
 
-    def pretrained(self, start: _Encoder, method: str, options: Mapping[str, Any], seed: int) -> _Encoder:
-        """`start` after further pre-training, or a model of its kind that begins with random weights."""
+    def pretrained(
+        self,
+        start: _Encoder,
+        method: str,
+        options: Mapping[str, Any],
+        seed: int,
+        done: Mapping[str, str],
+    ) -> _Encoder:
+        """`start` after further pre-training, or a model of its kind that begins with random weights.
+
+        Args:
+            done: method -> address of the pre-trainings with this seed that come before.
+        """
         settings, text = self.settings, self.text
         pretraining = settings.pretraining
         if pretraining is None:
             raise BadInput("there are no settings of pre-training")
-        other = METHODS.get(method)(options).reads_record_of
-        if other is not None:
+        made = METHODS.get(method)(options)
+        before = made.reads_record_of
+        if before is not None and before not in done:
             raise BadInput(
-                f"method {method!r} would read what a fine-tuning with {other!r} logged; for pre-training give it a "
-                "number instead, such as kept_fraction: 0.95"
+                f"method {method!r} reads what {before!r} logs in the same run; give it a number instead, such as "
+                f"--set methods.{method}.kept_fraction=0.95"
             )
+        waits = {**start.waits, **({"measured": done[before]} if before is not None else {})}
         scratch = pretraining.from_scratch
         origin = start.title if scratch is None else f"{start.title} from scratch ({scratch})"
         title = f"{origin}, pre-trained with {METHODS.get(method).title}"
@@ -326,7 +341,7 @@ class _Builder:
             "title": title,
             "from_scratch": scratch,
             "method": method,
-            "method_options": METHODS.get(method).Options(**options).model_dump(mode="json"),
+            "method_options": made.options.model_dump(mode="json"),
             "seed": seed,
             "pretraining": pretraining.options().model_dump(mode="json"),
             "corpus": pretraining.corpus.model_dump(mode="json", exclude={"source", "folder"}),
@@ -336,7 +351,7 @@ class _Builder:
         if start.title == laboratory.TITLE and scratch is not None:
             spec["laboratory"] = settings.laboratory.pretraining.model_dump(mode="json")
         reads = {**start.reads, "corpus": dict(text.reads)}
-        cell = Cell("pretrain", spec, reads, start.waits, None, {**start.context, "corpus": text})
+        cell = Cell("pretrain", spec, reads, waits, None, {**start.context, "corpus": text})
         if all(other.address != cell.address for other in self.cells):  # one seed may serve several trainings
             self.cells.append(cell)
         context = {key: value for key, value in start.context.items() if key == "source"}

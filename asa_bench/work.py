@@ -57,7 +57,8 @@ def perform(cell: Cell, store: Store, progress: Progress) -> Record:
     torch.set_num_threads(int(cell.spec["threads"]))
     waits = {}
     for role, at in cell.waits.items():
-        record = store.find("pretrain" if role == "encoder" else "train", at)
+        kind = {"encoder": "pretrain", "measured": cell.kind}.get(role, "train")
+        record = store.find(kind, at)
         if record is None:
             raise StoreError(
                 f"{store.root}: the record {at} that '{cell.label}' needs is missing or damaged; run again"
@@ -193,8 +194,9 @@ def _check_pretraining(cell: Cell) -> None:
     model, tokenizer = _masked_model(cell, cell.context.get("model"))
     pretraining.check_fit(model, tokenizer, cell.spec["pretraining"]["block_length"])
     method = METHODS.get(cell.spec["method"])(cell.spec["method_options"])
-    method.attach(model, 0)
-    method.detach()
+    if method.reads_record_of is None:
+        method.attach(model, 0)
+        method.detach()
 
 
 def _pretrain_masked(
@@ -215,9 +217,12 @@ def _pretrain_masked(
         device=spec["device"],
         threads=spec["threads"],
     )
+    method = METHODS.get(spec["method"])(spec["method_options"])
+    if "measured" in waits:
+        method.read(waits["measured"].manifest["result"]["pretraining"]["losses"])
     summary = pretraining.pretrain(
         text,
-        METHODS.get(spec["method"])(spec["method_options"]),
+        method,
         model,
         tokenizer,
         pretraining.PretrainingOptions(**spec["pretraining"]),
@@ -232,7 +237,7 @@ def _pretrain_masked(
             "fingerprint": text.fingerprint,
             "origin": {**cell.reads["corpus"], **text.origin},
             "corpus": cell.context["corpus"].title,
-            "method_title": METHODS.get(spec["method"]).title,
+            "method_title": method.title,
             "pretraining": summary.as_json(),
         },
         timings={"tokens_per_second": round(summary.tokens_per_second, 1)},

@@ -136,7 +136,9 @@ def weights(folder: Path) -> bytes:
 
 
 def make(name: str) -> Method:
-    return Noisy() if name == "noisy" else METHODS.get(name)()
+    if name == "noisy":
+        return Noisy()
+    return METHODS.get(name)({"kept_fraction": 0.8} if name == "random_mask" else {})
 
 
 @pytest.mark.parametrize("method", [*METHODS.names(), "noisy"])

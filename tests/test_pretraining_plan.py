@@ -101,6 +101,17 @@ def test_without_start_with_one_seed_and_from_scratch(suite: Path) -> None:
     }
 
 
+def test_a_method_that_reads_another_record_waits_for_its_pretraining(suite: Path) -> None:
+    plan = planned(suite, pretraining__methods=["random_mask", "asa"])
+    by_address = {cell.address: cell for cell in plan.cells}
+    asa1, asa2, mask1, mask2 = pretrainings(plan)
+    for mask, asa in ((mask1, asa1), (mask2, asa2)):
+        assert by_address[mask.waits["measured"]] is asa
+        assert mask.spec["method"] == "random_mask" and mask.spec["seed"] == asa.spec["seed"]
+    with pytest.raises(BadInput, match="add 'asa' to the methods"):
+        planned(suite, pretraining__methods=["random_mask"])
+
+
 def test_an_address_holds_everything_that_decides_the_result(suite: Path) -> None:
     base = {cell.label: cell.address for cell in planned(suite).cells}
 
@@ -150,7 +161,8 @@ def test_bad_settings_are_told_in_one_line(suite: Path, overrides: Mapping[str, 
 
 
 def test_a_run_fills_the_table_and_leaves_no_partial_states(suite: Path, tmp_path: Path) -> None:
-    plan = planned(suite, seeds=1)
+    methods = {"naive": {}, "asa": {"tau": 0.3}, "random_mask": {}}
+    plan = planned(suite, seeds=1, pretraining__methods=methods)
     store = Store(tmp_path / "out")
     done = runner.execute(plan, store)
     assert done.failures == {}
@@ -159,8 +171,10 @@ def test_a_run_fills_the_table_and_leaves_no_partial_states(suite: Path, tmp_pat
     assert [(item.method, item.steps, item.seed) for item in report.pretraining] == [
         ("naive", 4, 1),
         ("asa", 4, 1),
+        ("random_mask", 4, 1),
     ]
-    naive, asa = report.pretraining
+    naive, asa, random = report.pretraining
+    assert random.kept_fraction == pytest.approx(asa.kept_fraction, abs=0.02)
     assert naive.perplexity_before == asa.perplexity_before != naive.perplexity != asa.perplexity
     assert naive.relative_compute == 1.0
     assert 2 < asa.relative_compute < 3
@@ -173,6 +187,7 @@ def test_a_run_fills_the_table_and_leaves_no_partial_states(suite: Path, tmp_pat
     assert "tokens_per_second" not in str(record.manifest["result"])
 
 
+@pytest.mark.slow
 def test_a_folder_continues_and_starts_from_scratch(suite: Path, tmp_path: Path) -> None:
     folder = tiny_bert(tmp_path / "model", ["a", "b"])
     for scratch in (None, "own"):

@@ -76,9 +76,8 @@ class RandomMask(Method):
 
         from asa_bench.models.two_passes import TwoPasses
 
-        generator = torch.Generator().manual_seed(
-            seed
-        )  # on the CPU, so that every device sees the same masks
+        # On the CPU, so that every device sees the same masks.
+        generator = self.generator = torch.Generator().manual_seed(seed)
 
         def draw(layer: int, hidden: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
             batch, length, _ = hidden.shape
