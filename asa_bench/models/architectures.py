@@ -120,9 +120,7 @@ class Family:
             raise BadInput("adversarial self-attention needs an encoder; this model's config says is_decoder")
 
 
-def _bert_call(
-    hidden_states: Tensor, attention_mask: Tensor | None = None, *rest: Any, **named: Any
-) -> Call:
+def _bert_call(hidden_states: Tensor, attention_mask: Tensor | None = None, *rest: Any, **named: Any) -> Call:
     return Call(hidden_states, attention_mask)
 
 

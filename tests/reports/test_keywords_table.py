@@ -12,7 +12,7 @@ import pytest
 
 from asa_bench.errors import BadInput
 from asa_bench.reports.inputs import LEAVING_OUT, Hole, Probe, ReportInput, Subject
-from asa_bench.reports.layouts import LAYOUTS, build_tables
+from asa_bench.reports.layouts import build_tables
 from asa_bench.reports.tables import Cell, Table
 
 LAB = "laboratory/hans/validation/mnli"
@@ -56,10 +56,6 @@ def changed(
         for item in source.probes
     )
     return replace(source, probes=found)
-
-
-def test_the_layouts_are_known_by_importing_the_others() -> None:
-    assert {"reliance", "keywords", "shortcut_word"} <= set(LAYOUTS)
 
 
 def test_means_are_over_what_every_method_gets_right(source: ReportInput) -> None:

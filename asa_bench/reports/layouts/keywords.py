@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from asa_bench.reports.assemble import DraftColumn, finish, method_rows
 from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn
 from asa_bench.reports.inputs import Probe
-from asa_bench.reports.layouts import layout
 from asa_bench.reports.tables import BLANK, Cell, Column, Row, Table, Unit, fact_cell
 
 Values = NDArray[np.float64]
@@ -21,7 +20,6 @@ Compute = Callable[..., Cell]  # of (row, data, column)
 _FALL = "fall_"
 
 
-@layout("keywords")
 def keywords(data: Gathered) -> Table | None:
     """Per probed task: the fall without the most important words, and how concentrated importance is."""
     counts = sorted(
@@ -57,7 +55,6 @@ def keywords(data: Gathered) -> Table | None:
     return finish(data, "keywords", title, what, columns, rows, data.probe_columns, sized=False)
 
 
-@layout("shortcut_word")
 def shortcut_word(data: Gathered) -> Table | None:
     """What the planted shortcut word does to the prediction, where it agrees with the label and where it does not."""
     probed = [column for column in data.probe_columns if _plants_a_word(data, column)]

@@ -1,0 +1,46 @@
+"""The tables of a report, a file for each or for a few that belong together; a new one is added to `LAYOUTS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from asa_bench.errors import BadInput, nearest
+from asa_bench.reports.gather import Gathered
+from asa_bench.reports.inputs import ReportInput
+from asa_bench.reports.layouts.attacks import attacks
+from asa_bench.reports.layouts.challenges import advglue, hans, reliance
+from asa_bench.reports.layouts.keywords import keywords, shortcut_word
+from asa_bench.reports.layouts.main import main
+from asa_bench.reports.layouts.metrics import metrics, slices
+from asa_bench.reports.layouts.paper import paper
+from asa_bench.reports.layouts.pretraining import pretraining
+from asa_bench.reports.tables import Table
+
+#: Name -> what makes the table, or None where the records hold nothing for it; in the order of a report.
+LAYOUTS: dict[str, Callable[[Gathered], Table | None]] = {
+    "main": main,
+    "paper": paper,
+    "pretraining": pretraining,
+    "reliance": reliance,
+    "keywords": keywords,
+    "shortcut_word": shortcut_word,
+    "hans": hans,
+    "advglue": advglue,
+    "metrics": metrics,
+    "attacks": attacks,
+    "slices": slices,
+}
+
+
+def build_tables(source: ReportInput, names: tuple[str, ...] | None = None) -> list[Table]:
+    """The tables of a report, in the order of `LAYOUTS`; those without content are left out.
+
+    Raises:
+        BadInput: no such layout, or records that cannot stand in one table.
+    """
+    for name in names or ():
+        if name not in LAYOUTS:
+            raise BadInput(f"unknown table layout {name!r}; {nearest(name, LAYOUTS)}")
+    data = Gathered(source)
+    made = [function(data) for name, function in LAYOUTS.items() if names is None or name in names]
+    return [table for table in made if table is not None]

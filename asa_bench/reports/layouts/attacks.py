@@ -1,0 +1,62 @@
+"""The table of attacks: every measure with its denominator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from asa_bench.measures import AttackMeasures, Proportion
+from asa_bench.reports.assemble import (
+    DraftColumn,
+    attack_head,
+    finish,
+    method_rows,
+)
+from asa_bench.reports.gather import Gathered, MethodRow
+from asa_bench.reports.parts import (
+    attack_fact,
+    clean,
+    robust,
+)
+from asa_bench.reports.tables import Cell, Column, Row, Table, Unit
+
+_ATTACK_MEASURES: tuple[
+    tuple[str, str, str, Unit, Callable[[AttackMeasures], float | Proportion | None]], ...
+] = (
+    ("clean", "No attack", "Accuracy", "percent", clean),
+    ("robust", "Attacked", "Accuracy", "percent", robust),
+    ("success", "Success rate", "Attack", "percent", lambda found: found.success),
+    ("queries", "Queries", "Attack", "number", lambda found: found.mean_queries),
+    ("budget", "Budget", "Attack", "count", lambda found: None),
+    ("skipped", "Skipped", "Examples", "count", lambda found: float(found.skipped)),
+    ("errored", "Errored", "Examples", "count", lambda found: float(found.errored)),
+    ("n", "All", "Examples", "count", lambda found: None),
+)
+
+
+def attacks(data: Gathered) -> Table | None:
+    """Each attack on each task: every measure with its denominator."""
+    rows: list[Row] = []
+    for column in data.attack_columns:
+        for attack in data.attacks:
+            if not any(data.outcomes(row, column, attack.name) for row in data.rows):
+                continue
+            drafts = []
+            for key, head, group, unit, measure in _ATTACK_MEASURES:
+                compute: Callable[[MethodRow], Cell] = partial(
+                    data.attack_cell, column=column, attack=attack.name, measure=measure, unit=unit
+                )
+                if key in ("n", "budget"):
+                    compute = partial(attack_fact, data=data, column=column, attack=attack.name, key=key)
+                drafts.append(DraftColumn(Column(key, head, group, unit), compute))
+            heading = f"{attack_head(attack)} on {data.head(column, data.attack_columns)}"
+            rows += method_rows(data, drafts, group=heading, prefix=f"{attack.name}/{column.key}/")
+    if not rows:
+        return None
+    columns = [Column(key, head, group, unit) for key, head, group, unit, _ in _ATTACK_MEASURES]
+    what = (
+        "Accuracy without and under attack in percent of all examples: an example that was wrong before "
+        "(skipped) or whose search crashed (errored) never counts as robust. Success rate in percent of the "
+        "examples that were right before. Queries: mean per completed search; budget: the most allowed."
+    )
+    return finish(data, "attacks", "Attacks in detail", what, columns, rows, data.attack_columns, sized=False)

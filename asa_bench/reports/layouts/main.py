@@ -1,0 +1,40 @@
+"""The main table: generalization, challenge sets and attacks beside each other."""
+
+from __future__ import annotations
+
+from asa_bench.reports.assemble import (
+    finish,
+    method_rows,
+)
+from asa_bench.reports.gather import Gathered, metric
+from asa_bench.reports.layouts.columns import attack_columns, score_columns
+from asa_bench.reports.tables import Table
+
+
+def main(data: Gathered) -> Table | None:
+    """Methods as rows; generalization, challenge sets and attacks as columns."""
+    by_role = {role: [c for c in data.columns if c.task.role == role] for role in ("train", "challenge")}
+    attacked = attack_columns(data, "Robustness: attacks")
+    drafts = [
+        *score_columns(data, by_role["train"], "Generalization"),
+        *score_columns(data, by_role["challenge"], "Robustness: challenge sets"),
+        *attacked,
+    ]
+    if not drafts:
+        return None
+    heads = {metric(column.task.metrics[0]).title for column in data.columns}
+    others = sorted(heads - {metric("accuracy").title})
+    what = "Accuracy in percent."
+    if others:
+        what = f"Accuracy, or what a column names ({', '.join(others)}), in percent or hundredths."
+    if attacked:
+        what += (
+            " Under attack: robust accuracy over all attacked examples, beside the accuracy on the same "
+            "examples without attack."
+        )
+    faced = [*data.columns, *(c for c in data.attack_columns if c not in data.columns)]
+    columns = [draft.column for draft in drafts]
+    rows = method_rows(data, drafts)
+    return finish(
+        data, "main", f"{data.source.title}: generalization and robustness", what, columns, rows, faced
+    )
