@@ -254,7 +254,7 @@ class TaskData:
 
 def canonical_text(text: str) -> str:
     """Unicode NFC, runs of white space folded to one space, ends stripped: what a fingerprint sees."""
-    return " ".join(unicodedata.normalize("NFC", text).split())
+    return " ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split())
 
 
 def row_hash(texts: tuple[str, ...], label: str = "") -> str:

@@ -67,6 +67,7 @@ def frame_of(task: Task, rows: Iterable[Row], labels: Mapping[str, str]) -> pd.D
     if task.unlabelled:
         known[""] = ""
     seen: Counter[str] = Counter()
+    folded: dict[str, str] = {}  # slices have few values and many rows
     records: list[tuple[str, ...]] = []
     for row in rows:
         texts = tuple(canonical_text(text) for text in row.texts)
@@ -74,7 +75,8 @@ def frame_of(task: Task, rows: Iterable[Row], labels: Mapping[str, str]) -> pd.D
         key = row_hash(texts, label)[:16]
         seen[key] += 1
         identity = key if seen[key] == 1 else f"{key}-{seen[key]}"
-        extra = (canonical_text(row.slices.get(column, "")) for column in task.extra_columns)
+        written = (row.slices.get(column, "") for column in task.extra_columns)
+        extra = (folded.get(value) or folded.setdefault(value, canonical_text(value)) for value in written)
         records.append((identity, *texts, label, *extra))
     frame: pd.DataFrame = pd.DataFrame.from_records(
         records, columns=["id", *task.columns, "label", *task.extra_columns]
