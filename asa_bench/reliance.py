@@ -109,8 +109,8 @@ def measure(
         why), no shortcut word among the words.
 
     Raises:
-        BadInput: lengths differ, a gold label is none of the victim's, a setting is out of range, or no word
-            stands where a shortcut is said to stand.
+        BadInput: the model gives no label to a whole text, lengths differ, a gold label is none of the victim's, a
+            setting is out of range, or no word stands where a shortcut is said to stand.
 
     Example:
         >>> from asa_bench.reliance import measure
@@ -295,6 +295,9 @@ def _check(
     for name, other in (("gold labels", gold), ("shortcuts", shortcuts)):
         if len(other) != len(texts):
             raise BadInput(f"reliance: {len(texts)} examples and {len(other)} {name}; as many are needed")
+    kind = getattr(victim, "kind", "classification")
+    if kind != "classification":
+        raise BadInput(f"reliance: is measured of models that give a label to a text, not of kind {kind!r}")
     if len({len(text) for text in texts}) > 1:
         raise BadInput("reliance: all examples must have the same number of texts")
     if not removed or min(removed) < 1:

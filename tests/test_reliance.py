@@ -193,6 +193,13 @@ def test_bad_input_is_told(changes: dict[str, Any], message: str) -> None:
         measure(Made(keyword), **arguments)
 
 
+def test_a_model_of_another_kind_is_refused() -> None:
+    victim = Made(keyword)
+    victim.kind = "token_classification"  # type: ignore[attr-defined]
+    with pytest.raises(BadInput, match="not of kind 'token_classification'"):
+        measure(victim, [(TEXT,)], ["yes"])
+
+
 @pytest.fixture(scope="module")
 def bert(tmp_path_factory: pytest.TempPathFactory) -> Victim:
     import torch
