@@ -211,8 +211,8 @@ class PretrainingTrainer(MethodTrainer):
             tensors["random/cuda"] = torch.cuda.get_rng_state(self.args.device)
         for number, own in enumerate(self.method.generators()):
             tensors[f"random/method/{number}"] = own.get_state()
-        state: Any = np.random.get_state()  # its stubs also know a form that is no tuple
-        kind, keys, *others = state
+        numbers: Any = np.random.get_state()
+        kind, keys, *others = numbers
         values = {
             "parameter_groups": optimizer["param_groups"],
             "schedule": self.lr_scheduler.state_dict(),

@@ -56,7 +56,7 @@ def command(
 
 def _suite(name: str, profile: str | None, data_dir: Path | None, model: list[str] | None) -> bool:
     """Checks what the suite needs; prints a line each; False if something is missing."""
-    from asa_bench import checkpoints
+    from asa_bench import checkpoints, corpus
     from asa_bench.attacks import ATTACKS
     from asa_bench.attacks.library import requirements
     from asa_bench.errors import AsaBenchError
@@ -80,6 +80,12 @@ def _suite(name: str, profile: str | None, data_dir: Path | None, model: list[st
             line(f"model {reference}", True, checkpoints.identify(reference, "--model").where)
         except AsaBenchError as error:
             line(f"model {reference}", False, str(error))
+    if settings.pretraining is not None:
+        text = settings.pretraining.corpus
+        try:
+            line("text to pre-train on", True, corpus.identify(text, "--corpus", source.root).title)
+        except AsaBenchError as error:
+            line("text to pre-train on", False, str(error))
     for task in map(TASKS.get, (*settings.train, *settings.challenges)):
         for split in dict.fromkeys(
             ("train", task.evaluation_split) if task.role == "train" else (task.evaluation_split,)

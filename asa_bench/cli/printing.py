@@ -24,6 +24,11 @@ def plan(plan: Plan, todo: Sequence[Cell], folder: Path, guess: Estimate) -> Non
     settings = plan.settings
     typer.echo(f"suite {plan.suite}, profile {plan.profile}: {plan.title}")
     typer.echo(f"  models      {', '.join(settings.models)}")
+    if settings.pretraining is not None:
+        text, named = settings.pretraining.corpus, ", ".join(settings.pretraining.methods)
+        typer.echo(
+            f"  pre-train   with {named} on {text.folder if plan.source.root and text.folder else text.source}"
+        )
     typer.echo(f"  methods     {', '.join(settings.methods) or 'none'}")
     typer.echo(f"  train on    {', '.join(settings.train)}")
     typer.echo(f"  challenges  {', '.join(settings.challenges) or 'none'}")
