@@ -21,7 +21,7 @@ class Match:
 
     Attributes:
         test, training: positions of the two rows.
-        test_text, training_text: what was compared, normalized. Text from data: hostile until escaped.
+        test_text, training_text: the two rows, texts joined by " | ". Text from data: hostile until escaped.
         similarity: Jaccard similarity of their character shingles, 1 for equal texts.
     """
 
@@ -60,13 +60,13 @@ class Overlap:
 
 
 def normalized(text: str) -> str:
-    """`text` in compatibility form, lower case, with letters, digits and signs only and single spaces.
+    """Letters and digits of `text` alone, in compatibility form and lower case.
 
-    Texts that differ in case, punctuation and spacing alone are thereby equal; one of punctuation alone stays as it is.
+    Texts that differ in case, punctuation and spacing (a tokenizer's "ca n't" for "can't") are thereby equal; a text
+    without letters and digits stays as it is.
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
-    kept = "".join(" " if unicodedata.category(c)[0] in "PZC" else c for c in folded)
-    return " ".join(kept.split()) or " ".join(folded.split())
+    return "".join(c for c in folded if unicodedata.category(c)[0] in "LMN") or " ".join(folded.split())
 
 
 def overlap(
@@ -110,14 +110,13 @@ def overlap(
         seen.add(row)
         for text in set(row):
             shared.update(by_text.get(text, ()))
-        shown = " | ".join(row)
         for position in by_row.get(row, ()):
-            exact.setdefault(position, Match(position, number, shown, shown, 1.0))
-        for position, similarity in index.similar(shown, threshold):
+            exact.setdefault(position, _match(test, position, raw, number, 1.0))
+        for position, similarity in index.similar(row, threshold):
             if position in exact or rows[position] == row:
                 continue
             if position not in near or similarity > near[position].similarity:
-                near[position] = Match(position, number, " | ".join(rows[position]), shown, similarity)
+                near[position] = _match(test, position, raw, number, similarity)
     only_near = [match for position, match in near.items() if position not in exact]
     only_near.sort(key=lambda match: (-match.similarity, match.test))
     found = [exact[position] for position in sorted(exact)]
@@ -134,6 +133,12 @@ def overlap(
     )
 
 
+def _match(
+    test: Sequence[Sequence[str]], position: int, training_row: Sequence[str], number: int, similarity: float
+) -> Match:
+    return Match(position, number, " | ".join(test[position]), " | ".join(training_row), similarity)
+
+
 class _Index:
     """The test rows by their MinHash; equal rows are kept once."""
 
@@ -145,15 +150,15 @@ class _Index:
         self._shingles: dict[str, frozenset[str]] = {}
         self._positions: dict[str, list[int]] = {}
         for position, row in enumerate(rows):
-            text = " | ".join(row)
+            text = _joined(row)
             if text not in self._positions:
                 self._shingles[text] = _shingles(text)
                 self._lsh.insert(text, self._minhash(self._shingles[text]))
             self._positions.setdefault(text, []).append(position)
 
-    def similar(self, text: str, threshold: float) -> list[tuple[int, float]]:
-        """(test row, similarity) of every test row that is at least so similar to `text`."""
-        mine = _shingles(text)
+    def similar(self, row: tuple[str, ...], threshold: float) -> list[tuple[int, float]]:
+        """(test row, similarity) of every test row that is at least so similar to `row`."""
+        mine = _shingles(_joined(row))
         found = []
         for candidate in self._lsh.query(self._minhash(mine)):
             other = self._shingles[candidate]
@@ -166,6 +171,10 @@ class _Index:
         sketch = self._sketch.copy()  # shares the permutations, which take long to draw
         sketch.update_batch([shingle.encode("utf-8", "surrogatepass") for shingle in shingles])
         return sketch
+
+
+def _joined(row: tuple[str, ...]) -> str:
+    return "|".join(row)
 
 
 def _shingles(text: str) -> frozenset[str]:

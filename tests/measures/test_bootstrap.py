@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from asa_bench.measures import bootstrap_interval, resampled_totals
+from asa_bench.measures import bootstrap_interval, crossed_mean, resampled_totals
 
 
 def test_resampled_totals_have_the_moments_of_drawing_rows() -> None:
@@ -47,6 +47,22 @@ def test_f1_of_counts_needs_no_more_than_the_kinds_of_answer() -> None:
     # Delta method: variance of 2 tp / claims with multinomial counts.
     influence = 2 * totals[:, 0] / 24_000 - 0.75 * totals[:, 1] / 24_000
     assert found.standard_error == pytest.approx(influence.std() * 30_000**0.5, rel=0.03)
+
+
+def test_a_paired_difference_over_clusters_agrees_with_its_standard_error() -> None:
+    generator = np.random.default_rng(4)
+    clusters = np.repeat(np.arange(60), generator.integers(3, 20, 60))
+    tilt = generator.normal(0, 0.5, 60)[clusters]
+    first = generator.normal(size=len(clusters)) + tilt > -0.8
+    second = generator.normal(size=len(clusters)) - tilt > -0.8
+    totals = np.array(
+        [[first[clusters == c].sum(), second[clusters == c].sum(), (clusters == c).sum()] for c in range(60)]
+    )
+    found = bootstrap_interval(totals, lambda t: (t[:, 1] - t[:, 0]) / t[:, 2], generator)
+    expected = crossed_mean(second.astype(float) - first, clusters)
+    assert found.estimate == pytest.approx(expected.mean)
+    assert found.standard_error == pytest.approx(expected.standard_error, rel=0.04)
+    assert (found.low, found.high) == pytest.approx(expected.interval(), abs=0.1 * (found.high - found.low))
 
 
 def test_the_same_generator_gives_the_same_bits() -> None:
