@@ -146,7 +146,7 @@ class _Tests:
     def detectable(self, alpha: float, power: float) -> float:
         found = []
         if self.mean is not None:
-            found.append(t_detectable(self.mean.standard_error, self.mean.degrees_of_freedom, alpha, power))
+            found.append(t_detectable(self.mean.standard_error, self.mean.planning_degrees, alpha, power))
         if self.score or self.exact:
             flips = round((self.gained + self.lost) / self.seeds)
             found.append(mcnemar_detectable(flips, self.examples, alpha, power))

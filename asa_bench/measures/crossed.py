@@ -19,6 +19,8 @@ class CrossedMean:
         mean: over all seeds and examples.
         standard_error: 0 where nothing varies.
         degrees_of_freedom: Satterthwaite's, of the standard error.
+        planning_degrees: the same with the seeds counted even where they showed no variance of their own, since they
+            may show some in a repetition; for the minimum detectable effect.
         seed_variance: the part of the squared standard error that more seeds would shrink and more examples
             would not; None for one seed, where it is unknown (and not 0).
         example_variance: the rest: the part that comes from the examples (or clusters) and their interaction with
@@ -30,6 +32,7 @@ class CrossedMean:
     mean: float
     standard_error: float
     degrees_of_freedom: float
+    planning_degrees: float
     seed_variance: float | None
     example_variance: float
     seeds: int
@@ -132,28 +135,18 @@ def crossed_mean(
     freedom = between**2 / rest if rest > 0 else float(len(sizes) - number)
     mean = float(seed_means.mean())
     pooled = strata_found - number
+    counts = (seeds, examples, len(sizes), strata_found, pooled)
     if seeds == 1:
-        return CrossedMean(
-            mean, between**0.5, freedom, None, between, 1, examples, len(sizes), strata_found, pooled
-        )
+        return CrossedMean(mean, between**0.5, freedom, freedom, None, between, *counts)
     first = float(seed_means.var(ddof=1)) / seeds
     third = float((correction * (deviations - mean_deviation) ** 2).sum()) / (seeds * (seeds - 1))
-    variance = max(first - third, 0.0) + between
-    if first > third:
-        spread = (first**2 + third**2 / freedom) / (seeds - 1) + (between**2 / freedom if between else 0.0)
+    of_seeds = max(first - third, 0.0)
+    variance = of_seeds + between
+    spread = (first**2 + third**2 / freedom) / (seeds - 1) + between**2 / freedom
+    planning = max(variance**2 / spread, seeds - 1.0) if spread > 0 else freedom
+    if of_seeds > 0:
         freedom = variance**2 / spread
-    return CrossedMean(
-        mean,
-        variance**0.5,
-        freedom,
-        max(first - third, 0.0),
-        between,
-        seeds,
-        examples,
-        len(sizes),
-        strata_found,
-        pooled,
-    )
+    return CrossedMean(mean, variance**0.5, freedom, planning, of_seeds, between, *counts)
 
 
 def _codes(values: ArrayLike, examples: int, name: str) -> NDArray[np.intp]:

@@ -78,6 +78,9 @@ def test_a_negative_seed_variance_becomes_zero() -> None:
     found = crossed_mean(table)
     assert found.seed_variance == 0.0
     assert found.standard_error == pytest.approx(np.sqrt(found.example_variance))
+    assert found.degrees_of_freedom == pytest.approx(3)
+    # V1 = 0, V2 = V3 = 2 / 9: V^2 / (V2^2 / 3 + V3^2 / 6) = 2, and at least S - 1.
+    assert found.planning_degrees == pytest.approx(2)
 
 
 def test_strata_take_their_means_out() -> None:
