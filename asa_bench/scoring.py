@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asa_bench.errors import BadInput, Unavailable
-from asa_bench.measures import METRICS, Proportion, Scored, Share, hans_cells, share
+from asa_bench.measures import METRICS, Proportion, Scored, Share, clusters_of, hans_cells, share
 from asa_bench.tasks import files
 from asa_bench.tasks.hans import BLOCK_ROWS, official_block, official_blocks
 
@@ -212,7 +212,7 @@ def score(predictions: Predictions, data: TaskData) -> Score:
             {},
             "No intervals: not of classes.",
         )
-    clusters = _clusters(groups)
+    clusters = None if groups is None else clusters_of(groups)
     strata = slices.get("subcase") if clusters is None else None
     right = gold == labels
     found: dict[str, dict[str, Share]] = {}
@@ -234,25 +234,19 @@ def score(predictions: Predictions, data: TaskData) -> Score:
 def _by_slice(
     right: NDArray[np.bool_],
     column: NDArray[np.object_],
-    clusters: NDArray[np.object_] | None,
+    clusters: NDArray[np.intp] | None,
     strata: NDArray[np.object_] | None,
 ) -> dict[str, Share]:
-    """Accuracy within every value of a slice that is not empty; a slice in one cluster counts rows as independent."""
+    """Accuracy within every value of a slice that is not empty."""
     found = {}
     for value in sorted(set(column.tolist()) - {""}):
         chosen = column == value
-        within = None if clusters is None or len(set(clusters[chosen])) < 2 else clusters[chosen]
-        parts = None if strata is None or len(set(strata[chosen])) < 2 else strata[chosen]
-        found[str(value)] = share(right[chosen], clusters=within, strata=parts)
+        found[str(value)] = share(
+            right[chosen],
+            clusters=None if clusters is None else clusters[chosen],
+            strata=None if strata is None or len(set(strata[chosen])) < 2 else strata[chosen],
+        )
     return found
-
-
-def _clusters(groups: NDArray[np.object_] | None) -> NDArray[np.object_] | None:
-    """Groups as clusters, each row without one being its own; None where no two rows share one."""
-    if groups is None:
-        return None
-    own = np.array([group or f"\0{row}" for row, group in enumerate(groups.tolist())], dtype=object)
-    return own if 2 <= len(set(own.tolist())) < len(own) else None
 
 
 def _label(task: Task, label: str, gold: str, shown: str, identity: str) -> str:

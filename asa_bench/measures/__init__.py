@@ -28,7 +28,7 @@ from asa_bench.measures.calibration import (
 )
 from asa_bench.measures.comparison import Comparison, Pair, compare, compare_all
 from asa_bench.measures.components import Component, VarianceSplit, variance_split
-from asa_bench.measures.crossed import CrossedMean, crossed_mean
+from asa_bench.measures.crossed import CrossedMean, clusters_of, crossed_mean
 from asa_bench.measures.flags import Flag
 from asa_bench.measures.multiple import Holm, holm
 from asa_bench.measures.paired import (
@@ -69,6 +69,7 @@ __all__ = [
     "bootstrap_interval",
     "calibration",
     "calibration_error",
+    "clusters_of",
     "compare",
     "compare_all",
     "crossed_mean",

@@ -104,7 +104,10 @@ class Comparison:
 
 @dataclass(frozen=True)
 class _Tests:
-    """The tests that a comparison combines: its p value is their largest, its interval spans all of theirs."""
+    """The tests that a comparison combines: its p value is their largest, its interval spans all of theirs.
+
+    With none of them the design cannot tell: p is 1, the interval and the detectable effect are as wide as can be.
+    """
 
     gained: float
     lost: float
@@ -114,13 +117,18 @@ class _Tests:
     exact: bool
     binary: bool
     examples: int
+    clusters: int
     seeds: int
     method: str
     notes: tuple[str, ...]
 
+    @property
+    def tells(self) -> bool:
+        return self.mean is not None or self.score or self.exact
+
     @cached_property
     def p(self) -> float:
-        found = []
+        found = [0.0 if self.tells else 1.0]
         if self.mean is not None:
             found.append(self.mean.p)
         if self.exact:
@@ -130,7 +138,7 @@ class _Tests:
         return max(found)
 
     def interval(self, level: float) -> Interval:
-        found = []
+        found = [] if self.tells else [(-1.0, 1.0)]
         if self.mean is not None:
             found.append(self.mean.interval(level))
         if self.score:
@@ -144,7 +152,7 @@ class _Tests:
         return max(-1.0, min(low for low, _ in found)), min(1.0, max(high for _, high in found))
 
     def detectable(self, alpha: float, power: float) -> float:
-        found = []
+        found = [0.0 if self.tells else 1.0]
         if self.mean is not None:
             found.append(t_detectable(self.mean.standard_error, self.mean.planning_degrees, alpha, power))
         if self.score or self.exact:
@@ -189,14 +197,15 @@ def compare(
       Where fewer than 25 examples flip, normal theory is not to be trusted: p is then the largest of it, of the
       score test on the flips per seed and, with one seed, of the exact test; the interval spans those of all.
 
-    So the interval excludes 0 exactly where p is below 1 - `level`.
+    So the interval excludes 0 exactly where p is below 1 - `level`. A single cluster cannot tell, and that is the answer:
+    p is 1 and the interval (-1, 1).
 
     Args:
         level: confidence of the interval.
         power: of the minimum detectable effect.
 
     Raises:
-        ValueError: shapes differ, a value lies outside [0, 1], or the design allows no variance (one cluster).
+        ValueError: shapes differ, a value lies outside [0, 1], or a cluster lies in two strata.
     """
     return compare_all({"": Pair(first, second, clusters, strata)}, level=level, power=power)[""]
 
@@ -260,15 +269,25 @@ def _choose(pair: Pair) -> _Tests:
             if exact
             else "McNemar, score; score interval"
         )
-        return _Tests(gained, lost, flipped, None, True, exact, binary, examples, seeds, method, tuple(notes))
+        return _Tests(
+            gained, lost, flipped, None, True, exact, binary, examples, examples, seeds, method, tuple(notes)
+        )
+    units = examples if pair.clusters is None else len(set(np.asarray(pair.clusters).tolist()))
+    if units < 2:
+        notes.append(
+            "cannot tell: a single example or cluster says nothing about how much another would differ"
+        )
+        return _Tests(
+            gained, lost, flipped, None, False, False, binary, examples, units, seeds, "none", tuple(notes)
+        )
     mean = crossed_mean(differences, pair.clusters, pair.strata)
-    units = "examples" if pair.clusters is None else f"{mean.clusters} clusters"
+    named = "examples" if pair.clusters is None else f"{mean.clusters} clusters"
     if pair.clusters is not None and mean.clusters < FEW_CLUSTERS:
         notes.append(f"only {mean.clusters} clusters")
     if mean.pooled_strata:
         notes.append("strata of a single cluster are pooled with others")
     method = "t, " + (
-        f"{units} as a sample" if seeds == 1 else f"{seeds} seeds and {units} as crossed random effects"
+        f"{named} as a sample" if seeds == 1 else f"{seeds} seeds and {named} as crossed random effects"
     )
     method += ", within strata" if pair.strata is not None else ""
     method += (
@@ -276,7 +295,9 @@ def _choose(pair: Pair) -> _Tests:
         if exact
         else (" (with a score test, for few flips)" if few else "")
     )
-    return _Tests(gained, lost, flipped, mean, few, exact, binary, examples, seeds, method, tuple(notes))
+    return _Tests(
+        gained, lost, flipped, mean, few, exact, binary, examples, mean.clusters, seeds, method, tuple(notes)
+    )
 
 
 def _comparison(
@@ -289,9 +310,8 @@ def _comparison(
     simultaneous_level: float,
 ) -> Comparison:
     mean = tests.mean
-    independent = mean is None or mean.clusters == mean.examples
     odds = None
-    if tests.seeds == 1 and independent and tests.binary:
+    if tests.seeds == 1 and tests.binary and tests.clusters == tests.examples:
         odds = flip_odds(int(tests.gained), int(tests.lost), level)
     alpha = (1 - level) / family
     return Comparison(
@@ -302,7 +322,7 @@ def _comparison(
         method=tests.method,
         seeds=tests.seeds,
         examples=tests.examples,
-        clusters=tests.examples if mean is None else mean.clusters,
+        clusters=tests.clusters,
         strata=1 if mean is None else mean.strata,
         gained=tests.gained,
         lost=tests.lost,

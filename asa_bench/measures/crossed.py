@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -147,6 +148,19 @@ def crossed_mean(
     if of_seeds > 0:
         freedom = variance**2 / spread
     return CrossedMean(mean, variance**0.5, freedom, planning, of_seeds, between, *counts)
+
+
+def clusters_of(groups: Sequence[str] | NDArray[np.object_]) -> NDArray[np.intp] | None:
+    """Groups of rows as clusters, each row without a group ("") being its own; None where no two rows share one.
+
+    Args:
+        groups: (examples,) e.g. names of templates, source sentences or contrast pairs.
+    """
+    named = np.array([group or f"\0{row}" for row, group in enumerate(map(str, groups))])
+    if len(named) == 0:
+        return None
+    codes = np.unique(named, return_inverse=True)[1].astype(np.intp)
+    return codes if int(codes.max()) + 1 < len(codes) else None
 
 
 def _codes(values: ArrayLike, examples: int, name: str) -> NDArray[np.intp]:

@@ -47,14 +47,14 @@ def share(
 
     One seed, independent examples, no strata: Wilson's interval. Otherwise the t-interval of `crossed_mean`; where
     fewer than 25 examples were right, or wrong, in any seed, it is not to be trusted alone and the interval spans
-    Wilson's of the mean count as well. Ends are kept within [0, 1].
+    Wilson's of the mean count as well. Ends are kept within [0, 1]. A single cluster counts as one example.
 
     Args:
         values: (seeds, examples) or (examples,), in [0, 1].
         clusters, strata: see `crossed_mean`.
 
     Raises:
-        ValueError: shapes differ, a value lies outside [0, 1], or the design allows no variance (one cluster).
+        ValueError: shapes differ, a value lies outside [0, 1], or several seeds answered a single example.
     """
     table = np.atleast_2d(np.asarray(values, dtype=np.float64))
     if table.ndim != 2 or table.size == 0:
@@ -66,6 +66,10 @@ def share(
     wilson = wilson_interval(hits / seeds, examples, level)
     if seeds == 1 and clusters is None and strata is None:
         return Share(hits / examples, wilson, level, "Wilson", hits, examples, examples, 1, 1)
+    if clusters is not None and len(set(np.asarray(clusters).tolist())) == 1:
+        low, high = wilson_interval(hits / seeds / examples, 1, level)
+        method = "Wilson, a single cluster counting as one example"
+        return Share(hits / seeds / examples, (low, high), level, method, hits, examples, 1, 1, seeds)
     found = crossed_mean(table, clusters, strata)
     low, high = found.interval(level)
     units = "examples" if clusters is None else f"{found.clusters} clusters"

@@ -52,7 +52,10 @@ def official_block(pair_id: str) -> Block:
         BadInput: no such row: the ids of the evaluation set are ``ex0`` to ``ex29999``.
     """
     number = pair_id[2:8]  # cut, since Python refuses to read numbers of thousands of digits
-    if not (number.isascii() and number.isdigit() and pair_id == f"ex{int(number)}") or int(number) >= 30_000:
+    if (
+        not (number.isascii() and number.isdigit() and pair_id == f"ex{int(number)}")
+        or int(number) >= 30 * BLOCK_ROWS
+    ):
         raise BadInput(f"no row {pair_id[:40]!a} in the HANS evaluation set; its ids are ex0 to ex29999")
     return official_blocks()[int(number) // BLOCK_ROWS]
 

@@ -111,6 +111,16 @@ def test_few_flips_over_seeds_do_not_give_an_interval_of_no_width() -> None:
     assert better.interval[0] <= score_interval(4, 0, 200)[0] + 1e-12
 
 
+def test_a_single_cluster_cannot_tell() -> None:
+    found = compare(np.zeros(30), np.ones(30), clusters=np.zeros(30, int))
+    assert (found.p, found.interval, found.detectable, found.clusters) == (1.0, (-1.0, 1.0), 1.0, 1)
+    assert any("cannot tell" in note for note in found.notes)
+    assert found.difference == 1.0
+    assert not found.significant
+    assert compare(np.zeros((5, 1)), np.ones((5, 1))).p == 1.0
+    assert compare([0], [1]).p == 1.0  # McNemar's exact test of one flip
+
+
 def test_a_family_is_adjusted_by_holm() -> None:
     counts = {"a": (60, 20), "b": (40, 25), "c": (30, 29), "d": (45, 20)}
     found = compare_all({key: Pair(*flips(*pair, 500)) for key, pair in counts.items()})

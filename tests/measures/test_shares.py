@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asa_bench.measures import crossed_mean, share, wilson_interval
+from asa_bench.measures import clusters_of, crossed_mean, share, wilson_interval
 
 
 def test_independent_examples_get_wilsons_interval() -> None:
@@ -33,6 +33,23 @@ def test_all_right_has_an_interval_of_some_width() -> None:
     low, high = share(nearly, strata=np.arange(400) % 2).interval
     assert (low, high) == pytest.approx(wilson_interval(398, 400), abs=2e-3)
     assert high <= 1.0
+
+
+def test_a_single_cluster_counts_as_one_example() -> None:
+    found = share(np.ones(30), clusters=np.zeros(30, int))
+    assert found.interval == pytest.approx(wilson_interval(1, 1))
+    assert found.clusters == 1
+
+
+def test_groups_make_clusters() -> None:
+    found = clusters_of(["a", "", "b", "a", "", "b"])
+    assert found is not None
+    assert len(set(found)) == 4
+    assert found[0] == found[3]
+    assert found[1] != found[4]
+    assert clusters_of(["", "", "a"]) is None
+    assert clusters_of([]) is None
+    assert clusters_of(["a", "a"]) is not None
 
 
 def test_no_shares_are_refused() -> None:
