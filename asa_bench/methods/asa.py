@@ -9,6 +9,7 @@ from pydantic import Field
 
 from asa_bench.errors import BadInput
 from asa_bench.methods.base import Loss, Method, Options
+from asa_bench.methods.masking import mask_statistics
 
 if TYPE_CHECKING:
     import torch
@@ -68,8 +69,6 @@ class AdversarialSelfAttention(Method):
         return self._mechanism
 
     def loss(self, model: PreTrainedModel, inputs: Mapping[str, torch.Tensor]) -> Loss:
-        from asa_bench.models.two_passes import mask_statistics
-
         step = self.mechanism.loss(**inputs)
         parts = {
             "cross_entropy": step.cross_entropy.detach(),

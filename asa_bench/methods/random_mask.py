@@ -9,12 +9,13 @@ from pydantic import Field
 
 from asa_bench.errors import BadInput
 from asa_bench.methods.base import Loss, Method, Options
+from asa_bench.methods.masking import mask_statistics
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-    from asa_bench.models.two_passes import TwoPasses
+    from asa_bench.models.asa import TwoPasses
 
 Fraction = Annotated[float, Field(gt=0.0, le=1.0)]
 
@@ -74,7 +75,7 @@ class RandomMask(Method):
     def attach(self, model: PreTrainedModel, seed: int) -> None:
         import torch
 
-        from asa_bench.models.two_passes import TwoPasses
+        from asa_bench.models.asa import TwoPasses
 
         # On the CPU, so that every device sees the same masks.
         generator = self.generator = torch.Generator().manual_seed(seed)
@@ -99,15 +100,16 @@ class RandomMask(Method):
         self._passes = passes
 
     def loss(self, model: PreTrainedModel, inputs: Mapping[str, torch.Tensor]) -> Loss:
-        from asa_bench.models.asa import losses
-        from asa_bench.models.two_passes import mask_statistics
+        from asa_bench.models.divergence import Batch
 
         if self._passes is None:
             raise BadInput("method 'random_mask' is not attached to a model")
         rest = dict(inputs)
         labels = rest.pop("labels")
         passes = self._passes.run(rest)
-        cross_entropy, divergence = losses(passes, labels)
+        batch = Batch(rest, labels, passes.real)
+        cross_entropy = batch.loss(passes.logits)
+        divergence = batch.divergence(passes.logits, passes.biased_logits)
         parts = {
             "cross_entropy": cross_entropy.detach(),
             "divergence": divergence.detach(),

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from asa_bench.encoding import IGNORED
 from asa_bench.errors import BadInput
-from asa_bench.models.asa import symmetric_divergence, task_loss
 
 
 class Batch(NamedTuple):
@@ -88,3 +88,27 @@ def predict_twice(model: Any, features: Mapping[str, Tensor]) -> tuple[Tensor, T
         model, {name: torch.cat([value, value]) for name, value in features.items()}
     ).chunk(2)
     return first, second
+
+
+def symmetric_divergence(logits: Tensor, other: Tensor) -> Tensor:
+    """1/2 [KL(p || q) + KL(q || p)] = 1/2 sum (p - q)(log p - log q) over the last dimension.
+
+    Args:
+        logits, other: (..., labels), the logits of p and q.
+
+    Returns:
+        (...), in nats.
+    """
+    log_p, log_q = F.log_softmax(logits, dim=-1), F.log_softmax(other, dim=-1)
+    return 0.5 * ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum(-1)
+
+
+def task_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """The task's own loss, as the transformers heads compute it.
+
+    Squared error for labels of a floating-point type, else cross-entropy averaged over all predictions whose
+    label is not -100; logits are (batch, labels), (batch, choices) or (batch, length, labels).
+    """
+    if labels.is_floating_point():
+        return F.mse_loss(logits.squeeze(-1), labels.squeeze(-1) if labels.dim() > 1 else labels)
+    return F.cross_entropy(logits.flatten(0, -2), labels.flatten())

@@ -19,11 +19,12 @@ from asa_bench.models.architectures import Bert, Family, Roberta
 from asa_bench.models.asa import (
     AdversarialMask,
     AdversarialSelfAttention,
+    TwoPasses,
+    Variant,
     attach,
-    symmetric_divergence,
-    task_loss,
+    attend,
 )
-from asa_bench.models.two_passes import TwoPasses, Variant, attend
+from asa_bench.models.divergence import symmetric_divergence, task_loss
 
 TINY = {
     "vocab_size": 40,

@@ -18,7 +18,8 @@ from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassificati
 
 from asa_bench.errors import BadInput, StoreError
 from asa_bench.models import asa as asa_module
-from asa_bench.models.asa import attach, load_adversaries
+from asa_bench.models.adversaries import load_adversaries
+from asa_bench.models.asa import attach
 
 TINY = {
     "vocab_size": 40,

@@ -18,8 +18,8 @@ from transformers import (
 )
 
 from asa_bench.models.architectures import FAMILIES, family_of
-from asa_bench.models.asa import AdversarialMask, AdversarialSelfAttention, attach, symmetric_divergence
-from asa_bench.models.two_passes import TwoPasses, Variant
+from asa_bench.models.asa import AdversarialMask, AdversarialSelfAttention, TwoPasses, Variant, attach
+from asa_bench.models.divergence import symmetric_divergence
 
 PADDING = 1  # RoBERTa and MPNet count positions from the tokens that are not this one
 TINY = {
