@@ -194,7 +194,7 @@ def pretrain(
     vocabulary = vocabulary_of(tokenizer)
     seed = machine.seed
     with quiet():
-        blocks = pack(corpus.train, tokenizer, options.block_length, training._derived(seed, "documents"))
+        blocks = pack(corpus.train, tokenizer, options.block_length, training.derived(seed, "documents"))
         held_out = pack(corpus.held_out, tokenizer, options.block_length, None, options.held_out_blocks)
     asked = _steps(options, len(blocks), 1.0)
     steps = _steps(options, len(blocks), method.epochs_factor)
@@ -212,7 +212,7 @@ def pretrain(
         device=machine.device,
     )
     examples = MaskedBlocks(
-        blocks, vocabulary, options.masked, steps * options.batch_size, training._derived(seed, "examples")
+        blocks, vocabulary, options.masked, steps * options.batch_size, training.derived(seed, "examples")
     )
     identity = _identity(corpus, method, model, options, machine)
     with quiet(), training._settled(same_for_all):
@@ -220,16 +220,17 @@ def pretrain(
         try:
             before, told = perplexity(model, places, held_out, vocabulary, options.masked)
             operations, naive = _operations(method, model, examples)
-            method.attach(model, seed=training._derived(seed, "method"))
+            method.attach(model, seed=training.derived(seed, "method"))
             trainer = PretrainingTrainer(
                 model, method, examples, same_for_all, places, str(output_dir), saving, identity, progress
             )
-            torch.manual_seed(training._derived(seed, "dropout"))
+            torch.manual_seed(training.derived(seed, "dropout"))
             started = time.monotonic()
             trainer.train()
             seconds = time.monotonic() - started
             trainer.check_finite()
             method_parameters = sum(parameter.numel() for parameter in method.extra_parameters())
+            method.save(output_dir)
             method.detach()
             after, _ = perplexity(model, places, held_out, vocabulary, options.masked)
         finally:

@@ -108,7 +108,7 @@ def train(
         method: not attached yet; detached again when this returns or raises.
         model: as `load_model` returns it; as many labels as the task.
         output_dir: made if need be; gets config.json (with the task's label names), model.safetensors and the
-            tokenizer's files, and nothing else.
+            tokenizer's files, and what the method saves (see `Method.save`; most save nothing).
         progress: called with (steps done, steps in all) after each step.
 
     Raises:
@@ -128,14 +128,15 @@ def train(
     options = options.model_copy(update={"epochs": round(options.epochs * method.epochs_factor, 6)})
     started = time.monotonic()
     with quiet(), _settled(options):
-        method.attach(model.to(options.device), seed=_derived(options.seed, "method"))
+        method.attach(model.to(options.device), seed=derived(options.seed, "method"))
         try:
             trainer = MethodTrainer(
-                model, method, examples, options, str(output_dir), _derived(options.seed, "order"), progress
+                model, method, examples, options, str(output_dir), derived(options.seed, "order"), progress
             )
-            torch.manual_seed(_derived(options.seed, "dropout"))
+            torch.manual_seed(derived(options.seed, "dropout"))
             result = trainer.train()
             method_parameters = sum(parameter.numel() for parameter in method.extra_parameters())
+            method.save(output_dir)
         finally:
             method.detach()
         losses = trainer.parts.means()
@@ -201,7 +202,7 @@ def _cpu_flags() -> set[str]:
     return set()
 
 
-def _derived(seed: int, purpose: str) -> int:
+def derived(seed: int, purpose: str) -> int:
     """A 32-bit seed of its own for each purpose, so that one more draw for one changes nothing for another."""
     return int.from_bytes(hashlib.sha256(f"{purpose}/{seed}".encode()).digest()[:4], "big")
 

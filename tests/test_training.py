@@ -410,3 +410,26 @@ def test_precision_is_resolved_from_the_processor(monkeypatch: pytest.MonkeyPatc
     assert resolve_precision("auto", "cpu") == "float32"
     with pytest.raises(BadInput, match="precision 'fp16': expected auto, float32 or bf16"):
         resolve_precision("fp16", "cpu")
+
+
+def test_adversaries_are_kept_beside_the_checkpoint_where_asked(encoder: Path, tmp_path: Path) -> None:
+    from asa_bench.models.adversaries import FILE_NAME, load_adversaries
+
+    method = METHODS.get("asa")({"save_adversaries": True, "tau": 0.3})
+    train(
+        rows(),
+        TASK,
+        method,
+        load_model(encoder, TASK, 0),
+        load_tokenizer(encoder),
+        OPTIONS,
+        tmp_path / "kept",
+    )
+    run(encoder, tmp_path / "not", "asa")
+    assert (tmp_path / "kept" / FILE_NAME).is_file() and not (tmp_path / "not" / FILE_NAME).exists()
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "kept")
+    tokens = load_tokenizer(encoder)(["a good film"], return_tensors="pt")
+    attached = load_adversaries(model, tmp_path / "kept")
+    assert attached.tau == 0.3
+    length = tokens["input_ids"].shape[1]
+    assert [mask.shape for mask in attached.masks(**tokens)] == [(1, length, length)] * 2

@@ -12,6 +12,8 @@ from asa_bench.methods.base import Loss, Method, Options
 from asa_bench.methods.masking import mask_statistics
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
     from transformers import PreTrainedModel
 
@@ -28,6 +30,10 @@ class AsaOptions(Options):
         default="padding_invariant",
         description="'released' also counts padded queries in the mask term and lets fully masked rows attend "
         "to padding, as the released code does",
+    )
+    save_adversaries: bool = Field(
+        default=False,
+        description="keep the adversaries beside the checkpoint, as adversaries.safetensors, for maps of attention",
     )
 
 
@@ -80,6 +86,10 @@ class AdversarialSelfAttention(Method):
 
     def extra_parameters(self) -> Iterable[torch.nn.Parameter]:
         return self.mechanism.parameters()
+
+    def save(self, folder: Path) -> None:
+        if self.options.save_adversaries:
+            self.mechanism.save(folder)
 
     def detach(self) -> None:
         if self._mechanism is not None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
     from transformers import PreTrainedModel
 
@@ -93,6 +95,9 @@ class Method(ABC):
         import torch
 
         return [value for _, value in sorted(vars(self).items()) if isinstance(value, torch.Generator)]
+
+    def save(self, folder: Path) -> None:
+        """Write what is to be kept beside the checkpoint, if anything; called after training, before `detach`."""
 
     def detach(self) -> None:
         """Remove everything that `attach` added to the model."""
