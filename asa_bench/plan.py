@@ -77,7 +77,7 @@ class Plan:
     """Everything that a run will do, in order; a cell stands behind all that it waits for.
 
     Attributes:
-        left_out: challenge tasks of the suite that this run's source does not provide.
+        left_out: tasks of the suite that this run's source does not provide.
     """
 
     suite: str
@@ -192,8 +192,8 @@ def make(
 ) -> Plan:
     """The plan of a run. Reads checksums of data and models, but loads neither.
 
-    A challenge task that is on no hub (PAWS-QQP, which everybody generates from QQP) is left out of a run from the hub,
-    and the plan says so, unless it is among the `named` ones.
+    A task that is on no hub (PAWS-QQP, which everybody generates from QQP) is left out of a run from the hub, and the
+    plan says so, unless it is among the `named` ones.
 
     Raises:
         BadInput: something in the settings cannot be done.
@@ -212,12 +212,12 @@ def make(
     )
     left_out = tuple(
         name
-        for name in settings.challenges
+        for name in (*settings.train, *settings.challenges)
         if source.kind == "hub" and TASKS.get(name).hub is None and name not in named
     )
-    if left_out:
-        kept = tuple(name for name in settings.challenges if name not in left_out)
-        settings = settings.model_copy(update={"challenges": kept})
+    for key in ("train", "challenges"):
+        kept = tuple(name for name in getattr(settings, key) if name not in left_out)
+        settings = settings.model_copy(update={key: kept})
     builder = _Builder(settings, source, machine)
     if settings.methods:
         for model in settings.models:

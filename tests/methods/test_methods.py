@@ -85,7 +85,11 @@ def test_asa_is_the_mechanism_with_its_options_and_seed() -> None:
 
 def test_asa_says_what_is_wrong() -> None:
     method_class = METHODS.get("asa")
-    assert method_class().options.model_dump() == {"tau": 0.5, "variant": "padding_invariant"}
+    assert method_class().options.model_dump() == {
+        "tau": 0.5,
+        "variant": "padding_invariant",
+        "save_adversaries": False,
+    }
     for options in ({"tau": 0}, {"tau": -1}, {"variant": "other"}, {"taw": 0.5}):
         with pytest.raises(ValidationError):
             method_class(options)
