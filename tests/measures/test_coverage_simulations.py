@@ -13,7 +13,15 @@ import numpy as np
 import pytest
 from scipy.special import ndtri
 
-from asa_bench.measures import Pair, bootstrap_interval, compare, compare_all, mcnemar_detectable, mcnemar_p
+from asa_bench.measures import (
+    Pair,
+    bootstrap_interval,
+    compare,
+    compare_all,
+    crossed_mean,
+    mcnemar_detectable,
+    mcnemar_p,
+)
 from asa_bench.measures.comparison import Comparison
 from asa_bench.measures.paired import EXACT_BELOW
 
@@ -125,6 +133,19 @@ def test_a_percentile_bootstrap_over_five_seeds_would_not_cover() -> None:
     drawn = values[:, generator.integers(0, 5, (1_000, 5))].mean(axis=2)
     low, high = np.quantile(drawn, [0.025, 0.975], axis=1)
     assert np.mean((low <= 0) & (high >= 0)) == pytest.approx(0.83, abs=0.02)
+
+
+@pytest.mark.parametrize(("seeds", "lowest", "highest"), [(2, 0.84, 0.90), (3, 0.90, 0.94), (5, 0.93, 0.97)])
+def test_fewer_than_five_seeds_cover_less_as_is_said(seeds: int, lowest: float, highest: float) -> None:
+    """Near the worst mixture: the seeds' part of the variance is ten times the examples' at two seeds."""
+    generator = np.random.default_rng(17)
+    covered = 0
+    for _ in range(RUNS):
+        values = generator.normal(0, 20**0.5, (seeds, 1)) + generator.normal(0, 30**0.5, 30)
+        low, high = crossed_mean(values).interval()
+        covered += low <= 0 <= high
+    print(f"coverage {covered / RUNS:.4f}")
+    assert lowest <= covered / RUNS <= highest
 
 
 def test_the_clustered_bootstrap_covers() -> None:

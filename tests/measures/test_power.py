@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.optimize import brentq
 from statsmodels.stats.power import TTestPower
 
 from asa_bench.measures import mcnemar_detectable, mcnemar_p, mcnemar_power, t_detectable, t_power
@@ -44,6 +45,14 @@ def test_detectable_keeps_its_power_when_the_error_is_estimated(degrees: int) ->
     again = (printed + generator.normal(size=runs)) / np.sqrt(generator.chisquare(degrees, runs) / degrees)
     power = np.mean(np.abs(again) > stats.t.ppf(0.975, degrees))
     assert power == pytest.approx(0.8, abs=0.008)
+
+
+def test_an_error_taken_as_known_would_promise_too_much() -> None:
+    generator = np.random.default_rng(0)
+    effect = brentq(lambda k: t_power(k, 1, 4, 0.05) - 0.8, 0, 50)
+    printed = effect * np.sqrt(generator.chisquare(4, 40_000) / 4)
+    again = (printed + generator.normal(size=40_000)) / np.sqrt(generator.chisquare(4, 40_000) / 4)
+    assert np.mean(np.abs(again) > stats.t.ppf(0.975, 4)) == pytest.approx(0.69, abs=0.01)
 
 
 def test_exact_power_by_enumeration() -> None:
