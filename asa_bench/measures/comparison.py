@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
 
@@ -60,7 +60,8 @@ class Comparison:
         power: see `detectable`.
         notes: what a reader must know, e.g. that there is one seed.
         family: in how large a family it was adjusted; 1 where it stands alone.
-        adjusted_p: Holm's; equals `p` where it stands alone.
+        adjusted_p: Holm's; equals `p` where it stands alone. With several seeds a family's p values are the cautious
+            ones of `CrossedMean.cautious_interval`, so this may exceed the family's size times `p`.
         adjusted_interval: excludes 0 exactly where Holm rejects (see `Holm.levels`).
         simultaneous_interval: all of the family's together cover with probability `level` (Bonferroni).
     """
@@ -106,6 +107,7 @@ class Comparison:
 class _Tests:
     """The tests that a comparison combines: its p value is their largest, its interval spans all of theirs.
 
+    `cautious` for the far tails that a family needs (`CrossedMean.cautious_interval`).
     With none of them the design cannot tell: p is 1, the interval and the detectable effect are as wide as can be.
     """
 
@@ -121,6 +123,7 @@ class _Tests:
     seeds: int
     method: str
     notes: tuple[str, ...]
+    cautious: bool = False
 
     @property
     def tells(self) -> bool:
@@ -130,7 +133,7 @@ class _Tests:
     def p(self) -> float:
         found = [0.0 if self.tells else 1.0]
         if self.mean is not None:
-            found.append(self.mean.p)
+            found.append(self.mean.cautious_p if self.cautious else self.mean.p)
         if self.exact:
             found.append(mcnemar_p(round(self.gained), round(self.lost), "exact"))
         if self.score:
@@ -140,7 +143,7 @@ class _Tests:
     def interval(self, level: float) -> Interval:
         found = [] if self.tells else [(-1.0, 1.0)]
         if self.mean is not None:
-            found.append(self.mean.interval(level))
+            found.append(self.mean.cautious_interval(level) if self.cautious else self.mean.interval(level))
         if self.score:
             found.append(
                 score_interval(self.gained / self.seeds, self.lost / self.seeds, self.examples, level)
@@ -154,7 +157,10 @@ class _Tests:
     def detectable(self, alpha: float, power: float) -> float:
         found = [0.0 if self.tells else 1.0]
         if self.mean is not None:
-            found.append(t_detectable(self.mean.standard_error, self.mean.planning_degrees, alpha, power))
+            mean, critical = self.mean, None
+            if self.cautious and mean.standard_error > 0:
+                critical = mean.cautious_half_width(1 - alpha) / mean.standard_error
+            found.append(t_detectable(mean.standard_error, mean.planning_degrees, alpha, power, critical))
         if self.score or self.exact:
             flips = round((self.gained + self.lost) / self.seeds)
             found.append(mcnemar_detectable(flips, self.examples, alpha, power))
@@ -224,10 +230,18 @@ def compare_all(pairs: Mapping[K, Pair], *, level: float = 0.95, power: float = 
     check_level(level)
     tests = {key: _choose(pair) for key, pair in pairs.items()}
     alpha = 1 - level
-    adjusted = holm([test.p for test in tests.values()], alpha)
+    strict = {key: replace(test, cautious=len(pairs) > 1) for key, test in tests.items()}
+    adjusted = holm([test.p for test in strict.values()], alpha)
     return {
         key: _comparison(
-            test, level, power, len(pairs), adjusted.p[at], adjusted.levels[at], adjusted.simultaneous_level
+            test,
+            strict[key],
+            level,
+            power,
+            len(pairs),
+            adjusted.p[at],
+            adjusted.levels[at],
+            adjusted.simultaneous_level,
         )
         for at, (key, test) in enumerate(tests.items())
     }
@@ -302,6 +316,7 @@ def _choose(pair: Pair) -> _Tests:
 
 def _comparison(
     tests: _Tests,
+    strict: _Tests,
     level: float,
     power: float,
     family: int,
@@ -332,12 +347,12 @@ def _comparison(
         seed_variance=None if mean is None else mean.seed_variance,
         example_variance=None if mean is None else mean.example_variance,
         odds=odds,
-        detectable=tests.detectable(alpha, power),
+        detectable=strict.detectable(alpha, power),
         alpha=alpha,
         power=power,
         notes=tests.notes,
         family=family,
         adjusted_p=adjusted_p,
-        adjusted_interval=tests.interval(adjusted_level),
-        simultaneous_interval=tests.interval(simultaneous_level),
+        adjusted_interval=strict.interval(adjusted_level),
+        simultaneous_interval=strict.interval(simultaneous_level),
     )

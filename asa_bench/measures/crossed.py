@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,8 @@ class CrossedMean:
             would not; None for one seed, where it is unknown (and not 0).
         example_variance: the rest: the part that comes from the examples (or clusters) and their interaction with
             the seeds.
+        seed_mean_variance, interaction_variance: V1 and V3 of `crossed_mean`; 0 for one seed.
+        example_degrees: degrees of freedom of the examples' part.
         seeds, examples, clusters, strata: how many; `clusters` equals `examples` where all are independent.
         pooled_strata: strata that had a single cluster and were therefore pooled with others.
     """
@@ -36,6 +39,9 @@ class CrossedMean:
     planning_degrees: float
     seed_variance: float | None
     example_variance: float
+    seed_mean_variance: float
+    interaction_variance: float
+    example_degrees: float
     seeds: int
     examples: int
     clusters: int
@@ -60,6 +66,48 @@ class CrossedMean:
         if self.standard_error == 0:
             return 1.0 if self.mean == 0 else 0.0
         return float(2 * stdtr(self.degrees_of_freedom, -abs(self.mean) / self.standard_error))
+
+    def cautious_half_width(self, level: float) -> float:
+        """Half of the width of `cautious_interval`."""
+        from scipy.special import stdtrit
+
+        examples = float(stdtrit(self.example_degrees, (1 + level) / 2)) ** 2
+        width = examples * self.example_variance
+        if self.seeds > 1:
+            seeds = float(stdtrit(self.seeds - 1, (1 + level) / 2)) ** 2
+            width = max(width, seeds * self.seed_mean_variance + examples * self._examples_alone)
+        return width**0.5
+
+    def cautious_interval(self, level: float) -> tuple[float, float]:
+        """An interval that keeps its level far out in the tails, where Satterthwaite's approximation does not.
+
+        Each part of the variance is multiplied by the squared t quantile of its own degrees of freedom (Cochran and
+        Cox 1957, sec. 4.14): ``max(t(S-1)^2 V1 + t(f)^2 max(V2 - V3, 0), t(f)^2 V2)`` with f those of the examples.
+        For one seed it is `interval`. For adjusted levels such as 99.75 %: with five seeds Satterthwaite's t-test
+        rejects up to three times too often at 0.25 %, this one never did in any mixture of the three variances,
+        for which it is too wide at 95 % where seeds are alike.
+        """
+        half = self.cautious_half_width(level)
+        return self.mean - half, self.mean + half
+
+    @property
+    def cautious_p(self) -> float:
+        """The p value that inverts `cautious_interval`."""
+        if self.seeds == 1 or self.mean == 0:
+            return self.p
+        from scipy.optimize import brentq
+
+        def missing(log_p: float) -> float:
+            return abs(self.mean) - self.cautious_half_width(1 - math.exp(log_p))
+
+        smallest = math.log(1e-12)  # below, 1 - p is no longer told apart from 1
+        if missing(smallest) >= 0:
+            return math.exp(smallest)
+        return math.exp(float(brentq(missing, smallest, 0.0, xtol=1e-10)))
+
+    @property
+    def _examples_alone(self) -> float:
+        return max(self.example_variance - self.interaction_variance, 0.0)
 
 
 def crossed_mean(
@@ -138,16 +186,16 @@ def crossed_mean(
     pooled = strata_found - number
     counts = (seeds, examples, len(sizes), strata_found, pooled)
     if seeds == 1:
-        return CrossedMean(mean, between**0.5, freedom, freedom, None, between, *counts)
+        return CrossedMean(mean, between**0.5, freedom, freedom, None, between, 0.0, 0.0, freedom, *counts)
     first = float(seed_means.var(ddof=1)) / seeds
     third = float((correction * (deviations - mean_deviation) ** 2).sum()) / (seeds * (seeds - 1))
     of_seeds = max(first - third, 0.0)
     variance = of_seeds + between
     spread = (first**2 + third**2 / freedom) / (seeds - 1) + between**2 / freedom
     planning = max(variance**2 / spread, seeds - 1.0) if spread > 0 else freedom
-    if of_seeds > 0:
-        freedom = variance**2 / spread
-    return CrossedMean(mean, variance**0.5, freedom, planning, of_seeds, between, *counts)
+    degrees = variance**2 / spread if of_seeds > 0 else freedom
+    parts = (of_seeds, between, first, third, freedom)
+    return CrossedMean(mean, variance**0.5, degrees, planning, *parts, *counts)
 
 
 def clusters_of(groups: Sequence[str] | NDArray[np.object_]) -> NDArray[np.intp] | None:

@@ -26,10 +26,17 @@ def t_power(effect: float, standard_error: float, degrees_of_freedom: float, alp
     _check(alpha, 0.5)
     if standard_error <= 0:
         raise ValueError(f"a standard error of {standard_error} gives no power")
-    return _expected_power(abs(effect) / standard_error, degrees_of_freedom, alpha, estimated=False)
+    critical = _quantile(degrees_of_freedom, alpha)
+    return _expected_power(abs(effect) / standard_error, degrees_of_freedom, critical, estimated=False)
 
 
-def t_detectable(standard_error: float, degrees_of_freedom: float, alpha: float, power: float = 0.8) -> float:
+def t_detectable(
+    standard_error: float,
+    degrees_of_freedom: float,
+    alpha: float,
+    power: float = 0.8,
+    critical: float | None = None,
+) -> float:
     """The effect that a repetition of this experiment would find with probability `power`.
 
     The standard error at hand is an estimate itself. With k = effect / standard_error the power of a repetition,
@@ -37,21 +44,28 @@ def t_detectable(standard_error: float, degrees_of_freedom: float, alpha: float,
     U, V independent, each the root of a chi-squared variable over its degrees of freedom. k is solved for. Taking the
     estimate as true (U = 1) would promise 80 % and keep 69 % at 4 degrees of freedom.
 
+    Args:
+        critical: how many standard errors the test asks for, where it is not Student's quantile.
+
     Returns:
         The effect in the unit of the standard error; 0 where that is 0.
     """
     _check(alpha, power)
+    if standard_error == 0:
+        return 0.0
     # Rounding degrees of freedom changes the effect by less than half a percent, and makes the cache worth having.
     df = min(degrees_of_freedom, _NORMAL_FROM)
-    return _multiple(round(df, 2 if df < 3 else (1 if df < 30 else 0)), alpha, power) * standard_error
+    df = round(df, 2 if df < 3 else (1 if df < 30 else 0))
+    asked = _quantile(df, alpha) if critical is None else critical
+    return _multiple(df, float(f"{asked:.4g}"), power) * standard_error
 
 
 @lru_cache(maxsize=4096)
-def _multiple(degrees_of_freedom: float, alpha: float, power: float) -> float:
+def _multiple(degrees_of_freedom: float, critical: float, power: float) -> float:
     from scipy.optimize import brentq
 
     def missing(k: float) -> float:
-        return power - _expected_power(k, degrees_of_freedom, alpha, estimated=True)
+        return power - _expected_power(k, degrees_of_freedom, critical, estimated=True)
 
     high = 8.0
     while missing(high) > 0:
@@ -59,10 +73,15 @@ def _multiple(degrees_of_freedom: float, alpha: float, power: float) -> float:
     return float(brentq(missing, 0.0, high, xtol=1e-6))
 
 
-def _expected_power(k: float, degrees_of_freedom: float, alpha: float, *, estimated: bool) -> float:
-    from scipy.special import ndtr, stdtrit
+def _quantile(degrees_of_freedom: float, alpha: float) -> float:
+    from scipy.special import stdtrit
 
-    critical = -float(stdtrit(degrees_of_freedom, alpha / 2))
+    return -float(stdtrit(degrees_of_freedom, alpha / 2))
+
+
+def _expected_power(k: float, degrees_of_freedom: float, critical: float, *, estimated: bool) -> float:
+    from scipy.special import ndtr
+
     roots, weights = _chi_roots(min(degrees_of_freedom, _NORMAL_FROM))
     reach = critical * roots[:, None]
     shift = k * (roots[None, :] if estimated else np.ones((1, 1)))
