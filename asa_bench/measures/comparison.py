@@ -157,10 +157,11 @@ class _Tests:
     def detectable(self, alpha: float, power: float) -> float:
         found = [0.0 if self.tells else 1.0]
         if self.mean is not None:
-            mean, critical = self.mean, None
+            mean, critical, degrees = self.mean, None, self.mean.planning_degrees
             if self.cautious and mean.standard_error > 0:
                 critical = mean.cautious_half_width(1 - alpha) / mean.standard_error
-            found.append(t_detectable(mean.standard_error, mean.planning_degrees, alpha, power, critical))
+                degrees = mean.cautious_degrees(1 - alpha)
+            found.append(t_detectable(mean.standard_error, degrees, alpha, power, critical))
         if self.score or self.exact:
             flips = round((self.gained + self.lost) / self.seeds)
             found.append(mcnemar_detectable(flips, self.examples, alpha, power))

@@ -69,23 +69,36 @@ class CrossedMean:
 
     def cautious_half_width(self, level: float) -> float:
         """Half of the width of `cautious_interval`."""
+        seeds, examples, least = self._cautious_squares(level)
+        return max(seeds + examples, least) ** 0.5
+
+    def cautious_degrees(self, level: float) -> float:
+        """Satterthwaite's degrees of freedom of that half width: how much it may differ in a repetition."""
+        seeds, examples, least = self._cautious_squares(level)
+        if seeds == 0 or least >= seeds + examples:
+            return self.example_degrees
+        rest = seeds**2 / (self.seeds - 1) + examples**2 / self.example_degrees
+        return (seeds + examples) ** 2 / rest
+
+    def _cautious_squares(self, level: float) -> tuple[float, float, float]:
+        """The parts of the squared half width: seeds', examples', and what it is at least."""
         from scipy.special import stdtrit
 
         examples = float(stdtrit(self.example_degrees, (1 + level) / 2)) ** 2
-        width = examples * self.example_variance
-        if self.seeds > 1:
-            seeds = float(stdtrit(self.seeds - 1, (1 + level) / 2)) ** 2
-            width = max(width, seeds * self.seed_mean_variance + examples * self._examples_alone)
-        return width**0.5
+        if self.seeds == 1:
+            return 0.0, examples * self.example_variance, 0.0
+        seeds = float(stdtrit(self.seeds - 1, (1 + level) / 2)) ** 2
+        alone = max(self.example_variance - self.interaction_variance, 0.0)
+        return seeds * self.seed_mean_variance, examples * alone, examples * self.example_variance
 
     def cautious_interval(self, level: float) -> tuple[float, float]:
         """An interval that keeps its level far out in the tails, where Satterthwaite's approximation does not.
 
-        Each part of the variance is multiplied by the squared t quantile of its own degrees of freedom (Cochran and
-        Cox 1957, sec. 4.14): ``max(t(S-1)^2 V1 + t(f)^2 max(V2 - V3, 0), t(f)^2 V2)`` with f those of the examples.
-        For one seed it is `interval`. For adjusted levels such as 99.75 %: with five seeds Satterthwaite's t-test
-        rejects up to three times too often at 0.25 %, this one never did in any mixture of the three variances,
-        for which it is too wide at 95 % where seeds are alike.
+        Each part of the variance is multiplied by the squared t quantile of its own degrees of freedom (after Cochran and
+        Cox 1957, Experimental Designs, who weight the quantiles themselves):
+        ``max(t(S-1)^2 V1 + t(f)^2 max(V2 - V3, 0), t(f)^2 V2)`` with f those of the examples. For one seed it is `interval`.
+        It is for the levels of a family, such as 99.75 %, where Satterthwaite's t-test rejects several times too often
+        with five seeds; at 95 % it is wider than need be where seeds are alike (docs/statistics.md has the simulations).
         """
         half = self.cautious_half_width(level)
         return self.mean - half, self.mean + half
@@ -104,10 +117,6 @@ class CrossedMean:
         if missing(smallest) >= 0:
             return math.exp(smallest)
         return math.exp(float(brentq(missing, smallest, 0.0, xtol=1e-10)))
-
-    @property
-    def _examples_alone(self) -> float:
-        return max(self.example_variance - self.interaction_variance, 0.0)
 
 
 def crossed_mean(

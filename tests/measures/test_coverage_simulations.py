@@ -193,6 +193,48 @@ def test_families_raise_few_false_alarms(design: Design) -> None:
     assert alarms / RUNS <= 0.06
 
 
+def test_large_families_need_caution() -> None:
+    """Twenty cells, five seeds that differ much: Satterthwaite's test, well at 5 %, fails at 0.25 %."""
+    generator = np.random.default_rng(18)
+    alpha = 0.05 / 20
+    plain = cautious = 0
+    for _ in range(RUNS):
+        means = [
+            crossed_mean(generator.normal(0, 10**0.5, (5, 1)) + generator.normal(0, 6**0.5, 30))
+            for _ in range(20)
+        ]
+        plain += any(found.p <= alpha for found in means)
+        cautious += any(abs(found.mean) >= found.cautious_half_width(1 - alpha) for found in means)
+    print(f"family-wise error {plain / RUNS:.4f} plain, {cautious / RUNS:.4f} cautious")
+    assert cautious / RUNS <= 0.06
+    assert plain / RUNS > 0.08
+
+
+@pytest.mark.parametrize(
+    "design",
+    [
+        pytest.param(replace(FIVE_SEEDS_ALIKE, accuracies=(0.7, 0.7)), id="5 seeds, alike"),
+        pytest.param(replace(FIVE_SEEDS, accuracies=(0.7, 0.7)), id="5 seeds"),
+        pytest.param(replace(FIVE_SEEDS_UNLIKE, accuracies=(0.6, 0.6), seed=0.2), id="5 seeds, unlike"),
+    ],
+)
+def test_the_effect_printed_in_a_family_is_found_in_four_of_five(design: Design) -> None:
+    """The same for a cell of a family of ten, at the strict level of its first step."""
+    generator = np.random.default_rng(19)
+    found, runs = 0, RUNS // 2
+    others = dict.fromkeys(
+        range(10), Pair([1, 1], [1, 1])
+    )  # p = 1, so that Holm's first step decides the cell
+    for _ in range(runs):
+        pair = design.experiment(generator)
+        printed = compare_all({**others, 0: pair})[0].detectable
+        middle = sum(design.accuracies) / 2
+        truth = replace(design, accuracies=(middle - printed / 2, min(middle + printed / 2, 0.9999)))
+        found += compare_all({**others, 0: truth.experiment(generator)})[0].significant
+    print(f"power {found / runs:.4f}")
+    assert 0.75 <= found / runs <= 0.85
+
+
 @pytest.mark.parametrize(
     "design",
     [

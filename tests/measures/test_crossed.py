@@ -71,6 +71,35 @@ def test_two_way_table_by_hand() -> None:
     assert found.degrees_of_freedom == pytest.approx(whole**2 / sum(ms**2 / df for ms, df in parts))
 
 
+def test_the_cautious_interval_by_hand() -> None:
+    found = crossed_mean(np.array([[1.0, 2, 3, 6], [2, 2, 5, 3], [4, 3, 3, 8]]))
+    v1, v2, v3 = found.seed_mean_variance, found.example_variance, found.interaction_variance
+    assert v1 == pytest.approx(np.var([3, 3, 4.5], ddof=1) / 3)
+    assert v2 > v3 > 0
+    for level in (0.9, 0.999):
+        seeds, examples = stats.t.ppf((1 + level) / 2, 2) ** 2, stats.t.ppf((1 + level) / 2, 3) ** 2
+        half = max(seeds * v1 + examples * (v2 - v3), examples * v2) ** 0.5
+        assert found.cautious_interval(level) == pytest.approx((found.mean - half, found.mean + half))
+    # The p value is one less the level whose interval just reaches 0.
+    assert found.cautious_half_width(1 - found.cautious_p) == pytest.approx(found.mean)
+    assert found.cautious_p > found.p
+    assert 1.9 < found.cautious_degrees(0.99) < 5
+
+
+def test_with_one_seed_caution_changes_nothing() -> None:
+    found = crossed_mean([0.0, 1, 1, -1, 0, 1, 0, 0, 1, -1])
+    assert found.cautious_p == found.p
+    assert found.cautious_interval(0.99) == pytest.approx(found.interval(0.99))
+    assert found.cautious_degrees(0.99) == pytest.approx(9)
+
+
+def test_cautious_p_at_the_ends() -> None:
+    assert crossed_mean(np.zeros((3, 5))).cautious_p == 1.0
+    assert crossed_mean(np.ones((3, 5))).cautious_p <= 1e-11
+    balanced = crossed_mean(np.array([[1.0, -1], [-1, 1], [1, -1], [-1, 1]]))
+    assert balanced.cautious_p == 1.0
+
+
 def test_a_negative_seed_variance_becomes_zero() -> None:
     table = np.array(
         [[1.0, -1, 1, -1], [-1, 1, -1, 1], [1, 1, -1, -1]]
