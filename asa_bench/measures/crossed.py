@@ -202,9 +202,10 @@ def crossed_mean(
     variance = of_seeds + between
     spread = (first**2 + third**2 / freedom) / (seeds - 1) + between**2 / freedom
     planning = max(variance**2 / spread, seeds - 1.0) if spread > 0 else freedom
-    degrees = variance**2 / spread if of_seeds > 0 else freedom
-    parts = (of_seeds, between, first, third, freedom)
-    return CrossedMean(mean, variance**0.5, degrees, planning, *parts, *counts)
+    combined = variance**2 / spread if of_seeds > 0 else freedom
+    return CrossedMean(
+        mean, variance**0.5, combined, planning, of_seeds, between, first, third, freedom, *counts
+    )
 
 
 def clusters_of(groups: Sequence[str] | NDArray[np.object_]) -> NDArray[np.intp] | None:
