@@ -221,7 +221,8 @@ def compare_all(pairs: Mapping[K, Pair], *, level: float = 0.95, power: float = 
     """All comparisons of one table, adjusted for one another by Holm's procedure.
 
     The probability that any true "no difference" of the family is rejected is at most 1 - `level`. Each minimum
-    detectable effect is for (1 - `level`) / m, the level of Holm's first step, with m pairs: the strictest.
+    detectable effect is for (1 - `level`) / m, the level of Holm's first step, with m pairs: the strictest. With several
+    seeds Holm is given the p values of `CrossedMean.cautious_interval`, which hold at such levels.
 
     Raises:
         ValueError: as for `compare`.
