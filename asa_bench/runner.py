@@ -18,7 +18,7 @@ from asa_bench.tasks.base import Frozen
 
 if TYPE_CHECKING:
     from asa_bench.executors import Executor
-    from asa_bench.reports.inputs import PretrainingOutcome, ReportInput
+    from asa_bench.reports.inputs import PretrainingOutcome, ReportInput, Subject, TrainingOutcome
 
 
 class Watcher(Protocol):
@@ -255,12 +255,17 @@ def gather(store: Store) -> ReportInput:
     holes: list[Hole] = []
     data: dict[str, str] = {}
     pretraining: list[PretrainingOutcome] = []
+    trainings: list[TrainingOutcome] = []
     for entry in plan.cells:
         if entry.kind == "pretrain" and entry.title:
             record = store.find(entry.kind, entry.address)
             if record is not None:
                 pretraining.append(_pretraining_outcome(record))
                 data[f"{pretraining[-1].corpus} text"] = pretraining[-1].fingerprint
+        if entry.kind == "train":
+            record = store.find(entry.kind, entry.address)
+            if record is not None:
+                trainings.append(_training_outcome(Subject(**(entry.subject or {})), record))
         if entry.kind not in {"evaluate", "reliance", "attack"}:
             continue
         subject = Subject(**(entry.subject or {}))
@@ -306,6 +311,22 @@ def gather(store: Store) -> ReportInput:
         methods=plan.methods,
         attacks_order=plan.attacks,
         pretraining=tuple(pretraining),
+        trainings=tuple(trainings),
+    )
+
+
+def _training_outcome(subject: Subject, record: Record) -> TrainingOutcome:
+    from asa_bench.reports.inputs import TrainingOutcome
+    from asa_bench.tasks import TASKS
+
+    found = record.manifest["result"]["training"]
+    name = record.spec["task"]
+    return TrainingOutcome(
+        subject=subject,
+        task_title=TASKS.get(name).title if name in TASKS else name,
+        steps=found["steps"],
+        losses=found["losses"],
+        gradient_norms=found["gradient_norms"],
     )
 
 

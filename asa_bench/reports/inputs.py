@@ -109,6 +109,24 @@ class Probe:
 
 
 @dataclass(frozen=True)
+class TrainingOutcome:
+    """What one fine-tuning logged.
+
+    Attributes:
+        task_title: of the task that it trained on.
+        steps: optimizer steps.
+        losses: means over all steps of what the method logs, by name.
+        gradient_norms: means over all steps before clipping: 'model' and, if it has parameters, 'method'.
+    """
+
+    subject: Subject
+    task_title: str
+    steps: int
+    losses: Mapping[str, float]
+    gradient_norms: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class PretrainingOutcome:
     """One further pre-training of an encoder, from which models were then trained.
 
@@ -183,6 +201,7 @@ class ReportInput:
     tasks: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     attacks_order: tuple[str, ...] = ()
+    trainings: tuple[TrainingOutcome, ...] = ()
     baseline: str = "naive"
     pretraining: tuple[PretrainingOutcome, ...] = ()
 

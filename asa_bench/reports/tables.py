@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from asa_bench.measures import summarize
 
-Unit = Literal["percent", "points", "count", "number"]
+Unit = Literal["percent", "points", "count", "number", "decimal"]
 State = Literal["value", "hole", "blank", "undefined"]
 RowKind = Literal["method", "difference", "slice", "published"]
 
@@ -140,7 +140,7 @@ def hole(reason: str) -> Cell:
 
 
 def format_number(value: float, unit: Unit, whole: bool = False) -> str:
-    """A number as tables write it: percent and points with one decimal, points with their sign.
+    """A number as tables write it: percent and points with one decimal, points with their sign, losses with three.
 
     Args:
         whole: for counts: True where the value is an integer and no mean.
@@ -149,6 +149,8 @@ def format_number(value: float, unit: Unit, whole: bool = False) -> str:
         return f"{value:,.0f}"
     if unit in ("count", "number"):
         return f"{value:,.1f}"
+    if unit == "decimal":
+        return f"{value:,.3f}"
     text = f"{100 * abs(value):.1f}"
     if unit == "percent":
         return f"{MINUS}{text}" if value < 0 and text != "0.0" else text
@@ -172,7 +174,8 @@ def make_cell(
         return BLANK
     ordered = tuple(sorted(values.items(), key=lambda item: (len(item[0]), item[0])))
     summary = summarize([value for _, value in ordered])
-    whole = summary.n == 1 and summary.mean.is_integer()
+    # A count that is the same for every seed is no mean.
+    whole = unit == "count" and summary.mean.is_integer() and len(set(values.values())) == 1
     return Cell(
         state="value",
         mean=summary.mean,
@@ -181,12 +184,14 @@ def make_cell(
         n_examples=n_examples,
         values=ordered,
         number=format_number(summary.mean, unit, whole),
-        tail="" if summary.sd is None else PLUS_MINUS + _spread(summary.sd, unit),
+        tail="" if summary.sd is None or whole else PLUS_MINUS + _spread(summary.sd, unit),
         few=summary.n == 1 or summary.n < seeds,
     )
 
 
 def _spread(value: float, unit: Unit) -> str:
+    if unit == "decimal":
+        return f"{value:,.3f}"
     return f"{100 * value:.1f}" if unit in ("percent", "points") else f"{value:,.1f}"
 
 

@@ -14,6 +14,7 @@ from asa_bench.reports.layouts.main import main
 from asa_bench.reports.layouts.metrics import metrics, slices
 from asa_bench.reports.layouts.paper import paper
 from asa_bench.reports.layouts.pretraining import pretraining
+from asa_bench.reports.layouts.training import training
 from asa_bench.reports.tables import Table
 
 #: Name -> what makes the table, or None where the records hold nothing for it; in the order of a report.
@@ -29,6 +30,7 @@ LAYOUTS: dict[str, Callable[[Gathered], Table | None]] = {
     "metrics": metrics,
     "attacks": attacks,
     "slices": slices,
+    "training": training,
 }
 
 
