@@ -196,8 +196,8 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 import test_pretraining as t
 saving = t.Saving(Path(sys.argv[3]) / "states", steps=2)
-options = t.OPTIONS.model_copy(update={"steps": 400})
-t.run(Path(sys.argv[2]), Path(sys.argv[3]) / "model", t.make(sys.argv[4]), saving=saving, options=options, threads=2)
+options = t.OPTIONS.model_copy(update={"steps": 250})
+t.run(Path(sys.argv[2]), Path(sys.argv[3]) / "model", t.make(sys.argv[4]), saving=saving, options=options)
 """
 
 
@@ -205,8 +205,8 @@ t.run(Path(sys.argv[2]), Path(sys.argv[3]) / "model", t.make(sys.argv[4]), savin
 @pytest.mark.parametrize("method", ["naive", "asa"])
 def test_a_killed_pretraining_ends_with_the_same_bits(encoder: Path, tmp_path: Path, method: str) -> None:
     """kill -9 in a process of its own, several times, also while a state is being written."""
-    options = OPTIONS.model_copy(update={"steps": 400})
-    run(encoder, tmp_path / "whole", make(method), options=options, threads=2)
+    options = OPTIONS.model_copy(update={"steps": 250})
+    run(encoder, tmp_path / "whole", make(method), options=options)
     arguments = [
         sys.executable,
         "-c",
