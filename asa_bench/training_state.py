@@ -55,9 +55,9 @@ def write_state(folder: Path, state: TrainingState, identity: str) -> None:
     staging = folder / f".{final.name}.{os.getpid()}"
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(staging, ignore_errors=True)
+        for torn in folder.glob(".step-*"):  # of a process that was killed while it wrote
+            shutil.rmtree(torn, ignore_errors=True)
         staging.mkdir()
-        # Copied, since safetensors takes no two tensors that share memory (a tied embedding does not come here twice).
         data = save({name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()})
         _write(staging / TENSORS, data)
         content = {

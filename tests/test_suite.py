@@ -45,7 +45,11 @@ def test_every_builtin_suite_is_valid_in_every_profile(path: Path) -> None:
     for profile in suite.profile_names():
         settings = suite.settings(profile)
         assert settings.train
-        assert set(settings.methods) == {"naive", "asa"}
+        if settings.pretraining is None:
+            assert set(settings.methods) == {"naive", "asa"}
+        else:  # compared is what came before fine-tuning
+            assert set(settings.pretraining.methods) == {"naive", "naive_longer", "asa"}
+            assert set(settings.methods) == {"naive"}
         assert (settings.source == "laboratory") == (profile == "embedded")
 
 

@@ -65,6 +65,8 @@ def test_another_training_and_half_written_folders_are_nothing(tmp_path: Path) -
     (tmp_path / "step-00000008").mkdir()
     found = read_state(tmp_path, "me")
     assert found is not None and found.step == 4
+    written(tmp_path, 10)
+    assert not (tmp_path / ".step-00000009.1").exists()
 
 
 def test_tensors_that_share_memory_can_be_written(tmp_path: Path) -> None:
