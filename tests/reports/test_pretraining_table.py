@@ -118,7 +118,7 @@ def test_several_ways_of_fine_tuning_are_blocks_and_from_scratch_there_is_no_sta
 
 
 def test_pretraining_alone_has_a_table_and_other_reports_have_none() -> None:
-    alone = replace(source(), evaluations=(), attacks=(), probes=())
+    alone = ReportInput("pretrain", "Pre-training", "pretrain", pretraining=tuple(outcomes()))
     found = table(alone)
     assert [item.label for item in found.rows] == ["Naive", "Naive, longer", "ASA"]
     assert "encoders" not in found.caption
