@@ -215,7 +215,7 @@ def pretrain(
         blocks, vocabulary, options.masked, steps * options.batch_size, training.derived(seed, "examples")
     )
     identity = _identity(corpus, method, model, options, machine)
-    with quiet(), training._settled(same_for_all):
+    with quiet(), training.settled(same_for_all):
         places = MaskedPlaces(model.to(machine.device))
         try:
             before, told = perplexity(model, places, held_out, vocabulary, options.masked)
@@ -291,22 +291,18 @@ def check_fit(model: Any, tokenizer: Any, block_length: int) -> None:
     Raises:
         BadInput: names both numbers.
     """
+    from asa_bench.models.loading import longest_input
+
     size = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > size:
         raise BadInput(
             f"the tokenizer has {len(tokenizer)} tokens, the model embeds {size}: they do not belong together"
         )
-    longest = _longest(model, tokenizer)
+    longest = longest_input(model, tokenizer)
     if block_length > longest:
         raise BadInput(
             f"block_length {block_length}: the model and its tokenizer hold at most {longest} tokens"
         )
-
-
-def _longest(model: Any, tokenizer: Any) -> int:
-    """Tokens that a model can hold: RoBERTa's kin lose two positions, which only its tokenizer tells."""
-    positions = getattr(model.config, "max_position_embeddings", None) or tokenizer.model_max_length
-    return int(min(positions, tokenizer.model_max_length))
 
 
 def perplexity(

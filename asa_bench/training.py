@@ -127,7 +127,7 @@ def train(
     # Rounded, since a product like 1.1 * 3 = 3.3000000000000003 could cost a step that nobody asked for.
     options = options.model_copy(update={"epochs": round(options.epochs * method.epochs_factor, 6)})
     started = time.monotonic()
-    with quiet(), _settled(options):
+    with quiet(), settled(options):
         method.attach(model.to(options.device), seed=derived(options.seed, "method"))
         try:
             trainer = MethodTrainer(
@@ -248,7 +248,7 @@ def _number(label: str, task: Task) -> float:
 
 
 @contextmanager
-def _settled(options: TrainingOptions) -> Iterator[None]:
+def settled(options: TrainingOptions) -> Iterator[None]:
     """Threads, deterministic algorithms and random state as a training needs them; put back afterwards."""
     import random
     import warnings

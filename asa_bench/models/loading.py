@@ -83,8 +83,8 @@ def load_model(source: str | Path, task: Task, seed: int, revision: str | None =
     """
     import torch
 
-    _check(source, revision)
-    with quiet(), _explained(source), torch.random.fork_rng(devices=[]):
+    check_source(source, revision)
+    with quiet(), explained(source), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model, info = head_class(task.kind).from_pretrained(
             str(source),
@@ -132,13 +132,19 @@ def load_tokenizer(source: str | Path, revision: str | None = None) -> PreTraine
     """
     from transformers import AutoTokenizer
 
-    _check(source, revision)
-    with quiet(), _explained(source):
+    check_source(source, revision)
+    with quiet(), explained(source):
         tokenizer = AutoTokenizer.from_pretrained(str(source), revision=revision, trust_remote_code=False)
     return tokenizer
 
 
-def _check(source: str | Path, revision: str | None) -> None:
+def check_source(source: str | Path, revision: str | None) -> None:
+    """Refuse what cannot be a model before anything is loaded.
+
+    Raises:
+        BadInput: no such folder, or one without a config or with weights that are no safetensors.
+        Unavailable: a hub id that cannot be reached.
+    """
     folder = Path(source).expanduser()
     if not folder.is_dir():
         looks_like_path = isinstance(source, Path) or str(source).startswith((".", "/", "~"))
@@ -185,12 +191,12 @@ def _check_hub(source: str, revision: str | None) -> None:
 
     if isinstance(try_to_load_from_cache(source, "config.json", revision=revision), str):
         return
-    with _explained(source):
+    with explained(source):
         HfApi().model_info(source, revision=revision, timeout=20)
 
 
 @contextmanager
-def _explained(source: str | Path) -> Iterator[None]:
+def explained(source: str | Path) -> Iterator[None]:
     """Turns what from_pretrained raises into one line."""
     try:
         yield

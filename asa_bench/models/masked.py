@@ -32,8 +32,8 @@ def load_masked(source: str | Path, seed: int, revision: str | None = None) -> P
         BadInput: as `asa_bench.models.loading.load_model`, or a family without a head for masked tokens.
         Unavailable: a hub id that cannot be reached.
     """
-    loading._check(source, revision)
-    with loading.quiet(), loading._explained(source), torch.random.fork_rng(devices=[]):
+    loading.check_source(source, revision)
+    with loading.quiet(), loading.explained(source), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model, info = AutoModelForMaskedLM.from_pretrained(
             str(source),
@@ -83,7 +83,7 @@ def load_config(source: str | Path, revision: str | None = None) -> PretrainedCo
         BadInput: the folder has no usable config.
         Unavailable: a hub id that cannot be reached.
     """
-    with loading.quiet(), loading._explained(source):
+    with loading.quiet(), loading.explained(source):
         return AutoConfig.from_pretrained(str(source), revision=revision, trust_remote_code=False)
 
 
@@ -95,7 +95,7 @@ def pooler_weights(
     A model for masked tokens has no pooler, but a classifier that is fine-tuned from it starts with one. Without this,
     further pre-training would also replace a trained pooler by a random one. {} where the checkpoint has none.
     """
-    with loading.quiet(), loading._explained(source):
+    with loading.quiet(), loading.explained(source):
         encoder, info = AutoModel.from_pretrained(
             str(source),
             revision=revision,
