@@ -141,7 +141,14 @@ def make(name: str) -> Method:
     return METHODS.get(name)({"kept_fraction": 0.8} if name == "random_mask" else {})
 
 
-@pytest.mark.parametrize("method", [*METHODS.names(), "noisy"])
+QUICK = ("naive", "asa", "random_mask", "noisy")
+EVERY = [
+    pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
+    for name in (*METHODS.names(), "noisy")
+]
+
+
+@pytest.mark.parametrize("method", EVERY)
 def test_an_interrupted_pretraining_ends_with_the_same_bits(
     encoder: Path, tmp_path: Path, method: str
 ) -> None:
