@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from pydantic import Field, ValidationError
 
 from asa_bench.errors import AsaBenchError, StoreError
 from asa_bench.plan import Cell, Plan
-from asa_bench.store import SCHEMA_VERSION, Record, Store
+from asa_bench.store import SCHEMA_VERSION, Store
 from asa_bench.tasks.base import Frozen
 
 if TYPE_CHECKING:
@@ -258,14 +259,14 @@ def gather(store: Store) -> ReportInput:
     trainings: list[TrainingOutcome] = []
     for entry in plan.cells:
         if entry.kind == "pretrain" and entry.title:
-            record = store.find(entry.kind, entry.address)
-            if record is not None:
-                pretraining.append(_pretraining_outcome(record))
+            manifest = store.told(entry.kind, entry.address)
+            if manifest is not None:
+                pretraining.append(_pretraining_outcome(manifest))
                 data[f"{pretraining[-1].corpus} text"] = pretraining[-1].fingerprint
         if entry.kind == "train":
-            record = store.find(entry.kind, entry.address)
-            if record is not None:
-                trainings.append(_training_outcome(Subject(**(entry.subject or {})), record))
+            manifest = store.told(entry.kind, entry.address)
+            if manifest is not None:
+                trainings.append(_training_outcome(Subject(**(entry.subject or {})), manifest))
         if entry.kind not in {"evaluate", "reliance", "attack"}:
             continue
         subject = Subject(**(entry.subject or {}))
@@ -315,12 +316,12 @@ def gather(store: Store) -> ReportInput:
     )
 
 
-def _training_outcome(subject: Subject, record: Record) -> TrainingOutcome:
+def _training_outcome(subject: Subject, manifest: Mapping[str, Any]) -> TrainingOutcome:
     from asa_bench.reports.inputs import TrainingOutcome
     from asa_bench.tasks import TASKS
 
-    found = record.manifest["result"]["training"]
-    name = record.spec["task"]
+    found = manifest["result"]["training"]
+    name = manifest["spec"]["task"]
     return TrainingOutcome(
         subject=subject,
         task_title=TASKS.get(name).title if name in TASKS else name,
@@ -330,10 +331,10 @@ def _training_outcome(subject: Subject, record: Record) -> TrainingOutcome:
     )
 
 
-def _pretraining_outcome(record: Record) -> PretrainingOutcome:
+def _pretraining_outcome(manifest: Mapping[str, Any]) -> PretrainingOutcome:
     from asa_bench.reports.inputs import PretrainingOutcome
 
-    spec, result = record.spec, record.manifest["result"]
+    spec, result = manifest["spec"], manifest["result"]
     found = result["pretraining"]
     return PretrainingOutcome(
         model=spec["title"],

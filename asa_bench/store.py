@@ -222,8 +222,8 @@ class Store:
         if at in self._verified:
             return self._verified[at]
         folder = self.folder(kind, at)
-        manifest = _read_manifest(folder)
-        if manifest is None or manifest.get("address") != at or manifest.get("kind") != kind:
+        manifest = self.told(kind, at)
+        if manifest is None:
             return None
         for name, expected in manifest["files"].items():
             try:
@@ -231,9 +231,19 @@ class Store:
                     return None
             except OSError:
                 return None
-        record = Record(manifest, folder)
+        record = Record(dict(manifest), folder)
         self._verified[at] = record
         return record
+
+    def told(self, kind: str, at: str) -> Mapping[str, Any] | None:
+        """The manifest of a cell's record whatever became of its other files (models are large, and get deleted).
+
+        None where it is absent or damaged itself.
+        """
+        manifest = _read_manifest(self.folder(kind, at))
+        if manifest is None or manifest.get("address") != at or manifest.get("kind") != kind:
+            return None
+        return manifest
 
     def write(
         self,

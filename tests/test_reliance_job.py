@@ -165,14 +165,14 @@ def _cells(**settings: object) -> list[Cell]:
 
 
 def test_nothing_is_probed_unless_it_is_asked_for() -> None:
-    assert "reliance" not in {cell.kind for cell in _cells()}
+    assert "reliance" not in {cell.kind for cell in _cells(reliance_examples=None)}
     assert "reliance" not in {cell.kind for cell in _cells(reliance_examples=0)}
     kinds = [cell.kind for cell in _cells(reliance_examples=20)]
     assert kinds.count("reliance") == 2 * 3 * 4  # methods, seeds, three training tasks and the keyword set
 
 
 def test_probes_change_no_other_cell_and_depend_on_their_own_settings() -> None:
-    plain = {cell.address for cell in _cells()}
+    plain = {cell.address for cell in _cells(reliance_examples=None)}
     probed = _cells(reliance_examples=20)
     assert {cell.address for cell in probed if cell.kind != "reliance"} == plain
     base = {cell.label: cell.address for cell in probed if cell.kind == "reliance"}

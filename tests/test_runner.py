@@ -54,6 +54,8 @@ class Executor:
         progress(1, 1)
         rows = None
         result: dict[str, object] = {}
+        if cell.kind == "train":
+            result = {"training": {"steps": 3, "losses": {"total": 1.0}, "gradient_norms": {"model": 2.0}}}
         if cell.kind == "evaluate":
             right = cell.spec["method"] == "asa"
             rows = pd.DataFrame(

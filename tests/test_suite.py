@@ -8,6 +8,7 @@ import pytest
 
 from asa_bench import suite as suites
 from asa_bench.errors import BadInput
+from asa_bench.methods import METHODS
 from asa_bench.tasks import TASKS
 
 GOOD = """\
@@ -45,7 +46,9 @@ def test_every_builtin_suite_is_valid_in_every_profile(path: Path) -> None:
     for profile in suite.profile_names():
         settings = suite.settings(profile)
         assert settings.train
-        if settings.pretraining is None:
+        if suite.name == "rivals":
+            assert list(settings.methods) == METHODS.names()
+        elif settings.pretraining is None:
             assert set(settings.methods) == {"naive", "asa"}
         else:  # compared is what came before fine-tuning
             assert set(settings.pretraining.methods) == {"naive", "naive_longer", "asa"}
@@ -54,7 +57,9 @@ def test_every_builtin_suite_is_valid_in_every_profile(path: Path) -> None:
 
 
 def test_the_builtin_suites_are_the_promised_ones() -> None:
-    assert {path.stem for path in suites.suite_files()} >= {"robustness", "generalization", "ci"}
+    assert {path.stem for path in suites.suite_files()} == {
+        *("robustness", "generalization", "pretraining", "rivals", "behaviour", "glue", "ci")
+    }
 
 
 def test_profiles_lie_over_defaults(tmp_path: Path) -> None:
@@ -172,9 +177,12 @@ def test_an_unknown_suite_names_the_nearest() -> None:
         suites.load("absent.yaml")
 
 
-def test_every_builtin_task_is_in_the_robustness_suite_or_its_profile() -> None:
+def test_every_builtin_task_is_in_a_suite() -> None:
     named: set[str] = set()
-    for profile in ("embedded", "paper"):
-        settings = suites.load("robustness").settings(profile)
-        named |= {*settings.train, *settings.challenges}
-    assert set(TASKS.names()) - named == set()
+    for path in suites.suite_files():
+        for profile in ("embedded", "paper"):
+            settings = suites.load(path.stem).settings(profile)
+            named |= {*settings.train, *settings.challenges}
+    # These are there for `--tasks`.
+    alone = {"swag", "conll2003", "ag_news", "anli/r1-trained", "anli/r2-trained", "anli/r3-trained"}
+    assert set(TASKS.names()) - named == alone
