@@ -24,7 +24,7 @@ from asa_bench.tasks.laboratory.shortcuts import WITH_A_WORD
 
 # The meaning of each kind of cell. A number is bumped when the same spec would give another result
 # because the work itself changed; records of the older meaning are then done again.
-VERSIONS = {"pretrain": 1, "train": 1, "evaluate": 1, "attack": 1, "reliance": 1}
+VERSIONS = {"pretrain": 1, "train": 1, "evaluate": 1, "attack": 2, "reliance": 1}
 
 
 @dataclass(frozen=True)
@@ -539,13 +539,20 @@ class _Builder:
                 "slices": list(trained_on.slices),
                 "attack_column": trained_on.attack_column,
                 "attack": name,
-                "attack_options": options.model_dump(mode="json"),
+                "attack_options": options.model_dump(mode="json", exclude={"lanes"}),
                 "attack_seed": settings.attack_seed,
                 "examples": settings.attack_examples,
                 "library": f"textattack {metadata.version('textattack')}",
             }
             self.cells.append(
-                Cell("attack", spec, {**reads, "data": self.data(trained_on, split)}, waits, subject, context)
+                Cell(
+                    "attack",
+                    spec,
+                    {**reads, "data": self.data(trained_on, split)},
+                    waits,
+                    subject,
+                    {**context, "lanes": options.lanes},  # how many searches run at once decides no result
+                )
             )
 
 

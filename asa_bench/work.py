@@ -366,7 +366,7 @@ def _attack(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Pro
 
     task, data, rows = _chosen(cell, cell.spec["split"], "attack")
     attack = ATTACKS.get(cell.spec["attack"])
-    options = AttackOptions(**cell.spec["attack_options"])
+    options = AttackOptions(**cell.spec["attack_options"], lanes=cell.context["lanes"])
     victim = _asked(cell, waits)
     frame = engine.attack_rows(
         attack, victim, task, rows, seed=cell.spec["attack_seed"], options=options, progress=progress

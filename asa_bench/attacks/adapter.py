@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,14 +22,17 @@ if TYPE_CHECKING:
     from asa_bench.tasks.base import Task
     from asa_bench.victims import Victim
 
+Ask = Callable[[Sequence[tuple[str, ...]]], np.ndarray]
+
 textattack = library.load_textattack()
 
 # mypy sees the library as Any and refuses attribute access in a base class.
 _ModelWrapper: Any = textattack.models.wrappers.ModelWrapper
 _Constraint: Any = textattack.constraints.Constraint
 
-# The victim gets candidates in chunks this many times its batch size, so that it can sort them by length.
-_CHUNK = 8
+# A search asks for at most this many candidates at once. It bounds the memory; what a crash in the middle of a question
+# leaves behind depends on it, so it depends on nothing itself.
+_CHUNK = 512
 
 # Strings up to this length are words and worth remembering; whole texts hardly ever come twice.
 _WORD = 48
@@ -54,44 +57,41 @@ def pool(logits: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
 
 class VictimWrapper(_ModelWrapper):  # type: ignore[misc]
-    """A victim as textattack asks it: texts in, probabilities of the task's labels out, padded dynamically.
+    """A victim as textattack asks it: texts in, probabilities of the task's labels out.
 
     Probabilities are float64: in float32 they can miss the sum of 1 that textattack checks, and a confident
     victim's would be exactly 1 for every candidate, which leaves a search nothing to follow.
 
+    Args:
+        victim: whom to ask; None where a recipe is only built to be described.
+        groups: (victim labels,), see `pool`.
+        ask: how to ask; the victim's `steady_logits` if absent.
+
     Attributes:
         first: logits, (victim labels,), of the first text asked since `reset`, or None.
-        asked: how many texts were last asked together, by text.
     """
 
-    def __init__(self, victim: Victim | None, groups: np.ndarray) -> None:
+    def __init__(self, victim: Victim | None, groups: np.ndarray, ask: Ask | None = None) -> None:
         self.victim = victim
         self.groups = groups
         self.model = getattr(victim, "model", None)
+        self._ask = ask
         self.reset()
 
     def reset(self) -> None:
         """Forgets the last example."""
         self.first: np.ndarray | None = None
-        self.asked: dict[tuple[str, ...], int] = {}
 
     def __call__(self, text_input_list: Sequence[str | tuple[str, ...]], **_: Any) -> torch.Tensor:
         if self.victim is None:
             raise RuntimeError("this recipe was built to be described, not to be run")
         texts = [(text,) if isinstance(text, str) else tuple(text) for text in text_input_list]
-        logits = self.victim.logits(texts)
+        logits = (self._ask or self.victim.steady_logits)(texts)
         if self.first is None:
             self.first = logits[0]
-        self.asked.update(dict.fromkeys(texts, len(texts)))
         pooled = pool(logits, self.groups)
         exponential = np.exp(pooled - pooled.max(axis=1, keepdims=True))
         return torch.from_numpy(exponential / exponential.sum(axis=1, keepdims=True))
-
-    def batch_sizes(self, texts: tuple[str, ...]) -> set[int]:
-        """The sizes of the forward passes that `texts` may have been part of when last asked."""
-        together = self.asked.get(texts, 1)
-        size = self.victim.batch_size if self.victim is not None else 1
-        return {min(together, size), together % size}
 
 
 class OtherColumnsUnchanged(_Constraint):  # type: ignore[misc]
@@ -181,8 +181,7 @@ def prepare(attack: Attack, wrapper: VictimWrapper, task: Task, options: AttackO
     built = build(attack, wrapper)
     if options.query_budget is not None:
         built.goal_function.query_budget = options.query_budget
-    if wrapper.victim is not None:
-        built.goal_function.batch_size = _CHUNK * wrapper.victim.batch_size
+    built.goal_function.batch_size = _CHUNK
     if len(task.columns) > 1:
         others = [column for column in task.columns if column != task.attack_column]
         # The first saves the work; the second is the guarantee, since the first counts words by column and

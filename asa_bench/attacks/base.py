@@ -9,7 +9,7 @@ from pydantic import Field
 from asa_bench.tasks.base import Frozen
 
 # TextAttack's words for what became of one example, and ours for what it has no word for.
-Status = Literal["successful", "failed", "skipped", "errored"]
+Status = Literal["successful", "failed", "skipped", "errored", "timed_out"]
 
 # Columns of an attack record, in order, beside the task's slice columns.
 COLUMNS = (
@@ -20,9 +20,10 @@ COLUMNS = (
     "original",  # JSON list of the texts in column order
     "perturbed",  # the same after the attack; "" unless successful
     "queries",  # how often the victim was asked in this example's search
+    "success_budgets",  # JSON list of [from, to): the query budgets at which the search succeeds; to may be null
     "original_logits",
     "perturbed_logits",  # by a fresh forward pass at another batch size; empty unless successful
-    "error",  # what went wrong, for status "errored"
+    "error",  # what went wrong, for status "errored" and "timed_out"
 )
 
 
@@ -48,3 +49,14 @@ class AttackOptions(Frozen):
     """Overrides of one attack in a suite."""
 
     query_budget: int | None = Field(default=None, ge=1, description="stop a search after this many queries")
+    time_limit_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="give an example up after so many seconds of its own; what is given up depends on the machine",
+    )
+    lanes: int = Field(
+        default=32,
+        ge=1,
+        le=1024,
+        description="searches that run at once; decides memory and speed, no result",
+    )

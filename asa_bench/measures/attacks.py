@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from asa_bench.measures.accuracy import Proportion
 
-STATUSES = ("successful", "failed", "skipped", "errored")
+STATUSES = ("successful", "failed", "skipped", "errored", "timed_out")
 
 
 @dataclass(frozen=True)
@@ -20,9 +21,10 @@ class AttackMeasures:
     Attributes:
         clean: the victim's right answers before the attack, over all ids.
         robust: right answers that survived the attack (status "failed"), over all ids. An example that was
-            wrong before ("skipped") or whose search crashed ("errored") never counts as robust.
+            wrong before ("skipped"), whose search crashed ("errored") or was given up ("timed_out") never counts as
+            robust.
         success: successful attacks over the ids that were right before; None where none was.
-        successful, failed, skipped, errored: how many ids ended so; they sum to `total`.
+        successful, failed, skipped, errored, timed_out: how many ids ended so; they sum to `total`.
         total: how many ids there are.
         mean_queries: queries per search that ran to its end (successful or failed); None where none did.
     """
@@ -34,6 +36,7 @@ class AttackMeasures:
     failed: int
     skipped: int
     errored: int
+    timed_out: int
     total: int
     mean_queries: float | None
 
@@ -42,7 +45,7 @@ def attack_measures(statuses: ArrayLike, clean_correct: ArrayLike, queries: Arra
     """Measures of one attack.
 
     Args:
-        statuses: (ids,) one of "successful", "failed", "skipped" (wrong before the attack), "errored".
+        statuses: (ids,) one of "successful", "failed", "skipped" (wrong before the attack), "errored", "timed_out".
         clean_correct: (ids,) bool: was the victim right before the attack?
         queries: (ids,) how often the victim was asked in the search for this id.
 
@@ -77,6 +80,55 @@ def attack_measures(statuses: ArrayLike, clean_correct: ArrayLike, queries: Arra
         failed=counts["failed"],
         skipped=counts["skipped"],
         errored=counts["errored"],
+        timed_out=counts["timed_out"],
         total=total,
         mean_queries=math.fsum(asked[ended].tolist()) / int(ended.sum()) if ended.any() else None,
     )
+
+
+def robust_by_budget(
+    statuses: ArrayLike,
+    success_budgets: Sequence[Sequence[tuple[int, int | None]]],
+    budgets: Sequence[int],
+) -> list[Proportion]:
+    """Robust accuracy at each query budget, from one search per id.
+
+    An id is robust at budget B if it was right before, its search was neither errored nor timed out, and a search of
+    budget B does not succeed. An errored or timed-out id counts as not robust at every budget, also at those below the
+    query at which it stopped.
+
+    Args:
+        statuses: (ids,) see `attack_measures`.
+        success_budgets: per id the intervals [from, to) of budgets at which its search succeeds; `to` None has no end.
+        budgets: queries, each at least 1 and none above the budget of the search itself.
+
+    Returns:
+        One proportion over all ids per budget.
+
+    Raises:
+        ValueError: lengths differ, no ids, an unknown status, or a budget below 1.
+    """
+    status = [str(value) for value in np.asarray(statuses, dtype=object).tolist()]
+    if len(status) != len(success_budgets):
+        raise ValueError(f"{len(status)} statuses, but intervals of {len(success_budgets)} ids")
+    if not status:
+        raise ValueError("nothing to score: no example was attacked")
+    unknown = sorted(set(status) - set(STATUSES))
+    if unknown:
+        raise ValueError(f"unknown status {unknown[0]!r} (known: {', '.join(STATUSES)})")
+    if any(budget < 1 for budget in budgets):
+        raise ValueError(f"a query budget is at least 1, not {min(budgets)}")
+
+    def succeeds(intervals: Sequence[tuple[int, int | None]], budget: int) -> bool:
+        return any(start <= budget and (end is None or budget < end) for start, end in intervals)
+
+    return [
+        Proportion(
+            sum(
+                ended in ("successful", "failed") and not succeeds(intervals, budget)
+                for ended, intervals in zip(status, success_budgets, strict=True)
+            ),
+            len(status),
+        )
+        for budget in budgets
+    ]

@@ -300,7 +300,11 @@ class Gathered:
             own = outcome.subject.train_task == outcome.task.name
             correct = [
                 status in ("successful", "failed")
-                or (status == "errored" and own and _names(scores, outcome.task.labels) == label)
+                or (
+                    status in ("errored", "timed_out")
+                    and own
+                    and _names(scores, outcome.task.labels) == label
+                )
                 for status, label, scores in zip(statuses, labels, logits, strict=True)
             ]
             self._measures[key] = attack_measures(statuses, correct, outcome.rows["queries"].to_numpy())

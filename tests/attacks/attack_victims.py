@@ -43,6 +43,9 @@ class KeywordVictim:
             result[row, :2] = self.score(text), -self.score(text)
         return result
 
+    def steady_logits(self, texts: Sequence[tuple[str, ...]]) -> np.ndarray:
+        return self.logits(texts)
+
 
 def make_task(**changes: Any) -> Task:
     values: dict[str, Any] = {

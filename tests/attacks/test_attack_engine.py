@@ -23,7 +23,8 @@ from attack_victims import (
 
 from asa_bench.attacks import ATTACKS, COLUMNS, AttackOptions
 from asa_bench.attacks.adapter import VictimWrapper, build, pool
-from asa_bench.attacks.engine import MAX_CHARACTERS, MAX_WORD, attack_rows, label_groups
+from asa_bench.attacks.engine import attack_rows, label_groups
+from asa_bench.attacks.search import MAX_CHARACTERS, MAX_WORD
 from asa_bench.errors import BadInput
 from asa_bench.tasks.base import row_hash
 
@@ -194,23 +195,16 @@ def test_a_success_that_a_fresh_pass_denies_is_no_success() -> None:
 
     frame = run("pruthi+stopwords", Wavering(), SINGLE, single_rows("a wonderful film"))
     assert frame["status"].tolist() == ["errored"]
-    assert frame["error"].iat[0].startswith("not confirmed: found at batch size ")
+    assert frame["error"].iat[0].startswith("not confirmed: ")
     assert frame["perturbed"].iat[0] == ""
     assert frame["perturbed_logits"].iat[0] == []
 
 
-@pytest.mark.parametrize("batch_size", [1, 2, 32])
-def test_the_fresh_pass_has_another_batch_size(batch_size: int) -> None:
-    victim = KeywordVictim(batch_size=batch_size)
-    run("pruthi+stopwords", victim, SINGLE, single_rows("a wonderful film"))
+def test_the_fresh_pass_is_of_the_text_alone() -> None:
+    victim = KeywordVictim()
+    frame = run("pruthi+stopwords", victim, SINGLE, single_rows("a wonderful film"))
     fresh = [(texts, size) for texts, size in victim.asked if size is not None]
-    assert len(fresh) == 1
-    (texts, size) = fresh[0]
-    assert len(texts) == size
-    together = next(
-        len(asked) for asked, asked_size in victim.asked if asked_size is None and texts[0] in asked
-    )
-    assert size not in {min(batch_size, together), together % batch_size}
+    assert fresh == [([tuple(json.loads(frame["perturbed"].iat[0]))], 1)]
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -29,7 +29,7 @@ _ATTACK_MEASURES: tuple[
     ("queries", "Queries", "Attack", "number", lambda found: found.mean_queries),
     ("budget", "Budget", "Attack", "count", lambda found: None),
     ("skipped", "Skipped", "Examples", "count", lambda found: float(found.skipped)),
-    ("errored", "Errored", "Examples", "count", lambda found: float(found.errored)),
+    ("errored", "Errored", "Examples", "count", lambda found: float(found.errored + found.timed_out)),
     ("n", "All", "Examples", "count", lambda found: None),
 )
 
@@ -56,7 +56,7 @@ def attacks(data: Gathered) -> Table | None:
     columns = [Column(key, head, group, unit) for key, head, group, unit, _ in _ATTACK_MEASURES]
     what = (
         "Accuracy without and under attack in percent of all examples: an example that was wrong before "
-        "(skipped) or whose search crashed (errored) never counts as robust. Success rate in percent of the "
+        "(skipped) or whose search crashed or timed out (errored) never counts as robust. Success rate in percent of the "
         "examples that were right before. Queries: mean per completed search; budget: the most allowed."
     )
     return finish(data, "attacks", "Attacks in detail", what, columns, rows, data.attack_columns, sized=False)

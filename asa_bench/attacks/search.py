@@ -1,0 +1,131 @@
+"""The search for one example, from its texts to the columns of its record."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from asa_bench.attacks import adapter
+from asa_bench.attacks.base import Status
+from asa_bench.attacks.budget import BudgetLog
+from asa_bench.attacks.lanes import TimeLimitReached
+
+if TYPE_CHECKING:
+    from asa_bench.tasks.base import Task
+
+textattack = adapter.textattack
+
+# Beyond these a search makes candidates by the gigabyte; such an example is recorded as errored.
+MAX_CHARACTERS = 10_000
+MAX_WORD = 200
+# textattack joins the texts of a pair by this and splits what it made again, so no text may contain it.
+_SEPARATOR = "<SPLIT>"
+
+
+class Searcher:
+    """A recipe of its own for one lane: goal function, search, caches and all that it remembers of an example.
+
+    Args:
+        built: the recipe, bound to `wrapper` (see `asa_bench.attacks.adapter.prepare`).
+        wrapper: how it asks the victim.
+        task: what the texts are.
+    """
+
+    def __init__(self, built: Any, wrapper: adapter.VictimWrapper, task: Task) -> None:
+        self.built = built
+        self.wrapper = wrapper
+        self.task = task
+        self.log = BudgetLog(built)
+
+    def __call__(self, text: tuple[str, ...], label: int) -> dict[str, Any]:
+        """The outcome of one example: the columns of the record that the attack decides."""
+        # Caches hold texts of other examples, whose equality ignores what was changed to get there.
+        self.built.clear_cache()
+        self.wrapper.reset()
+        self.log.reset()
+        goal = self.built.goal_function
+        goal.num_queries = 0
+        status: Status = "errored"
+        perturbed: tuple[str, ...] = ()
+        logits: list[float] = []
+        error = ""
+        try:
+            status, error, perturbed = _search(self.built, self.task, text, label)
+            if status == "successful":
+                logits, error = _verify(self.wrapper, perturbed, label)
+                if error:
+                    status = "errored"
+        except TimeLimitReached:
+            status, error = "timed_out", "the time limit was reached"
+        except Exception as caught:  # a victim or a recipe may raise anything; the other examples go on
+            status, error = "errored", _one_line(f"{type(caught).__name__}: {caught}")
+        finally:
+            self.built.clear_cache()
+        won = status == "successful"
+        budgets = self.log.budgets
+        return {
+            "status": status,
+            "perturbed": json.dumps(perturbed) if won else "",
+            "queries": int(goal.num_queries),
+            "success_budgets": "" if budgets is None else json.dumps(budgets),
+            "original_logits": [] if self.wrapper.first is None else self.wrapper.first.tolist(),
+            "perturbed_logits": logits if won else [],
+            "error": error,
+        }
+
+
+def _search(built: Any, task: Task, text: tuple[str, ...], label: int) -> tuple[Status, str, tuple[str, ...]]:
+    """Status, error and, if successful, the perturbed texts."""
+    example = textattack.shared.AttackedText(
+        OrderedDict(zip(task.columns, text, strict=True)) if len(text) > 1 else text[0]
+    )
+    goal = built.goal_function
+    refusal = _refusal(text)
+    if refusal or goal.query_budget <= 1:
+        # Only the look at the original: a search that may ask nothing more crashes in some search methods.
+        first, _ = goal.init_attack_example(example, label)
+        if first.goal_status == textattack.goal_function_results.GoalFunctionResultStatus.SKIPPED:
+            return "skipped", "", ()
+        return ("errored", refusal, ()) if refusal else ("failed", "", ())
+    result = built.attack(example, label)
+    results = textattack.attack_results
+    if isinstance(result, results.SkippedAttackResult):
+        return "skipped", "", ()
+    if not isinstance(result, results.SuccessfulAttackResult):
+        return "failed", "", ()
+    found = result.perturbed_result.attacked_text.tokenizer_input
+    return "successful", "", (found,) if isinstance(found, str) else tuple(found)
+
+
+def _refusal(text: tuple[str, ...]) -> str:
+    """Why these texts cannot be searched, or nothing."""
+    if any(_SEPARATOR in part for part in text):
+        return f"the text contains {_SEPARATOR}, which the library uses as its own mark"
+    length = sum(map(len, text))
+    if length > MAX_CHARACTERS:
+        return f"the text has {length} characters; at most {MAX_CHARACTERS} are searched"
+    longest = max((len(word) for part in text for word in part.split()), default=0)
+    if longest > MAX_WORD:
+        return f"the text has a word of {longest} characters; at most {MAX_WORD} are searched"
+    return ""
+
+
+def _verify(
+    wrapper: adapter.VictimWrapper, perturbed: tuple[str, ...], label: int
+) -> tuple[list[float], str]:
+    """Logits of a fresh forward pass of this text alone, and why they do not confirm, or nothing.
+
+    A search never asks one text alone (see `asa_bench.victims.Victim.steady_logits`), so this is another batch size.
+    """
+    if wrapper.victim is None:
+        raise RuntimeError("there is no victim to verify with")
+    logits = wrapper.victim.logits([perturbed], batch_size=1)
+    if int(adapter.pool(logits, wrapper.groups).argmax()) == label:
+        return [], "not confirmed: asked alone, the victim is right"
+    return logits[0].tolist(), ""
+
+
+def _one_line(message: str) -> str:
+    """A message that fits any file: one line, no lone surrogates, not long."""
+    return " ".join(message.encode("utf-8", "backslashreplace").decode().split())[:500]
