@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from asa_bench import checkpoints, corpus, store
-from asa_bench.attacks import ATTACKS
+from asa_bench.attacks import ATTACKS, library
 from asa_bench.errors import BadInput, nearest
 from asa_bench.methods import METHODS
 from asa_bench.models import laboratory
@@ -530,6 +530,7 @@ class _Builder:
             if len(trained_on.columns) not in attack.inputs:
                 continue
             split = trained_on.evaluation_split
+            resources = library.identify(attack, self.source.root) if attack.needs else {}
             spec = {
                 **shared,
                 "task": trained_on.name,
@@ -548,7 +549,11 @@ class _Builder:
                 Cell(
                     "attack",
                     spec,
-                    {**reads, "data": self.data(trained_on, split)},
+                    {
+                        **reads,
+                        "data": self.data(trained_on, split),
+                        **({"resources": resources} if resources else {}),
+                    },
                     waits,
                     subject,
                     {**context, "lanes": options.lanes},  # how many searches run at once decides no result

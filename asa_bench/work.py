@@ -368,14 +368,22 @@ def _attack(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Pro
     attack = ATTACKS.get(cell.spec["attack"])
     options = AttackOptions(**cell.spec["attack_options"], lanes=cell.context["lanes"])
     victim = _asked(cell, waits)
+    data_dir = cell.context["source"].root
     frame = engine.attack_rows(
-        attack, victim, task, rows, seed=cell.spec["attack_seed"], options=options, progress=progress
+        attack,
+        victim,
+        task,
+        rows,
+        seed=cell.spec["attack_seed"],
+        options=options,
+        data_dir=data_dir,
+        progress=progress,
     ).sort_values(["id"], kind="stable", ignore_index=True)
     result = {
         **_data_result(data, len(rows)),
         "task": task.model_dump(mode="json"),
         "attack": attack.model_dump(mode="json"),
-        "recipe": engine.resolve(attack),
+        "recipe": engine.resolve(attack, data_dir),
     }
     return Outcome(frame, result)
 

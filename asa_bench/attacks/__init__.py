@@ -15,8 +15,12 @@ ATTACKS: Registry[Attack] = Registry(
     {
         "deepwordbug+stopwords": "asa_bench.attacks.recipes:DEEPWORDBUG_STOPWORDS",
         "pruthi+stopwords": "asa_bench.attacks.recipes:PRUTHI_STOPWORDS",
+        "pwws+oewn2024": "asa_bench.attacks.recipes:PWWS_OPEN_ENGLISH_WORDNET",
+        "textfooler+neighbours+nouse": "asa_bench.attacks.recipes:TEXTFOOLER_NEIGHBOURS",
+        "leap+oewn2024": "asa_bench.attacks.recipes:LEAP_OPEN_ENGLISH_WORDNET",
         "deepwordbug": "asa_bench.attacks.recipes:DEEPWORDBUG",
         "pruthi": "asa_bench.attacks.recipes:PRUTHI",
+        "pwws": "asa_bench.attacks.recipes:PWWS",
     },
 )
 

@@ -9,6 +9,7 @@ import contextlib
 import functools
 import importlib
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,16 +67,24 @@ class VictimWrapper(_ModelWrapper):  # type: ignore[misc]
         victim: whom to ask; None where a recipe is only built to be described.
         groups: (victim labels,), see `pool`.
         ask: how to ask; the victim's `steady_logits` if absent.
+        data_dir: a folder in which builders look for resources.
 
     Attributes:
         first: logits, (victim labels,), of the first text asked since `reset`, or None.
     """
 
-    def __init__(self, victim: Victim | None, groups: np.ndarray, ask: Ask | None = None) -> None:
+    def __init__(
+        self,
+        victim: Victim | None,
+        groups: np.ndarray,
+        ask: Ask | None = None,
+        data_dir: Path | None = None,
+    ) -> None:
         self.victim = victim
         self.groups = groups
         self.model = getattr(victim, "model", None)
         self._ask = ask
+        self.data_dir = data_dir
         self.reset()
 
     def reset(self) -> None:
@@ -158,10 +167,10 @@ def build(attack: Attack, wrapper: VictimWrapper) -> Any:
     """
     builder = _builder(attack)
     try:
-        with library.offline_nltk(library.substitutes_stop_words(attack)):
+        with library.offline_nltk(library.substitutes_stop_words(attack), wrapper.data_dir):
             built = builder(wrapper)
     except (LookupError, ImportError, OSError) as error:
-        missing = [need for need in library.requirements(attack) if not need.present]
+        missing = [need for need in library.requirements(attack, wrapper.data_dir) if not need.present]
         if missing:
             raise Unavailable(
                 f"attack {attack.name!r} needs {missing[0].name}: {missing[0].where}"

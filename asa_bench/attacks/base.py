@@ -41,7 +41,11 @@ class Attack(Frozen):
     substitutes: tuple[str, ...] = Field(
         default=(), description="what differs from the library's recipe, in words"
     )
-    needs: tuple[str, ...] = Field(default=(), description="resources beside the installed packages")
+    needs: tuple[str, ...] = Field(
+        default=(),
+        description="resources beside the installed packages: 'nltk:' and a path in NLTK's data, 'file:' and a path in "
+        "a data folder",
+    )
     note: str = ""
 
 

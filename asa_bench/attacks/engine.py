@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +29,7 @@ def attack_rows(
     *,
     seed: int,
     options: AttackOptions | None = None,
+    data_dir: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
     """Attacks each row, many at once; what is recorded of one does not depend on the others nor on their order.
@@ -51,6 +54,7 @@ def attack_rows(
         rows: columns ``id``, the task's text columns, ``label`` (the task's names) and its slice columns.
         seed: the attack's seed. Every example's random numbers derive from it, the attack's name and the id.
         options: overrides.
+        data_dir: a folder in which the recipe's resources are looked for, see `asa_bench.attacks.library`.
         progress: called with (rows done, all rows) after each row.
 
     Returns:
@@ -85,7 +89,7 @@ def attack_rows(
     searchers: dict[int, Searcher] = {}
 
     def searcher() -> Searcher:
-        wrapper = adapter.VictimWrapper(victim, groups, lanes.ask)
+        wrapper = adapter.VictimWrapper(victim, groups, lanes.ask, data_dir)
         return Searcher(adapter.prepare(attack, wrapper, task, options), wrapper, task)
 
     def work(job: int, lane: int) -> dict[str, Any]:
@@ -106,7 +110,7 @@ def attack_rows(
             progress(done, len(texts))
 
     done = 0
-    with adapter.words_remembered(), library.offline_nltk(False):
+    with adapter.words_remembered(), library.offline_nltk(False, data_dir):
         for lane in range(max(1, min(options.lanes, len(texts)))):
             searchers[lane] = searcher()
         lanes.run(len(texts), work, lambda job: f"{seed}\n{attack.name}\n{names[order[job]]}", ended)
@@ -116,21 +120,22 @@ def attack_rows(
     return frame
 
 
-def resolve(attack: Attack) -> dict[str, Any]:
+def resolve(attack: Attack, data_dir: Path | None = None) -> dict[str, Any]:
     """What the recipe turns out to be when it is built, as plain data for the record.
 
-    Every component with all its arguments; stop words and other word lists by count and sha256. For pairs the
-    engine adds the constraints that lock the other column, which depend on the task and are not listed here.
+    Every component with all its arguments; stop words and other word lists by count and sha256, files by sha256. For
+    pairs the engine adds the constraints that lock the other column, which depend on the task and are not listed here.
+    ``fingerprint`` is the sha256 (hex) of all the rest: two attacks of one fingerprint are the same attack.
     """
     from asa_bench.attacks import adapter, library
 
-    built = adapter.build(attack, adapter.VictimWrapper(None, np.arange(2)))
+    built = adapter.build(attack, adapter.VictimWrapper(None, np.arange(2), data_dir=data_dir))
     lists = [
         constraint.stopwords
         for constraint in built.pre_transformation_constraints
         if hasattr(constraint, "stopwords")
     ]
-    return {
+    found = {
         "name": attack.name,
         "recipe": attack.recipe,
         "textattack": library.VERSION,
@@ -140,7 +145,14 @@ def resolve(attack: Attack) -> dict[str, Any]:
         "search_method": adapter.describe(built.search_method),
         "transformation": adapter.describe(built.transformation),
         "constraints": adapter.describe([*built.pre_transformation_constraints, *built.constraints]),
+        "resources": library.identify(attack, data_dir),
     }
+    return {**found, "fingerprint": fingerprint(found)}
+
+
+def fingerprint(resolved: Mapping[str, Any]) -> str:
+    """sha256 (hex) of a resolved recipe, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(resolved, sort_keys=True).encode()).hexdigest()
 
 
 def label_groups(labels: tuple[str, ...], task: Task) -> np.ndarray:

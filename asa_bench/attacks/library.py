@@ -16,9 +16,11 @@ import importlib.util
 import logging
 import os
 import random
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +30,10 @@ from asa_bench.errors import BadInput, Unavailable
 
 VERSION = "0.3.11"
 _INSTALL = "textattack.shared.utils.install"
+# The two kinds of resources that an attack may need, see `Attack.needs`.
 _NLTK = "nltk:"
+_FILE = "file:"
+_NLTK_FOLDER = "nltk_data"  # under a data folder
 
 
 class Requirement(NamedTuple):
@@ -66,18 +71,61 @@ def _no_download(*arguments: Any, **options: Any) -> bool:
 
 
 @contextlib.contextmanager
-def offline_nltk(substitute_stop_words: bool) -> Iterator[None]:
-    """While inside, NLTK downloads nothing and, where asked, serves the substitute stop-word list."""
+def offline_nltk(substitute_stop_words: bool, data_dir: Path | None = None) -> Iterator[None]:
+    """While inside, NLTK downloads nothing, looks into a data folder first, and serves the substitute stop-word list.
+
+    Args:
+        substitute_stop_words: whether to serve it.
+        data_dir: a folder whose ``nltk_data`` is looked into. A corpus that NLTK has read already stays what it is.
+    """
     import nltk
 
-    download, stopwords = nltk.download, nltk.corpus.stopwords
+    download, stopwords, path = nltk.download, nltk.corpus.stopwords, list(nltk.data.path)
     nltk.download = _no_download
+    folder = None if data_dir is None else data_dir / _NLTK_FOLDER
+    if folder is not None and folder.is_dir():
+        nltk.data.path.insert(0, str(_readable(folder)))
     if substitute_stop_words:
         nltk.corpus.stopwords = _ListOfStopWords()
     try:
         yield
     finally:
         nltk.download, nltk.corpus.stopwords = download, stopwords
+        nltk.data.path[:] = path
+
+
+@lru_cache(maxsize=8)
+def _readable(folder: Path) -> Path:
+    """The folder, or where NLTK would refuse it, because others own it or may write to it, a private copy of it.
+
+    What is in it is not trusted the more for that: its checksums are part of what is recorded. The copy lives as long
+    as the process, since NLTK reads a corpus when it is first used.
+    """
+    own = (os.geteuid(), 0) if hasattr(os, "geteuid") else ()
+    for path in (folder, *folder.rglob("*")):
+        status = path.lstat()
+        if own and (status.st_uid not in own or status.st_mode & 0o022):
+            break
+    else:
+        return folder
+    logging.getLogger(__name__).warning(
+        "NLTK would not read %s, because others may write to it; a private copy is used", folder
+    )
+    copy = tempfile.TemporaryDirectory(prefix="asa-bench-nltk-")
+    _COPIES.append(copy)
+    for path in sorted(folder.rglob("*")):
+        target = Path(copy.name, path.relative_to(folder))
+        if path.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            shutil.copyfile(path, target)
+            target.chmod(0o600)
+    for path in (Path(copy.name), *Path(copy.name).rglob("*")):
+        if path.is_dir():
+            path.chmod(0o700)
+    return Path(copy.name)
+
+
+_COPIES: list[tempfile.TemporaryDirectory[str]] = []
 
 
 def _nltk_has_stop_words() -> bool:
@@ -174,6 +222,10 @@ def load_textattack() -> Any:
         raise
 
 
+# Substitutes that a recipe of the library may have; the others come from builders of ours.
+_STOP_WORDS = "stopwords"
+
+
 def substitutes_stop_words(attack: Attack) -> bool:
     """Whether the attack uses the substitute list; its name says so.
 
@@ -181,13 +233,13 @@ def substitutes_stop_words(attack: Attack) -> bool:
         BadInput: a recipe of the library whose name promises a substitute that does not exist.
     """
     substitutes = attack.name.split("+")[1:]
-    unknown = [name for name in substitutes if name != "stopwords"]
+    unknown = [name for name in substitutes if name != _STOP_WORDS]
     if unknown and ":" not in attack.recipe:
-        raise BadInput(f"attack {attack.name!r}: unknown substitute {unknown[0]!r}; known: stopwords")
-    return "stopwords" in substitutes
+        raise BadInput(f"attack {attack.name!r}: unknown substitute {unknown[0]!r}; known: {_STOP_WORDS}")
+    return _STOP_WORDS in substitutes
 
 
-def requirements(attack: Attack) -> list[Requirement]:
+def requirements(attack: Attack, data_dir: Path | None = None) -> list[Requirement]:
     """What `attack` needs, what of it is here and where it was looked for; imports no textattack."""
     found = []
     for package, wanted in (("textattack", VERSION), ("scikit-learn", "")):
@@ -199,14 +251,33 @@ def requirements(attack: Attack) -> list[Requirement]:
             found.append(Requirement(package, wanted in ("", distribution.version), where))
         except metadata.PackageNotFoundError:
             found.append(Requirement(package, False, "not an installed package"))
-    for need in attack.needs:
-        found.append(
-            _nltk_requirement(need) if need.startswith(_NLTK) else Requirement(need, False, "nowhere")
-        )
+    found.extend(_requirement(need, data_dir) for need in attack.needs)
     return found
 
 
-def _nltk_requirement(need: str) -> Requirement:
+def _requirement(need: str, data_dir: Path | None) -> Requirement:
+    candidates = _candidates(need, data_dir)
+    for path in candidates:
+        if path.exists():
+            return Requirement(need, True, str(path))
+    if need.startswith(_NLTK):
+        return _nltk_requirement(need, candidates)
+    if data_dir is None:
+        return Requirement(need, False, "needs --data-dir, a folder that has it")
+    return Requirement(need, False, f"not in {data_dir}")
+
+
+def _candidates(need: str, data_dir: Path | None) -> list[Path]:
+    """Where a resource may lie in a data folder; NLTK's are packed or not."""
+    if data_dir is None:
+        return []
+    if need.startswith(_FILE):
+        return [data_dir / need.removeprefix(_FILE)]
+    name = need.removeprefix(_NLTK)
+    return [data_dir / _NLTK_FOLDER / name, data_dir / _NLTK_FOLDER / f"{name}.zip"]
+
+
+def _nltk_requirement(need: str, before: list[Path]) -> Requirement:
     import nltk
 
     name = need.removeprefix(_NLTK)
@@ -220,4 +291,42 @@ def _nltk_requirement(need: str) -> Requirement:
             continue
         except (OSError, ValueError) as error:  # NLTK refuses folders that others may write to
             return Requirement(need, False, f"refused by NLTK: {' '.join(str(error).split())}")
-    return Requirement(need, False, "not in " + ", ".join(nltk.data.path))
+    return Requirement(need, False, "not in " + ", ".join([*map(str, before[:1]), *nltk.data.path]))
+
+
+def identify(attack: Attack, data_dir: Path | None = None) -> dict[str, str]:
+    """sha256 (hex) of every resource that `attack` reads, by its name in `Attack.needs`.
+
+    Raises:
+        Unavailable: one of them is not here.
+    """
+    found = {}
+    for need in attack.needs:
+        requirement = _requirement(need, data_dir)
+        if not requirement.present:
+            raise Unavailable(f"attack {attack.name!r} needs {need}: {requirement.where}")
+        found[need] = _sha256(Path(requirement.where))
+    return found
+
+
+def resource(need: str, data_dir: Path | None) -> Path:
+    """Where a ``file:`` resource is.
+
+    Raises:
+        Unavailable: it is not here.
+    """
+    requirement = _requirement(need, data_dir)
+    if not requirement.present:
+        raise Unavailable(f"{need}: {requirement.where}")
+    return Path(requirement.where)
+
+
+@lru_cache(maxsize=64)
+def _sha256(path: Path) -> str:
+    """Of a file its bytes; of a folder the names and bytes of all files in it."""
+    digest = hashlib.sha256()
+    for file in [path] if path.is_file() else sorted(part for part in path.rglob("*") if part.is_file()):
+        if file != path:
+            digest.update(file.relative_to(path).as_posix().encode() + b"\0")
+        digest.update(hashlib.sha256(file.read_bytes()).digest() if file != path else file.read_bytes())
+    return digest.hexdigest()

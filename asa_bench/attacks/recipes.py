@@ -53,3 +53,58 @@ PRUTHI = Attack(
     needs=("nltk:corpora/stopwords",),
     note=_PRUTHI_NOTE,
 )
+
+
+_OPEN_ENGLISH = "WordNet: Open English WordNet 2024 in WordNet's format, instead of Princeton WordNet 3.0"
+_REN = "Ren, Deng, He and Che, 2019, ACL"
+_REN_NOTE = (
+    "words ranked by what replacing each with [UNK] costs, weighted by the best synonym's gain; then each replaced by "
+    "the WordNet synonym that costs most"
+)
+
+PWWS_OPEN_ENGLISH_WORDNET = Attack(
+    name="pwws+oewn2024",
+    title="PWWS (Open English WordNet)",
+    recipe="asa_bench.attacks.builders:pwws_open_english_wordnet",
+    paper=_REN,
+    substitutes=(_OPEN_ENGLISH,),
+    needs=("nltk:corpora/wordnet", "nltk:corpora/stopwords"),
+    note=_REN_NOTE,
+)
+
+PWWS = Attack(
+    name="pwws",
+    title="PWWS",
+    recipe="asa_bench.attacks.builders:pwws",
+    paper=_REN,
+    needs=("nltk:corpora/wordnet", "nltk:corpora/stopwords"),
+    note=_REN_NOTE,
+)
+
+LEAP_OPEN_ENGLISH_WORDNET = Attack(
+    name="leap+oewn2024",
+    title="LEAP (Open English WordNet)",
+    recipe="asa_bench.attacks.builders:leap_open_english_wordnet",
+    paper="Xiao, Xiao, Dong, Ji and Zhang, 2023, ASE; arXiv:2308.11284",
+    substitutes=(_OPEN_ENGLISH,),
+    needs=("nltk:corpora/wordnet", "nltk:corpora/stopwords"),
+    note="a particle swarm over WordNet synonyms of all words at once; takes thousands of queries, so give it a budget",
+)
+
+TEXTFOOLER_NEIGHBOURS = Attack(
+    name="textfooler+neighbours+nouse",
+    title="TextFooler (neighbour lists, no sentence encoder)",
+    recipe="asa_bench.attacks.builders:textfooler_neighbours",
+    paper="Jin, Jin, Zhou and Szolovits, 2020, AAAI; arXiv:1907.11932",
+    substitutes=(
+        "synonyms: lists of at most 8 counter-fitted neighbours (Jia et al., 2019) instead of the 50 nearest vectors of "
+        "cosine 0.5 or more",
+        "no Universal Sentence Encoder checks the similarity",
+    ),
+    needs=(
+        "file:counterfitting/counterfitted_neighbors.json.xz",
+        "nltk:taggers/averaged_perceptron_tagger_eng",
+        "nltk:taggers/universal_tagset",
+    ),
+    note="words ranked by what deleting each costs, then each replaced by a neighbour of the same part of speech",
+)

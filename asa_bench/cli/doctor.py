@@ -97,7 +97,7 @@ def _suite(name: str, profile: str | None, data_dir: Path | None, model: list[st
             else:
                 line(f"data {task.name} {split}", True, ", ".join(found.get("files", {})) or found["kind"])
     for attack in map(ATTACKS.get, settings.attacks):
-        needed = requirements(attack)
+        needed = requirements(attack, source.root)
         for need, present, where in needed:
             line(f"attack {attack.name}", present, f"{need} ({where})")
         if not needed:

@@ -92,11 +92,12 @@ def methods(as_json: JsonOption = False) -> None:
 
 @app.command("attacks")
 def attacks(as_json: JsonOption = False) -> None:
-    """The attacks: TextAttack's recipes.
+    """The attacks, and all recipes of TextAttack, with what each one's state is here.
 
     Example: asa-bench list attacks
     """
     from asa_bench.attacks import ATTACKS
+    from asa_bench.attacks.catalogue import RECIPES
 
     rows = []
     for attack in map(ATTACKS.get, ATTACKS.names()):
@@ -107,7 +108,23 @@ def attacks(as_json: JsonOption = False) -> None:
                 **attack.model_dump(mode="json"),
             }
         )
-    _print(rows, as_json)
+    recipes = []
+    for recipe in RECIPES:
+        state = f"{recipe.status}: {recipe.why}" if recipe.why else recipe.status
+        offered = f"; here as {', '.join(recipe.attacks)}" if recipe.attacks else ""
+        texts = " or ".join(map(str, recipe.inputs))
+        recipes.append(
+            {
+                "summary": f"{recipe.paper}; {recipe.box} box; texts: {texts}; {state}{offered}",
+                **recipe.model_dump(mode="json"),
+            }
+        )
+    if as_json:
+        typer.echo(json.dumps({"attacks": rows, "recipes": recipes}, indent=1))
+        return
+    _print(rows, False)
+    typer.echo("\nThe recipes of textattack 0.3.11, as they come:")
+    _print(recipes, False)
 
 
 @app.command("models")
