@@ -32,6 +32,12 @@ class TimeLimitReached(BaseException):
     """The job has used up its time. No `Exception`, so that no search can take it for an error of its own."""
 
 
+def seeds(text: str) -> tuple[int, int]:
+    """The seeds of Python's and numpy's generator that a text stands for."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:16], "big"), int.from_bytes(digest[16:20], "big")
+
+
 @contextlib.contextmanager
 def random_state_kept() -> Iterator[None]:
     """While inside, numpy's global generator is another one; afterwards both global generators are as before."""
@@ -151,12 +157,12 @@ class Lanes(Generic[T]):
 
         lane.greenlet = greenlet(body)
         self._running[lane.greenlet] = lane
-        digest = hashlib.sha256(seed.encode("utf-8", "surrogatepass")).digest()
-        random.seed(int.from_bytes(digest[:16], "big"))
+        for_python, for_numpy = seeds(seed)
+        random.seed(for_python)
         lane.random_state = random.getstate()
         lane.bit_generator = np.random.MT19937()
         np.random.set_bit_generator(lane.bit_generator)
-        np.random.seed(int.from_bytes(digest[16:20], "big"))
+        np.random.seed(for_numpy)
         return lane
 
     def _resume(self, lane: _Lane[T], *values: Any, error: BaseException | None = None) -> None:
