@@ -6,6 +6,7 @@ import random
 import signal
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -282,3 +283,33 @@ def test_outcomes_of_a_transformer_are_the_same_for_lanes_batches_and_order(tiny
     pd.testing.assert_frame_equal(
         run(rows.iloc[5:7], 8, 4).reset_index(drop=True), reference.iloc[5:7].reset_index(drop=True)
     )
+
+
+@pytest.mark.slow
+def test_outcomes_of_minilm_are_the_same_for_lanes_batches_and_order(shared: Path) -> None:
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    folder = shared / "models" / "minilm-l6"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2, dtype=torch.float32)
+        # A head that disagrees with itself easily, so that searches are full of near-ties.
+        torch.nn.init.normal_(model.classifier.weight, std=0.3)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    lines = (shared / "data" / "glue" / "SST-2" / "dev.tsv").read_text().splitlines()[1:13]
+    texts = [line.split("\t")[0].strip() for line in lines]
+
+    def run(rows: pd.DataFrame, batch_size: int, lanes: int) -> pd.DataFrame:
+        victim = Victim(model, tokenizer, ("negative", "positive"), batch_size=batch_size)
+        return attacked(victim, rows, lanes=lanes)
+
+    victim = Victim(model, tokenizer, ("negative", "positive"))
+    rows = single_rows(*texts).assign(label=victim.predict([(text,) for text in texts]))
+    reference = run(rows, 8, 4)
+    assert reference["queries"].sum() > 150
+    for batch_size, lanes in ((1, 1), (8, 32), (64, 32)):
+        pd.testing.assert_frame_equal(run(rows, batch_size, lanes), reference)
+    shuffled = rows.iloc[np.random.default_rng(1).permutation(len(rows))]
+    found = run(shuffled, 64, 4).sort_values("id", key=lambda ids: ids.str[1:].astype(int), ignore_index=True)
+    pd.testing.assert_frame_equal(found, reference)
