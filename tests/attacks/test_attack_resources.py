@@ -6,6 +6,7 @@ import hashlib
 import json
 import lzma
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -234,7 +235,7 @@ def test_the_status_of_a_recipe_is_what_trying_it_gives(
 
     monkeypatch.setattr(socket.socket, "connect", blocked)
     monkeypatch.setattr(socket, "getaddrinfo", blocked)
-    monkeypatch.setattr(textattack.shared.utils.install, "TEXTATTACK_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(sys.modules["textattack.shared.utils.install"], "TEXTATTACK_CACHE_DIR", str(tmp_path))
     attack = Attack(name="tried", title="tried", recipe=recipe.name, paper="none")
     wrapper = VictimWrapper(Graded(), np.array([1, 0]), data_dir=shared / "data")  # type: ignore[arg-type]
     try:
