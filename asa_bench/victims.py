@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +22,39 @@ Progress = Callable[[int, int], None]
 # A matrix product of fewer rows than this takes another path through the processor's kernels and differs in its last
 # bits. Measured with MKL (AVX2) on BERTs of 16 to 384 hidden units: any number from 4 rows on gives the same bits.
 STEADY_ROWS = 4
+
+
+@contextlib.contextmanager
+def _steady_products(model: Any) -> Iterator[None]:
+    """While inside, the model's linear layers compute at least `STEADY_ROWS` rows: what is missing are copies.
+
+    That concerns the layers on top, which see one row per text, and texts of a token or two.
+    """
+    import torch
+
+    shapes: dict[Any, tuple[int, ...]] = {}
+
+    def fill(layer: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        (given,) = inputs
+        rows = given.reshape(-1, given.shape[-1])
+        if len(rows) >= STEADY_ROWS or not len(rows):
+            return None
+        shapes[layer] = given.shape[:-1]
+        return (torch.cat([rows, rows[:1].expand(STEADY_ROWS - len(rows), -1)]),)
+
+    def cut(layer: Any, inputs: tuple[Any, ...], output: Any) -> Any:
+        shape = shapes.pop(layer, None)
+        return None if shape is None else output[: math.prod(shape)].reshape(*shape, -1)
+
+    handles = []
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.Linear):
+            handles += [layer.register_forward_pre_hook(fill), layer.register_forward_hook(cut)]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 class Victim:
@@ -87,9 +122,9 @@ class Victim:
 
         In an ordinary batch the padding and the number of rows change the last digits of a text's logits, and a search
         that compares them then branches differently. Here a forward pass holds only texts of equally many tokens, so
-        that nothing is padded, and at least `STEADY_ROWS` rows: what is missing is filled up with copies. Texts with
-        the same tokens are computed once. On other devices than the processor, whose kernels depend on the shape,
-        every pass is filled up to `batch_size` rows, so there the logits still depend on that number.
+        that nothing is padded, and every linear layer computes at least `STEADY_ROWS` rows. Texts with the same tokens
+        are computed once. On other devices than the processor, whose kernels depend on the shape, every pass is filled
+        up with copies to `batch_size` texts, so there the logits still depend on that number.
 
         Args:
             texts: one tuple per example, of a classifier.
@@ -104,25 +139,28 @@ class Victim:
         if not texts:
             return result
         size = batch_size or self.batch_size
-        least = STEADY_ROWS if self.model.device.type == "cpu" else size
-        size = max(size, least)
+        on_processor = self.model.device.type == "cpu"
+        least = 1 if on_processor else size
         encoded = encode(self.tokenizer, self.kind, texts, self.max_length)
         # length -> tokens -> the texts that have them
         groups: dict[int, dict[bytes, list[int]]] = {}
         for index, length in enumerate(encoded.lengths):
             key = b"".join(column[index].tobytes() for column in encoded.columns.values())
             groups.setdefault(length, {}).setdefault(key, []).append(index)
-        for length in sorted(groups):
-            alike = list(groups[length].values())
-            for start in range(0, len(alike), size):
-                chosen = alike[start : start + size]
-                rows = [same[0] for same in chosen]
-                rows += rows[:1] * (least - len(rows))
-                with torch.inference_mode():
+        with (
+            torch.inference_mode(),
+            _steady_products(self.model) if on_processor else contextlib.nullcontext(),
+        ):
+            for length in sorted(groups):
+                alike = list(groups[length].values())
+                for start in range(0, len(alike), size):
+                    chosen = alike[start : start + size]
+                    rows = [same[0] for same in chosen]
+                    rows += rows[:1] * (least - len(rows))
                     batch = {name: ids.to(self.model.device) for name, ids in encoded.batch(rows).items()}
                     logits = self.model(**batch).logits.float().cpu().numpy()
-                for same, row in zip(chosen, logits[: len(chosen)], strict=True):
-                    result[same] = row
+                    for same, row in zip(chosen, logits[: len(chosen)], strict=True):
+                        result[same] = row
         return result
 
     def token_logits(

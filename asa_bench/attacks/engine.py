@@ -98,8 +98,6 @@ def attack_rows(
 
     def ended(job: int, outcome: dict[str, Any]) -> None:
         row = order[job]
-        nonlocal done
-        done += 1
         records[row] = {
             "id": names[row],
             "text_hash": row_hash(texts[row])[:16],
@@ -107,9 +105,8 @@ def attack_rows(
             "original": json.dumps(texts[row]),
         } | outcome
         if progress is not None:
-            progress(done, len(texts))
+            progress(sum(map(bool, records)), len(texts))
 
-    done = 0
     with adapter.words_remembered(), library.offline_nltk(False, data_dir):
         for lane in range(max(1, min(options.lanes, len(texts)))):
             searchers[lane] = searcher()

@@ -28,6 +28,9 @@ Texts = tuple[str, ...]
 Answer = Callable[[Sequence[Texts]], np.ndarray]
 
 
+_NUMPY: Any = np.random  # its type stubs lack get_bit_generator and set_bit_generator
+
+
 class TimeLimitReached(BaseException):
     """The job has used up its time. No `Exception`, so that no search can take it for an error of its own."""
 
@@ -42,11 +45,11 @@ def seeds(text: str) -> tuple[int, int]:
 def random_state_kept() -> Iterator[None]:
     """While inside, numpy's global generator is another one; afterwards both global generators are as before."""
     state, numpy_state = random.getstate(), np.random.get_state()
-    generator = np.random.get_bit_generator()
+    generator = _NUMPY.get_bit_generator()
     try:
         yield
     finally:
-        np.random.set_bit_generator(generator)
+        _NUMPY.set_bit_generator(generator)
         random.setstate(state)
         np.random.set_state(numpy_state)
 
@@ -161,14 +164,14 @@ class Lanes(Generic[T]):
         random.seed(for_python)
         lane.random_state = random.getstate()
         lane.bit_generator = np.random.MT19937()
-        np.random.set_bit_generator(lane.bit_generator)
+        _NUMPY.set_bit_generator(lane.bit_generator)
         np.random.seed(for_numpy)
         return lane
 
     def _resume(self, lane: _Lane[T], *values: Any, error: BaseException | None = None) -> None:
         """Lets a lane run, with its own random state, until it asks or ends."""
         random.setstate(lane.random_state)
-        np.random.set_bit_generator(lane.bit_generator)
+        _NUMPY.set_bit_generator(lane.bit_generator)
         started = time.monotonic()
         left = self.time_limit - lane.spent
         if left <= 0 and error is None:

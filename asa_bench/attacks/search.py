@@ -116,7 +116,8 @@ def _verify(
 ) -> tuple[list[float], str]:
     """Logits of a fresh forward pass of this text alone, and why they do not confirm, or nothing.
 
-    A search never asks one text alone (see `asa_bench.victims.Victim.steady_logits`), so this is another batch size.
+    A search's logits are those of a batch of four or more (see `asa_bench.victims.Victim.steady_logits`); these are those
+    of a batch of one.
     """
     if wrapper.victim is None:
         raise RuntimeError("there is no victim to verify with")

@@ -261,8 +261,8 @@ def test_a_text_is_computed_once_per_question(tiny: Any) -> None:
         victim.steady_logits([("good",), ("GOOD",), ("film",), ("good film",)] * 3)
     finally:
         hook.remove()
-    # Two texts of 3 tokens and one of 4, each filled up to 4 rows; case is no difference to this tokenizer.
-    assert rows == [(4, 3), (4, 4)]
+    # Two texts of 3 tokens and one of 4; case is no difference to this tokenizer.
+    assert rows == [(2, 3), (1, 4)]
 
 
 def test_outcomes_of_a_transformer_are_the_same_for_lanes_batches_and_order(tiny: Any) -> None:
