@@ -289,7 +289,8 @@ def gather(store: Store) -> ReportInput:
             attack = Attack.model_validate(result["attack"])
             spec = record.spec
             budget = spec["attack_options"]["query_budget"]
-            attacks.append(AttackOutcome(*common, attack, spec["attack_seed"], record.rows(), budget))
+            recipe = result["recipe"]["fingerprint"]
+            attacks.append(AttackOutcome(*common, attack, spec["attack_seed"], record.rows(), budget, recipe))
     titles = sorted(
         {item.subject.model for item in evaluations}
         | {item.subject.model for item in attacks}

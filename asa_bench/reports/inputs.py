@@ -80,6 +80,7 @@ class AttackOutcome:
     Attributes:
         rows: columns of `asa_bench.attacks.base.COLUMNS` and the task's slice columns.
         query_budget: queries allowed per example; None where the recipe sets no limit.
+        recipe: fingerprint of what the attack's recipe turned out to be; "" where it is not known.
     """
 
     subject: Subject
@@ -90,6 +91,7 @@ class AttackOutcome:
     attack_seed: int
     rows: pd.DataFrame
     query_budget: int | None = None
+    recipe: str = ""
 
 
 @dataclass(frozen=True)
@@ -229,10 +231,18 @@ class ReportInput:
     def _check_attacks(self) -> None:
         seen: set[tuple[object, ...]] = set()
         examples: dict[tuple[str, str], tuple[str, str, str]] = {}
+        recipes: dict[str, tuple[str, str]] = {}
         for item in self.attacks:
             where = f"attack {item.attack.name!r} on {_who(item.subject)}, {item.task.name!r}"
             _check_rows(item.rows, (*ATTACK_COLUMNS, *item.task.slices), item.task, where)
             _once(seen, (item.subject, item.task.name, item.split, item.attack.name, item.attack_seed), where)
+            if item.recipe:
+                first, there = recipes.setdefault(item.attack.name, (item.recipe, where))
+                if first != item.recipe:
+                    raise BadInput(
+                        f"{where}: another recipe than the {there} (fingerprints {item.recipe[:12]}, {first[:12]}); "
+                        "its components, word lists or library differ, so the numbers cannot be compared"
+                    )
             # All attacks on one task share one list of ids, so that they can be compared with each other too.
             _same(examples, (item.task.name, item.split), item.fingerprint, item.rows, where)
 

@@ -139,3 +139,26 @@ def test_a_resolved_recipe_carries_its_fingerprint(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(library, "stop_words", lambda: ["the"])
     prints.add(resolve(ATTACKS.get("deepwordbug+stopwords"))["fingerprint"])
     assert len(prints) == 5
+
+
+def test_records_of_another_recipe_are_not_compared() -> None:
+    from dataclasses import replace
+
+    from attack_victims import SINGLE, KeywordVictim, single_rows
+
+    from asa_bench.attacks.engine import attack_rows
+    from asa_bench.errors import BadInput
+    from asa_bench.reports.inputs import AttackOutcome, ReportInput, Subject
+
+    attack = ATTACKS.get("pruthi+stopwords")
+    rows = attack_rows(attack, KeywordVictim(), SINGLE, single_rows("a wonderful film"), seed=1)  # type: ignore[arg-type]
+    naive, asa = (Subject("m", name, name, False, "toy", 1) for name in ("naive", "asa"))
+    one = AttackOutcome(naive, SINGLE, "dev", "f", attack, 1, rows, None, "1" * 64)
+    same = replace(one, subject=asa)
+
+    def check(*outcomes: AttackOutcome) -> None:
+        ReportInput("s", "S", "p", evaluations=(), attacks=outcomes, holes=(), provenance={}).check()
+
+    check(one, same)
+    with pytest.raises(BadInput, match="another recipe than the attack"):
+        check(one, replace(same, recipe="2" * 64))
