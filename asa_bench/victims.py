@@ -22,6 +22,9 @@ Progress = Callable[[int, int], None]
 # A matrix product of fewer rows than this takes another path through the processor's kernels and differs in its last
 # bits. Measured with MKL (AVX2) on BERTs of 16 to 384 hidden units: any number from 4 rows on gives the same bits.
 STEADY_ROWS = 4
+# Texts are padded to a multiple of this many tokens, which decides how many different lengths there are. With MiniLM on
+# SST-2, 1, 2, 4 and 8 gave 69, 72, 81 and 81 queries per second (one busy core, median of three).
+STEADY_LENGTHS = 4
 
 
 @contextlib.contextmanager
@@ -121,10 +124,11 @@ class Victim:
         """Logits that depend on each text alone, to the last bit, whatever else is asked with it.
 
         In an ordinary batch the padding and the number of rows change the last digits of a text's logits, and a search
-        that compares them then branches differently. Here a forward pass holds only texts of equally many tokens, so
-        that nothing is padded, and every linear layer computes at least `STEADY_ROWS` rows. Texts with the same tokens
-        are computed once. On other devices than the processor, whose kernels depend on the shape, every pass is filled
-        up with copies to `batch_size` texts, so there the logits still depend on that number.
+        that compares them then branches differently. Here how far a text is padded depends on its own length
+        (`STEADY_LENGTHS`), a forward pass holds only texts of one padded length, and every linear layer computes at
+        least `STEADY_ROWS` rows. Texts with the same tokens are computed once. On other devices than the processor,
+        whose kernels depend on the shape, every pass is filled up with copies to `batch_size` texts, so there the
+        logits still depend on that number.
 
         Args:
             texts: one tuple per example, of a classifier.
@@ -142,26 +146,40 @@ class Victim:
         on_processor = self.model.device.type == "cpu"
         least = 1 if on_processor else size
         encoded = encode(self.tokenizer, self.kind, texts, self.max_length)
-        # length -> tokens -> the texts that have them
-        groups: dict[int, dict[bytes, list[int]]] = {}
+        # (padded length, whether that is padded) -> tokens -> the texts that have them
+        groups: dict[tuple[int, bool], dict[bytes, list[int]]] = {}
         for index, length in enumerate(encoded.lengths):
             key = b"".join(column[index].tobytes() for column in encoded.columns.values())
-            groups.setdefault(length, {}).setdefault(key, []).append(index)
+            padded = self._steady_length(length)
+            groups.setdefault((padded, padded > length), {}).setdefault(key, []).append(index)
         with (
             torch.inference_mode(),
             _steady_products(self.model) if on_processor else contextlib.nullcontext(),
         ):
-            for length in sorted(groups):
-                alike = list(groups[length].values())
+            for (length, _), same_length in sorted(groups.items()):
+                alike = list(same_length.values())
                 for start in range(0, len(alike), size):
                     chosen = alike[start : start + size]
                     rows = [same[0] for same in chosen]
                     rows += rows[:1] * (least - len(rows))
-                    batch = {name: ids.to(self.model.device) for name, ids in encoded.batch(rows).items()}
+                    batch = {
+                        name: torch.from_numpy(
+                            encoded.padded([column[i] for i in rows], length, encoded.padding.get(name, 0))
+                        ).to(self.model.device)
+                        for name, column in encoded.columns.items()
+                    }
                     logits = self.model(**batch).logits.float().cpu().numpy()
                     for same, row in zip(chosen, logits[: len(chosen)], strict=True):
                         result[same] = row
         return result
+
+    def _steady_length(self, length: int) -> int:
+        """How long a text of so many tokens is padded: the next multiple of `STEADY_LENGTHS` that leaves some padding.
+
+        Models drop a mask that masks nothing and then take another path, so every text of a pass is padded, or none is.
+        """
+        padded = (length // STEADY_LENGTHS + 1) * STEADY_LENGTHS
+        return padded if STEADY_LENGTHS > 1 and padded < self.max_length else length
 
     def token_logits(
         self,

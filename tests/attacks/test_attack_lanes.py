@@ -248,6 +248,13 @@ def test_steady_logits_depend_on_the_text_alone(tiny: Any) -> None:
     for index in (0, 7, 20):
         assert np.array_equal(victim.steady_logits(texts[index : index + 1])[0], whole[index])
     assert victim.steady_logits([]).shape == (0, 2)
+    # Near the longest length, where a text that is padded and one that fills it are as long.
+    short = Victim(*tiny, ("negative", "positive"), max_length=12)
+    texts = [("abcdefghijklmnop"[:n],) for n in range(1, 16)]
+    whole = short.steady_logits(texts)
+    assert np.allclose(whole, short.logits(texts), atol=1e-4)
+    for index, text in enumerate(texts):
+        assert np.array_equal(short.steady_logits([text])[0], whole[index])
 
 
 def test_a_text_is_computed_once_per_question(tiny: Any) -> None:
@@ -261,8 +268,8 @@ def test_a_text_is_computed_once_per_question(tiny: Any) -> None:
         victim.steady_logits([("good",), ("GOOD",), ("film",), ("good film",)] * 3)
     finally:
         hook.remove()
-    # Two texts of 3 tokens and one of 4; case is no difference to this tokenizer.
-    assert rows == [(2, 3), (1, 4)]
+    # Two texts of 3 tokens, padded to 4, and one of 4, padded to 8; case is no difference to this tokenizer.
+    assert rows == [(2, 4), (1, 8)]
 
 
 def test_outcomes_of_a_transformer_are_the_same_for_lanes_batches_and_order(tiny: Any) -> None:
