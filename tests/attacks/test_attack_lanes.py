@@ -320,3 +320,20 @@ def test_outcomes_of_minilm_are_the_same_for_lanes_batches_and_order(shared: Pat
     shuffled = rows.iloc[np.random.default_rng(1).permutation(len(rows))]
     found = run(shuffled, 64, 4).sort_values("id", key=lambda ids: ids.str[1:].astype(int), ignore_index=True)
     pd.testing.assert_frame_equal(found, reference)
+
+
+def test_the_number_of_lanes_is_no_part_of_an_address() -> None:
+    from asa_bench import plan, suite
+
+    chosen = suite.load("ci")
+    settings = chosen.settings()
+
+    def cells(**options: Any) -> list[Any]:
+        attacks = {"pruthi+stopwords": AttackOptions(**options)}
+        made = plan.make(chosen, "embedded", settings.model_copy(update={"attacks": attacks}))
+        return [cell for cell in made.cells if cell.kind == "attack"]
+
+    few, many, limited = cells(lanes=1), cells(lanes=64), cells(time_limit_s=3.0)
+    assert [cell.address for cell in few] == [cell.address for cell in many]
+    assert {cell.context["lanes"] for cell in many} == {64}
+    assert not {cell.address for cell in few} & {cell.address for cell in limited}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from asa_bench.measures import Proportion, attack_measures
+from asa_bench.measures import Proportion, attack_measures, robust_by_budget
 
 
 def test_each_measure_has_its_own_denominator() -> None:
@@ -44,3 +44,24 @@ def test_success_is_undefined_where_nothing_was_right() -> None:
 def test_contradictions_are_refused(status: list[str], correct: list[bool], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         attack_measures(status, correct, [1] * len(status))
+
+
+def test_timed_out_is_neither_robust_nor_a_success() -> None:
+    found = attack_measures(["timed_out", "failed", "successful"], [True, True, True], [9, 4, 6])
+    assert (found.timed_out, found.robust, found.success) == (1, Proportion(1, 3), Proportion(1, 3))
+    assert found.mean_queries == 5
+
+
+def test_robust_accuracy_by_budget() -> None:
+    statuses = ["successful", "failed", "failed", "skipped", "errored", "timed_out"]
+    intervals: list[list[tuple[int, int | None]]] = [[(4, None)], [], [(3, 5)], [], [(2, None)], []]
+    found = robust_by_budget(statuses, intervals, [1, 3, 4, 5, 100])
+    assert found == [Proportion(hits, 6) for hits in (3, 2, 1, 2, 2)]
+    with pytest.raises(ValueError, match="at least 1"):
+        robust_by_budget(["failed"], [[]], [0])
+    with pytest.raises(ValueError, match="intervals of 2 ids"):
+        robust_by_budget(["failed"], [[], []], [1])
+    with pytest.raises(ValueError, match="unknown status"):
+        robust_by_budget(["won"], [[]], [1])
+    with pytest.raises(ValueError, match="nothing to score"):
+        robust_by_budget([], [], [1])
