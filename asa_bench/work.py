@@ -87,17 +87,20 @@ def perform(cell: Cell, store: Store, progress: Progress) -> Record:
         "peak_memory_mib": provenance.peak_memory_mib(),
         **outcome.timings,
     }
-    _give_back_memory()
+    _give_back_memory(cell.kind)
     return store.write(cell.kind, cell.address, manifest, outcome.rows, timings, scratch)
 
 
-def _give_back_memory() -> None:
+def _give_back_memory(kind: str) -> None:
     """Return freed memory to the system.
+
+    Only trainings leave objects that refer to each other; to look for these takes a quarter of a second.
 
     Batches of many lengths leave glibc's heap in pieces: after a training of MiniLM two thirds of the process were
     free memory that the next training did not reuse. Other C libraries have no such call, and need none.
     """
-    gc.collect()
+    if kind in ("pretrain", "train"):
+        gc.collect()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
