@@ -11,9 +11,9 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from asa_bench.cell import Cell
 from asa_bench.methods import METHODS
 from asa_bench.models import laboratory
-from asa_bench.plan import Cell
 from asa_bench.store import Record, Store
 from asa_bench.tasks import TASKS
 

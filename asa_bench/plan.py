@@ -1,75 +1,21 @@
-"""From a suite to cells: what is to be done, what each cell waits for, and its content address."""
+"""From a suite to a plan: what is to be done, in which order."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from importlib import metadata
 from pathlib import Path
-from typing import Any
 
-from asa_bench import checkpoints, corpus, store
-from asa_bench.attacks import ATTACKS, library
+from asa_bench import checkpoints
+from asa_bench.builder import Builder, Machine
+from asa_bench.cell import Cell
 from asa_bench.errors import BadInput, nearest
-from asa_bench.methods import METHODS
-from asa_bench.models import laboratory
-from asa_bench.reports.inputs import Subject
-from asa_bench.suite import LABORATORY_MODEL, Settings, Suite, source_of
-from asa_bench.tasks import TASKS, loading
-from asa_bench.tasks.base import Source, Task
-from asa_bench.tasks.laboratory.shortcuts import WITH_A_WORD
-
-# The meaning of each kind of cell. A number is bumped when the same spec would give another result
-# because the work itself changed; records of the older meaning are then done again.
-VERSIONS = {"pretrain": 1, "train": 1, "evaluate": 1, "attack": 2, "reliance": 1}
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One unit of work: a pure function of its spec, the bytes it reads and the cells it waits for.
-
-    Attributes:
-        kind: pretrain, train, evaluate, reliance or attack.
-        spec: JSON; everything that decides the result.
-        reads: JSON; checksums of the bytes it reads.
-        waits: role -> address of a cell whose record it reads.
-        subject: who is trained or asked, for reports; None for pre-training.
-        context: where the bytes are on this machine; not part of the address.
-    """
-
-    kind: str
-    spec: Mapping[str, Any]
-    reads: Mapping[str, Any]
-    waits: Mapping[str, str] = field(default_factory=dict)
-    subject: Subject | None = None
-    context: Mapping[str, Any] = field(default_factory=dict)
-
-    @cached_property
-    def address(self) -> str:
-        return store.address(self.kind, VERSIONS[self.kind], self.spec, self.reads, self.waits)
-
-    @property
-    def label(self) -> str:
-        """What this cell is, for people: one line without a path."""
-        if self.subject is None:
-            how = f" with {self.spec['method']} seed {self.spec['seed']}" if "method" in self.spec else ""
-            return f"{self.kind} {self.spec['model']}{how}"
-        who = f"{self.subject.model} {self.subject.method}" + (
-            "" if self.subject.seed is None else f" seed {self.subject.seed}"
-        )
-        asked = f"on {self.spec['task']}" + (
-            "" if self.spec["task"] == self.subject.train_task else f" (trained on {self.subject.train_task})"
-        )
-        what = {
-            "train": f"on {self.spec['task']}",
-            "evaluate": asked,
-            "reliance": asked,
-            "attack": f"{self.spec['task']} with {self.spec.get('attack')}",
-        }[self.kind]
-        return f"{self.kind} {who} {what}"
+from asa_bench.suite import Settings, Suite, source_of
+from asa_bench.tasks import TASKS
+from asa_bench.tasks.base import Source
 
 
 @dataclass(frozen=True)
@@ -92,11 +38,6 @@ class Plan:
     def fingerprint(self) -> str:
         """sha256 over the addresses of all cells: equal for equal work, whatever the folder or machine."""
         return hashlib.sha256("\n".join(sorted(cell.address for cell in self.cells)).encode()).hexdigest()
-
-
-def derived_seed(*parts: object) -> int:
-    """A seed in 0 .. 2**31 - 1 from ids: sha256 of their text."""
-    return int.from_bytes(hashlib.sha256("|".join(map(str, parts)).encode()).digest()[:4], "big") >> 1
 
 
 def select_tasks(
@@ -166,20 +107,6 @@ def resolve_precision(value: str, device: str) -> str:
     return training.resolve_precision(value, device)
 
 
-@dataclass(frozen=True)
-class _Machine:
-    """What of the machine decides a result."""
-
-    device: str
-    threads: int
-    precision: str
-
-    @property
-    def asked(self) -> dict[str, Any]:
-        """The part that matters when a model is only asked: that is always done in float32."""
-        return {"device": self.device, "threads": self.threads}
-
-
 def make(
     suite: Suite,
     profile: str,
@@ -207,7 +134,7 @@ def make(
     if not settings.methods and not requests:
         raise BadInput("nothing to do: no methods to train with and no --load")
     device = resolve_device(settings.device)
-    machine = _Machine(
+    machine = Machine(
         device, resolve_threads(settings.threads), resolve_precision(settings.precision, device)
     )
     left_out = tuple(
@@ -218,7 +145,7 @@ def make(
     for key in ("train", "challenges"):
         kept = tuple(name for name in getattr(settings, key) if name not in left_out)
         settings = settings.model_copy(update={key: kept})
-    builder = _Builder(settings, source, machine)
+    builder = Builder(settings, source, machine)
     if settings.methods:
         for model in settings.models:
             builder.trained(model)
@@ -230,16 +157,6 @@ def make(
     return Plan(suite.name, suite.file.title, profile, settings, source, tuple(builder.cells), left_out)
 
 
-@dataclass(frozen=True)
-class _Encoder:
-    """What fine-tuning begins with: its name in tables, and where it comes from (see `Cell`)."""
-
-    title: str
-    waits: Mapping[str, str]
-    reads: Mapping[str, Any]
-    context: Mapping[str, Any]
-
-
 def make_pretraining(suite: Suite, profile: str, settings: Settings) -> Plan:
     """The plan of pre-training each of the settings' models, once per method and seed, and nothing else.
 
@@ -248,324 +165,13 @@ def make_pretraining(suite: Suite, profile: str, settings: Settings) -> Plan:
         Unavailable: a file or model that is needed is not here.
     """
     device = resolve_device(settings.device)
-    machine = _Machine(
+    machine = Machine(
         device, resolve_threads(settings.threads), resolve_precision(settings.precision, device)
     )
-    builder = _Builder(settings, Source(kind=settings.source), machine)
+    builder = Builder(settings, Source(kind=settings.source), machine)
     for model in settings.models:
         start = builder.start(model)
         for method, options in settings.pretraining.methods.items() if settings.pretraining else ():
             for seed in settings.seeds:
                 builder.pretrained(start, method, options, seed, {})
     return Plan(suite.name, suite.file.title, profile, settings, builder.source, tuple(builder.cells))
-
-
-class _Builder:
-    """Collects cells in the order in which they are done."""
-
-    def __init__(self, settings: Settings, source: Source, machine: _Machine) -> None:
-        self.settings = settings
-        self.source = source
-        self.machine = machine
-        self.cells: list[Cell] = []
-        self.used_maps: set[str] = set()
-
-    def data(self, task: Task, split: str) -> Mapping[str, Any]:
-        return loading.identify(task, split, self.source)
-
-    def trained(self, model: str) -> None:
-        """Train every method on every task with every seed, and face the challenges and attacks."""
-        start = self.start(model)
-        settings = self.settings
-        pretraining = settings.pretraining
-        if pretraining is None:
-            self.fine_tuned(dict.fromkeys(settings.seeds, start))
-            return
-        scratch = pretraining.from_scratch
-        if pretraining.start and scratch is None:
-            self.fine_tuned(dict.fromkeys(settings.seeds, start))
-        done: dict[int, dict[str, str]] = {seed: {} for seed in settings.seeds}
-        for method, options in self.in_order(pretraining.methods):
-            made: dict[int, _Encoder] = {}
-            for seed in settings.seeds:
-                own = seed if pretraining.seed is None else pretraining.seed
-                made[seed] = self.pretrained(start, method, options, own, done[seed])
-                done[seed][method] = made[seed].waits["encoder"]
-            self.fine_tuned(made)
-
-    def start(self, model: str) -> _Encoder:
-        """The encoder that everything begins with."""
-        settings = self.settings
-        context: dict[str, Any] = {"source": self.source}
-        if model != LABORATORY_MODEL:
-            identity = checkpoints.identify(model, "--model")
-            context |= {"model": identity.where, "revision": identity.revision}
-            return _Encoder(identity.title, {}, {"model": dict(identity.reads)}, context)
-        if settings.pretraining is not None and settings.pretraining.from_scratch is not None:
-            # Only its vocabulary and size are used.
-            return _Encoder(laboratory.TITLE, {}, {"vocabulary": laboratory.identify()}, context)
-        cell = self.pretraining()
-        self.cells.append(cell)
-        return _Encoder(str(cell.spec["model"]), {"encoder": cell.address}, {}, context)
-
-    def pretrained(
-        self,
-        start: _Encoder,
-        method: str,
-        options: Mapping[str, Any],
-        seed: int,
-        done: Mapping[str, str],
-    ) -> _Encoder:
-        """`start` after further pre-training, or a model of its kind that begins with random weights.
-
-        Args:
-            done: method -> address of the pre-trainings with this seed that come before.
-        """
-        settings, text = self.settings, self.text
-        pretraining = settings.pretraining
-        if pretraining is None:
-            raise BadInput("there are no settings of pre-training")
-        made = METHODS.get(method)(options)
-        before = made.reads_record_of
-        if before is not None and before not in done:
-            raise BadInput(
-                f"method {method!r} reads what {before!r} logs in the same run; give it a number instead, such as "
-                f"--set methods.{method}.kept_fraction=0.95"
-            )
-        waits = {**start.waits, **({"measured": done[before]} if before is not None else {})}
-        scratch = pretraining.from_scratch
-        origin = start.title if scratch is None else f"{start.title} from scratch ({scratch})"
-        title = f"{origin}, pre-trained with {METHODS.get(method).title}"
-        spec = {
-            "model": start.title,
-            "title": title,
-            "from_scratch": scratch,
-            "method": method,
-            "method_options": made.options.model_dump(mode="json"),
-            "seed": seed,
-            "pretraining": pretraining.options().model_dump(mode="json"),
-            "corpus": pretraining.corpus.model_dump(mode="json", exclude={"source", "folder"}),
-            "precision": self.machine.precision,
-            **self.machine.asked,
-        }
-        if start.title == laboratory.TITLE and scratch is not None:
-            spec["laboratory"] = settings.laboratory.pretraining.model_dump(mode="json")
-        reads = {**start.reads, "corpus": dict(text.reads)}
-        cell = Cell("pretrain", spec, reads, waits, None, {**start.context, "corpus": text})
-        if all(other.address != cell.address for other in self.cells):  # one seed may serve several trainings
-            self.cells.append(cell)
-        context = {key: value for key, value in start.context.items() if key == "source"}
-        context["base"] = start.context.get("model")
-        return _Encoder(title, {"encoder": cell.address}, {}, context)
-
-    @cached_property
-    def text(self) -> corpus.CorpusIdentity:
-        """The text of further pre-training; its files are read once for all cells."""
-        settings = self.settings.pretraining
-        if settings is None:
-            raise BadInput("there are no settings of pre-training")
-        return corpus.identify(settings.corpus, "--corpus", self.source.root)
-
-    def fine_tuned(self, encoders: Mapping[int, _Encoder]) -> None:
-        """Train with every method on every task, each seed from its own encoder, and ask what comes out."""
-        settings, machine = self.settings, self.machine
-        for seed, encoder in encoders.items():
-            for name in settings.train:
-                task = TASKS.get(name)
-                trained: dict[str, str] = {}
-                for method, options in self.in_order(settings.methods):
-                    kind = METHODS.get(method)
-                    made = kind(options)
-                    before = made.reads_record_of
-                    waits = {**encoder.waits, **({"measured": trained[before]} if before else {})}
-                    subject = Subject(encoder.title, method, kind.title, False, name, seed)
-                    spec = {
-                        "task": name,
-                        "kind": task.kind,
-                        "columns": list(task.columns),
-                        "labels": list(task.labels),
-                        "examples": settings.examples_of(name),
-                        "model": encoder.title,
-                        "method": method,
-                        "method_options": made.options.model_dump(mode="json"),
-                        "seed": seed,
-                        "training": settings.training.model_dump(mode="json"),
-                        "precision": machine.precision,
-                        **machine.asked,
-                    }
-                    reads = {**encoder.reads, "data": self.data(task, "train")}
-                    train = Cell("train", spec, reads, waits, subject, encoder.context)
-                    self.cells.append(train)
-                    trained[method] = train.address
-                    self.asked(subject, task, {"model": train.address}, {}, encoder.context)
-
-    @staticmethod
-    def in_order(methods: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, Mapping[str, Any]]]:
-        """Methods with their options; one that reads another's record comes behind it.
-
-        Raises:
-            BadInput: the other is not among them.
-        """
-        before = {name: METHODS.get(name)(options).reads_record_of for name, options in methods.items()}
-        for name, other in before.items():
-            if other is not None and other not in methods:
-                raise BadInput(
-                    f"method {name!r} reads what {other!r} logs in the same run; add {other!r} to the methods, or "
-                    f"give {name!r} its options (see asa-bench list methods)"
-                )
-        return sorted(methods.items(), key=lambda item: before[item[0]] is not None)
-
-    def pretraining(self) -> Cell:
-        """The laboratory's shared encoder."""
-        options = self.settings.laboratory
-        spec = {
-            "model": laboratory.TITLE,
-            "seed": options.pretraining_seed,
-            "pretraining": options.pretraining.model_dump(mode="json"),
-            "precision": self.machine.precision,
-            **self.machine.asked,
-        }
-        return Cell("pretrain", spec, {"data": laboratory.identify()})
-
-    def loaded(self, request: checkpoints.LoadRequest, maps: Mapping[str, tuple[str, ...]]) -> None:
-        """Ask an existing checkpoint everything that a trained one of its task is asked."""
-        said = f"--load {request.name}"
-        identity = checkpoints.identify(request.where, said)
-        key = next((k for k in (f"{request.name}@{request.task}", request.name) if k in maps), None)
-        if key is not None:
-            self.used_maps.add(key)
-        names = maps[key] if key else checkpoints.model_labels(identity)
-        if request.task is not None and request.task not in self.settings.train:
-            raise BadInput(
-                f"{said}: task {request.task!r} is not a training task of this run; {nearest(request.task, self.settings.train)}"
-            )
-        if request.task is not None:
-            task = TASKS.get(request.task)
-        else:
-            fitting = [t for t in map(TASKS.get, self.settings.train) if _fits(names, t)]
-            if len(self.settings.train) == 1:
-                fitting = [TASKS.get(self.settings.train[0])]
-            if len(fitting) != 1:
-                found = ", ".join(t.name for t in fitting) or "none"
-                raise BadInput(
-                    f"{said}: its labels ({', '.join(names)}) fit {found} of the training tasks "
-                    f"{', '.join(self.settings.train)}; say which with --load {request.name}@TASK=..."
-                )
-            task = fitting[0]
-        labels = checkpoints.match_labels(names, task, said, explicit=key is not None)
-        subject = Subject(identity.title, request.name, request.name, True, task.name, request.seed)
-        if any(cell.subject == subject for cell in self.cells):
-            raise BadInput(
-                f"{said}: given twice for task {task.name!r} and seed {request.seed}; add #SEED or another name"
-            )
-        if request.name in self.settings.methods:
-            raise BadInput(f"{said}: is also the name of a method of this run; choose another name")
-        context = {"model": identity.where, "revision": identity.revision}
-        self.asked(subject, task, {}, {"model": dict(identity.reads)}, context, labels)
-
-    def asked(
-        self,
-        subject: Subject,
-        trained_on: Task,
-        waits: Mapping[str, str],
-        reads: Mapping[str, Any],
-        context: Mapping[str, Any],
-        labels: Sequence[str] | None = None,
-    ) -> None:
-        """The evaluations, probes of reliance and attacks of one model."""
-        settings = self.settings
-        shared = {
-            "subject": asdict(subject),
-            "kind": trained_on.kind,
-            "model_labels": list(labels or trained_on.labels),
-            "max_length": settings.training.max_length,
-            **self.machine.asked,
-        }
-        context = {**context, "source": self.source}
-        faced = [
-            trained_on,
-            *(t for t in map(TASKS.get, settings.challenges) if trained_on.name in t.train_tasks),
-        ]
-        for task in faced:
-            split = task.evaluation_split
-            spec = {
-                **shared,
-                "task": task.name,
-                "split": split,
-                "columns": list(task.columns),
-                "labels": list(task.labels),
-                "label_map": dict(task.label_map),
-                "slices": list(task.extra_columns),
-                "examples": settings.eval_examples,
-            }
-            self.cells.append(
-                Cell("evaluate", spec, {**reads, "data": self.data(task, split)}, waits, subject, context)
-            )
-        for task in faced if settings.reliance_examples else ():
-            # Words are left out of the training task's own data, and where a challenge set plants a shortcut word.
-            if task.kind != "classification" or not (task is trained_on or task.name in WITH_A_WORD):
-                continue
-            split = task.evaluation_split
-            spec = {
-                **shared,
-                "task": task.name,
-                "split": split,
-                "columns": list(task.columns),
-                "labels": list(task.labels),
-                "label_map": dict(task.label_map),
-                "slices": list(task.slices),
-                "examples": settings.reliance_examples,
-                "removed": sorted(settings.reliance_removed),
-                "max_words": settings.reliance_words,
-            }
-            self.cells.append(
-                Cell("reliance", spec, {**reads, "data": self.data(task, split)}, waits, subject, context)
-            )
-        if settings.attack_tasks is not None and trained_on.name not in settings.attack_tasks:
-            return
-        if trained_on.kind != "classification":  # the attacks' goal is another label
-            return
-        for name, options in settings.attacks.items():
-            attack = ATTACKS.get(name)
-            if len(trained_on.columns) not in attack.inputs:
-                continue
-            split = trained_on.evaluation_split
-            resources = library.identify(attack, self.source.root) if attack.needs else {}
-            spec = {
-                **shared,
-                "task": trained_on.name,
-                "split": split,
-                "columns": list(trained_on.columns),
-                "labels": list(trained_on.labels),
-                "slices": list(trained_on.slices),
-                "attack_column": trained_on.attack_column,
-                "attack": name,
-                "attack_options": options.model_dump(mode="json", exclude={"lanes"}),
-                "attack_seed": settings.attack_seed,
-                "examples": settings.attack_examples,
-                "library": f"textattack {metadata.version('textattack')}",
-            }
-            self.cells.append(
-                Cell(
-                    "attack",
-                    spec,
-                    {
-                        **reads,
-                        "data": self.data(trained_on, split),
-                        **({"resources": resources} if resources else {}),
-                    },
-                    waits,
-                    subject,
-                    {**context, "lanes": options.lanes},  # how many searches run at once decides no result
-                )
-            )
-
-
-def _fits(names: Sequence[str], task: Task) -> bool:
-    """Whether label names tell that a model is one for `task`; those of a regression or a choice tell nothing."""
-    return (
-        bool(task.labels)
-        and task.kind != "multiple_choice"
-        and {checkpoints.normalized(n) for n in names}
-        == {checkpoints.normalized(label) for label in task.labels}
-    )

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import Field, ValidationError
 
+from asa_bench.cell import Cell
 from asa_bench.errors import AsaBenchError, StoreError
-from asa_bench.plan import Cell, Plan
+from asa_bench.plan import Plan
 from asa_bench.store import SCHEMA_VERSION, Store
 from asa_bench.tasks.base import Frozen
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from asa_bench import checkpoints, provenance
 from asa_bench.attacks import ATTACKS
 from asa_bench.attacks.base import AttackOptions
+from asa_bench.cell import VERSIONS, Cell, derived_seed
 from asa_bench.errors import StoreError
 from asa_bench.methods import METHODS
-from asa_bench.plan import VERSIONS, Cell, derived_seed
 from asa_bench.store import Record, Store
 from asa_bench.tasks import TASKS, loading
 from asa_bench.tasks.base import Kind, Source, Task, TaskData, choose, row_hash

@@ -72,6 +72,7 @@ def test_arrows_run_down(room: str) -> None:
         "asa_bench.runner",
         "asa_bench.work",
         "asa_bench.plan",
+        "asa_bench.builder",
         "asa_bench.request",
     }
     for path in (PACKAGE / room).rglob("*.py"):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from asa_bench.cell import Cell
 from asa_bench.estimate import Clock, estimate, rough
-from asa_bench.plan import Cell
 from asa_bench.reports.inputs import Subject
 from asa_bench.request import Request
 from asa_bench.store import Store

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from models_for_tests import tiny_bert
 
+from asa_bench.cell import derived_seed
 from asa_bench.errors import BadInput
-from asa_bench.plan import derived_seed, resolve_threads, select_tasks
+from asa_bench.plan import resolve_threads, select_tasks
 from asa_bench.request import Request
 
 

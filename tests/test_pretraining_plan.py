@@ -10,8 +10,9 @@ import pytest
 from models_for_tests import tiny_bert
 
 from asa_bench import runner
+from asa_bench.cell import Cell
 from asa_bench.errors import BadInput
-from asa_bench.plan import Cell, Plan
+from asa_bench.plan import Plan
 from asa_bench.request import Request
 from asa_bench.store import Store
 

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 import asa_bench
+from asa_bench.cell import Cell
 from asa_bench.cli import main
 from asa_bench.errors import BadInput
 from asa_bench.estimate import rough
-from asa_bench.plan import Cell
 from asa_bench.request import Request
 from asa_bench.store import Record, Store
 

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from asa_bench import runner
+from asa_bench.cell import Cell
 from asa_bench.errors import BadInput, StoreError
-from asa_bench.plan import Cell, Plan
+from asa_bench.plan import Plan
 from asa_bench.reports.inputs import Subject
 from asa_bench.store import Record, Store
 from asa_bench.suite import Settings

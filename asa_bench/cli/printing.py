@@ -13,8 +13,9 @@ import typer
 from asa_bench.cli.progress import duration
 
 if TYPE_CHECKING:
+    from asa_bench.cell import Cell
     from asa_bench.estimate import Estimate
-    from asa_bench.plan import Cell, Plan
+    from asa_bench.plan import Plan
     from asa_bench.reports.inputs import ReportInput
     from asa_bench.runner import RunSummary
 

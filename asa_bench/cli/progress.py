@@ -8,8 +8,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from asa_bench.cell import Cell
 from asa_bench.estimate import Clock, clock_of
-from asa_bench.plan import Cell, Plan
+from asa_bench.plan import Plan
 from asa_bench.runner import Silent, Watcher
 from asa_bench.store import Store
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from asa_bench.plan import Cell
+from asa_bench.cell import Cell
 from asa_bench.store import Record, Store
 from asa_bench.work import Progress
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from asa_bench.cell import derived_seed
 from asa_bench.methods import METHODS
 from asa_bench.models import laboratory
 from asa_bench.models.loading import load_model, load_tokenizer
-from asa_bench.plan import derived_seed
 from asa_bench.tasks.base import LaboratoryOptions
 from asa_bench.tasks.laboratory import TASKS, generate
 from asa_bench.training import TrainingOptions, train
