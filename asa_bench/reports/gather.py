@@ -216,7 +216,9 @@ class Gathered:
         """The cell of a measure of evaluations: one value per seed."""
         found = self.evaluations(row, column)
         results = {seed: measure(item) for seed, item in found.items()}
-        return self._finish(results, unit, self.holes(row, column))
+        sizes = {len(item.rows) for item in found.values()}
+        n = sizes.pop() if len(sizes) == 1 else None
+        return self._finish(results, unit, self.holes(row, column), n)
 
     def attack_cell(
         self,

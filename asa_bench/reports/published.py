@@ -68,9 +68,11 @@ PAPER: tuple[tuple[str, str], ...] = (
     ("hellaswag", "accuracy"),
 )
 
-NOTES = (
-    "Published rows are reference values that nobody measured here: those of ASA + BERT-base and ASA + RoBERTa as "
-    f"listed on {LISTING}; GLUE columns look like scores of the test server, ours are on the dev set.",
-    f"ASA, encoder not told: as listed on {OTHER_LISTING} without a model; 95.4 on HellaSWAG is implausible for a "
-    "base-size encoder. Published entity scores may be token-level, as the released code computes them.",
-)
+#: What a reader must know of published rows, by whether their source tells the encoder.
+NOTES: dict[bool, str] = {
+    True: "Published rows are reference values that nobody measured here: those of ASA + BERT-base and ASA + RoBERTa as "
+    f"listed on {LISTING}; GLUE columns look like scores of the test server, ours are on the dev set. Published entity "
+    "scores may be token-level, as the released code computes them.",
+    False: f"{_UNKNOWN}: as listed on {OTHER_LISTING} without a model; 95.4 on HellaSWAG is implausible for a base-size "
+    "encoder. Nobody measured it here.",
+}

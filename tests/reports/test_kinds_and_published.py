@@ -142,11 +142,16 @@ def test_the_papers_table_has_its_columns_and_published_rows() -> None:
         "ASA + RoBERTa": ["96.3", "89.2", "57.3", "69.2", ""],
     }
     assert any("nobody measured here" in note for note in paper.notes)
-    assert paper.columns[1].n_examples is None and paper.columns[3].n_examples == 4
+    assert not any("encoder not told" in note for note in paper.notes)
+    assert [column.n_examples for column in paper.columns] == [1, 4, 2, 4, None]
     text = latex.body(paper)
     assert text.count(r"\textcolor{gray}") == 2 * (1 + 4)
     assert "ASA + BERT-base" in markdown.render(paper)
     assert "paper" not in tables(MIXED[3])
+    hellaswag = DREAM.model_copy(update={"name": "hellaswag", "title": "HellaSWAG"})
+    other = tables(evaluation(hellaswag, ["0"], ["0"]))["paper"]
+    assert [row.label for row in other.rows if row.kind == "published"] == ["ASA, encoder not told"]
+    assert any("implausible" in note for note in other.notes)
 
 
 def test_published_numbers_have_known_metrics_and_sources() -> None:

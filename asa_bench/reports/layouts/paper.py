@@ -48,7 +48,9 @@ def paper(data: Gathered) -> Table | None:
     published = _published_rows(places, len(columns))
     if not published:
         return made
-    return replace(made, rows=(*made.rows, *published), notes=(*made.notes, *NOTES))
+    shown = {row.label for row in published}
+    told = dict.fromkeys(number.attributed for number in PUBLISHED if number.label in shown)
+    return replace(made, rows=(*made.rows, *published), notes=(*made.notes, *(NOTES[each] for each in told)))
 
 
 def _published_rows(places: list[tuple[str, str]], width: int) -> list[Row]:
