@@ -14,7 +14,7 @@ from asa_bench.reports.text import count_range, shorten
 if TYPE_CHECKING:
     from asa_bench.attacks.base import Attack
 
-_NAME, _NOTE, _CAPTION = 60, 700, 1500  # characters, so that no name from outside fills a page
+_NAME, _NOTE, _CAPTION = 60, 650, 1450  # characters, so that no name from outside fills a page
 _NAMED = 6  # how many missing cells a note names before it counts the rest
 
 
