@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 TEXT_WIDTH = 397.0
 # Widths in points at \footnotesize, a little on the wide side: a digit, a lowered digit, between columns.
 _DIGIT, _SCRIPT, _SEPARATION = 4.3, 3.7, 8.0
+_SIGN = 7.0
 _NARROW, _WIDE = set("fijlrt.,:;'|!()[]- "), set("mwMW@%&+=")
 _STUB, _HEADING, _HEAD = 190.0, 300.0, 12  # points, points, letters
 _LINES_PER_PAGE = 68
@@ -252,7 +253,8 @@ def _width(table: Table, at: int) -> float:
     script = max((_script(cell) for cell in values), default=0)
     head = max(_points(line) for line in wrap_head(printable(table.columns[at].head), _HEAD))
     size = len(f"n={table.columns[at].n_examples or 0:,}") * _DIGIT
-    return max(number * _DIGIT + script * _SCRIPT, head, size)
+    sign = _SIGN if values and _all_signed(values) else 0.0
+    return max(number * _DIGIT + script * _SCRIPT + sign, head, size)
 
 
 def _fit(text: str, points: float) -> str:
@@ -281,6 +283,10 @@ def _indent(row: Row) -> float:
     return 10.0 if row.kind == "difference" else 0.0
 
 
+def _all_signed(values: Sequence[Cell]) -> bool:
+    return all(value.number[0] in ("+", MINUS) for value in values)
+
+
 def _cell(cell: Cell, column: Sequence[Cell]) -> Latex:
     """A number with its spread lowered and its number of seeds raised, padded so that points stand in line."""
     if cell.state == "blank":
@@ -293,8 +299,9 @@ def _cell(cell: Cell, column: Sequence[Cell]) -> Latex:
     number = cell.number.replace(",", "{,}")
     sign = ""
     if number[0] in ("+", MINUS):
-        # The sign hangs out to the left, so that it does not push the digits out of line.
-        sign, number = rf"\llap{{${'+' if number[0] == '+' else '-'}$}}", number[1:]
+        shown, number = "+" if number[0] == "+" else "-", number[1:]
+        # Where only some have one, the sign hangs out to the left, so that it does not push the digits out of line.
+        sign = f"${shown}$" if _all_signed(values) else rf"\llap{{${shown}$}}"
     if cell.tail:
         number += rf"_{{\pm {cell.tail.removeprefix(PLUS_MINUS).replace(',', '{,}')}}}"
     if cell.few:
