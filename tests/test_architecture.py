@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer.main
+from typer.core import TyperGroup
 
 import asa_bench
+from asa_bench.cli import app, main
 
 PACKAGE = Path(asa_bench.__file__).parent
 HEAVY = {"torch", "transformers", "datasets", "pandas", "textattack"}
@@ -102,15 +106,24 @@ def test_the_first_commands_import_nothing_heavy(arguments: list[str]) -> None:
     assert done.stdout
 
 
-def test_every_command_explains_itself_with_an_example() -> None:
-    commands = ["run", "plan", "pretrain", "list", "show", "validate", "report", "score", "doctor", "version"]
-    commands += [f"list {what}" for what in ("suites", "tasks", "methods", "attacks", "models")]
-    program = "import sys\nfrom asa_bench.cli import main\nmain(sys.argv[1:])"
-    whole = subprocess.run([sys.executable, "-c", program, "--help"], capture_output=True, text=True).stdout
+def test_every_command_explains_itself_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    def shown(*arguments: str) -> str:
+        with contextlib.suppress(SystemExit):
+            main([*arguments, "--help"])
+        return capsys.readouterr().out
+
+    # Every command there is, so that a new one cannot be forgotten.
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    commands = [
+        (name, *inner)
+        for name, command in group.commands.items()
+        for inner in ([(each,) for each in command.commands] if isinstance(command, TyperGroup) else [()])
+    ]
+    assert len(commands) > 10
+    whole = shown()
     for command in commands:
-        assert command.split()[0] in whole
-        shown = subprocess.run(
-            [sys.executable, "-c", program, *command.split(), "--help"], capture_output=True, text=True
-        ).stdout
-        assert f"asa-bench {command.split()[0]}" in shown.replace("Usage: asa-bench", "")
-        assert "xample" in shown
+        assert command[0] in whole
+        text = shown(*command)
+        assert f"asa-bench {' '.join(command)}" in text.replace("Usage: asa-bench", "", 1)
+        assert "xample" in text

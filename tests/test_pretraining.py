@@ -141,7 +141,7 @@ def make(name: str) -> Method:
     return METHODS.get(name)({"kept_fraction": 0.8} if name == "random_mask" else {})
 
 
-QUICK = ("naive", "asa", "random_mask", "noisy")
+QUICK = ("asa", "noisy")
 EVERY = [
     pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
     for name in (*METHODS.names(), "noisy")

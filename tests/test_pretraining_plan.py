@@ -161,6 +161,7 @@ def test_bad_settings_are_told_in_one_line(suite: Path, overrides: Mapping[str, 
     assert "\n" not in str(told.value)
 
 
+@pytest.mark.slow
 def test_a_run_fills_the_table_and_leaves_no_partial_states(suite: Path, tmp_path: Path) -> None:
     methods = {"naive": {}, "asa": {"tau": 0.3}, "random_mask": {}}
     plan = planned(suite, seeds=1, pretraining__methods=methods)

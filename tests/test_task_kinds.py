@@ -101,7 +101,7 @@ def score(task: Task, victim: Any, metric: str) -> float:
     return float(getattr(found, "value", found))
 
 
-@pytest.mark.parametrize("method", ["naive", "asa"])
+@pytest.mark.parametrize("method", [pytest.param("naive", marks=pytest.mark.slow), "asa"])
 @pytest.mark.parametrize("task", [SIMILARITY, CHOICE, ENTITIES], ids=lambda task: task.kind)
 def test_a_tiny_model_learns_each_kind(task: Task, method: str, encoder: Path, tmp_path: Path) -> None:
     victim = trained(task, method, encoder, tmp_path)

@@ -14,7 +14,7 @@ from asa_bench.tasks.loading import load
 
 WHOLE = [
     ("sst2", "dev"),
-    ("sst2", "train"),
+    pytest.param("sst2", "train", marks=pytest.mark.slow),
     ("mnli", "dev"),
     ("qnli", "dev"),
     ("rte", "train"),
@@ -26,7 +26,7 @@ WHOLE = [
     ("anli/r1", "test"),
     ("anli/r2", "test"),
     ("anli/r3", "test"),
-    ("hans", "evaluation"),
+    pytest.param("hans", "evaluation", marks=pytest.mark.slow),
 ]
 
 
@@ -42,6 +42,7 @@ def test_whole_files_have_the_published_counts(shared: Path, name: str, split: s
         assert data.frame[column].str.strip().ne("").all()
 
 
+@pytest.mark.slow
 def test_hans_has_thirty_subcases_of_a_thousand(shared: Path) -> None:
     frame = load(TASKS.get("hans"), "evaluation", folder(shared / "data")).frame
     assert set(Counter(frame["subcase"]).values()) == {1_000}
@@ -63,6 +64,7 @@ def test_no_paws_sentence_keeps_its_wrapper(shared: Path) -> None:
         assert not frame[column].str.contains(r"""^b['"]|\\x|\\'""").any()
 
 
+@pytest.mark.slow
 def test_qqp_dev_is_held_out_of_the_sample(shared: Path) -> None:
     qqp = TASKS.get("qqp")
     train, dev = (load(qqp, split, folder(shared / "data")) for split in ("train", "dev"))

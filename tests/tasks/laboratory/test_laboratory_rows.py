@@ -117,13 +117,14 @@ def test_challenge_sets_do_not_know_the_strength() -> None:
             assert weak.equals(strong)
 
 
+@pytest.mark.parametrize("count", [400, pytest.param(1_500, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("family", ["sentiment", "paraphrase", "inference"])
-def test_no_material_on_two_sides(family: str) -> None:
+def test_no_material_on_two_sides(family: str, count: int) -> None:
     seen: dict[str, str] = {}
     for name, split in SPLITS:
         if TASKS[name].family != family:
             continue
-        frame = generate(name, split, OPTIONS, 1_500)
+        frame = generate(name, split, OPTIONS, count)
         first = frame[TASKS[name].columns[0]]
         if "original" in frame:
             first = [json.loads(texts)[0] for texts in frame["original"]]
@@ -132,7 +133,7 @@ def test_no_material_on_two_sides(family: str) -> None:
         # Challenge sets may share with each other, never with what is trained on.
         for text in bare:
             assert seen.setdefault(text, f"{name} {split}") == f"{name} {split}", text
-    assert len(seen) > 2_000
+    assert len(seen) > 1.4 * count
 
 
 @pytest.mark.parametrize("name", TRAINING)
