@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -82,11 +82,18 @@ class RunSummary:
 
 
 def execute(
-    plan: Plan, store: Store, executor: Executor | None = None, watcher: Watcher | None = None
+    plan: Plan,
+    store: Store,
+    executor: Executor | None = None,
+    watcher: Watcher | None = None,
+    only_failed: bool = False,
 ) -> RunSummary:
     """Do what of a plan is not recorded yet, then write its tables.
 
     A cell that fails is kept with its error, and what waits for it is left out; the rest goes on.
+
+    Args:
+        only_failed: do only cells that failed before, and what could not be done because of them.
 
     Raises:
         StoreError: the output folder cannot be written; what is recorded stays.
@@ -98,6 +105,8 @@ def execute(
         store.prepare()
         todo = [cell for cell in plan.cells if store.find(cell.kind, cell.address) is None]
         summary.recorded = len(plan.cells) - len(todo)
+        if only_failed:
+            todo = failed_before(todo, store)
         where: Executor = executor or _local()
         if todo:
             where.check(todo)
@@ -140,6 +149,24 @@ def execute(
         summary.report = gather(store)
         summary.files = write_tables(store, summary.report)
     return summary
+
+
+def failed_before(todo: Sequence[Cell], store: Store) -> list[Cell]:
+    """The cells of `todo` whose error is kept, those that wait for one of them, and what these need in turn."""
+    absent = {cell.address: cell for cell in todo}
+    chosen: set[str] = set()
+
+    def choose(cell: Cell) -> None:
+        chosen.add(cell.address)
+        for at in cell.waits.values():  # such as a model that was deleted since
+            if at in absent and at not in chosen:
+                choose(absent[at])
+
+    for cell in todo:  # what a cell waits for comes before it
+        again = store.read_failure(cell.kind, cell.address) is not None
+        if again or any(at in chosen for at in cell.waits.values()):
+            choose(cell)
+    return [cell for cell in todo if cell.address in chosen]
 
 
 def one_line(error: BaseException) -> str:
@@ -230,6 +257,16 @@ def planned(store: Store) -> PlannedRun:
         raise StoreError(
             f"{store.root / 'plan.json'}: {field_}: {first['msg'].lower()}; run the suite again with the same --output"
         ) from None
+
+
+def unrecorded(store: Store) -> list[str]:
+    """Labels of the cells of a folder's last run that have no record, or only a damaged one.
+
+    Raises:
+        BadInput: this is not an output folder.
+        StoreError: its plan is damaged or of another version.
+    """
+    return [cell.label for cell in planned(store).cells if store.told(cell.kind, cell.address) is None]
 
 
 def gather(store: Store) -> ReportInput:

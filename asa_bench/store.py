@@ -148,6 +148,19 @@ class Record:
         return {}
 
 
+@dataclass(frozen=True)
+class Fault:
+    """Something in an output folder that is not as it was recorded.
+
+    Attributes:
+        path: relative to the output folder.
+        problem: one line.
+    """
+
+    path: str
+    problem: str
+
+
 class Store:
     """An output folder: ``cells/<kind>/<address>/`` with a manifest, rows and files each.
 
@@ -358,12 +371,59 @@ class Store:
             raise StoreError(f"{path}: has schema version {found!r}, this asa-bench reads {SCHEMA_VERSION}")
         return value
 
+    def faults(self) -> Iterator[tuple[int, list[Fault]]]:
+        """Verifies every record byte by byte: yields (files read, what is wrong with it) record by record.
+
+        A record is as it was when its manifest is whole, every file has the checksum that the manifest names, no
+        other file lies beside, the address is that of its spec, and the records it was made from are there.
+
+        Raises:
+            BadInput: this is not an output folder.
+        """
+        if not (self.root / "cells").is_dir():
+            raise BadInput(f"{self.root}: not an output folder of asa-bench (no folder 'cells')")
+        folders = sorted(path for path in (self.root / "cells").glob("*/*") if path.is_dir())
+        known = {(path.parent.name, path.name) for path in folders if (path / MANIFEST).is_file()}
+        for folder in folders:
+            found = [
+                Fault((folder / name).relative_to(self.root).as_posix(), problem)
+                for name, problem in _faults_of_record(folder, known)
+            ]
+            yield sum(path.is_file() for path in folder.rglob("*")), found
+
     def records(self) -> Iterator[Record]:
         """Every readable record in the folder, by kind and address; checksums are not verified."""
         for path in sorted((self.root / "cells").glob(f"*/*/{MANIFEST}")):
             manifest = _read_manifest(path.parent)
             if manifest is not None:
                 yield Record(manifest, path.parent)
+
+
+def _faults_of_record(folder: Path, known: set[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """(file, problem) of one record; `known` are the (kind, address) of all that are there."""
+    manifest = _read_manifest(folder)
+    if manifest is None:
+        yield MANIFEST, "is missing, torn, changed or of another schema version"
+        return
+    at = address(*(manifest.get(key, {}) for key in ("kind", "version", "spec", "reads", "waits")))
+    if (manifest.get("kind"), manifest.get("address"), at) != (folder.parent.name, folder.name, folder.name):
+        yield MANIFEST, f"belongs to {manifest.get('kind')} {at}, not to the folder that it is in"
+    files: Mapping[str, str] = manifest["files"]
+    for name, expected in files.items():
+        try:
+            found = file_sha256(folder / name)
+        except OSError:
+            yield name, "is missing or cannot be read"
+            continue
+        if found != expected:
+            yield name, f"was changed: sha256 {found[:12]}, recorded was {expected[:12]}"
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and name not in {*files, MANIFEST, TIMINGS}:
+            yield name, "is not of the record"
+    for role, there in manifest["waits"].items():
+        if not any(other == there for _, other in known):
+            yield MANIFEST, f"was made from the record {there} ({role}), which is missing"
 
 
 def _checksum(manifest: Mapping[str, Any]) -> str:

@@ -245,6 +245,40 @@ def test_a_failed_cell_leaves_a_hole_and_exit_code_1(
     said = capsys.readouterr()
     assert "RuntimeError: the attack crashed" in said.err
     assert "--" in said.out
+    # Once the cause is gone, only what failed is done; what nobody has done yet is left alone.
+    monkeypatch.undo()
+    again = [*arguments, "--seeds", "2", "--methods", "naive", "--retry-failed"]
+    with pytest.raises(SystemExit) as ended:
+        main(again)
+    assert ended.value.code == 0
+    records = list(Store(tmp_path / "out").records())
+    assert {record.spec["attack"] for record in records if record.kind == "attack"} == {
+        "deepwordbug+stopwords",
+        "pruthi+stopwords",
+    }
+    assert {record.spec["seed"] for record in records if record.kind == "train"} == {1}
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        main(again)
+    assert "nothing has failed" in capsys.readouterr().err
+
+
+def test_verify_finds_what_was_changed(
+    results: asa_bench.Results, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def verify(folder: Path) -> tuple[int, dict[str, list[dict[str, str]]]]:
+        with pytest.raises(SystemExit) as ended:
+            main(["verify", str(folder), "--json"])
+        return int(ended.value.code or 0), json.loads(capsys.readouterr().out)
+
+    code, told = verify(results.folder)
+    assert (code, told["faults"]) == (0, [])
+    shutil.copytree(results.folder, tmp_path / "copy")
+    rows = sorted((tmp_path / "copy").glob("cells/attack/*/rows.parquet"))[0]
+    rows.write_bytes(rows.read_bytes()[:-1])
+    code, told = verify(tmp_path / "copy")
+    assert code == 1
+    assert [fault["path"] for fault in told["faults"]] == [rows.relative_to(tmp_path / "copy").as_posix()]
 
 
 def test_doctor_says_what_a_suite_needs(

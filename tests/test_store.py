@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +26,14 @@ def _record(root: Path) -> tuple[Store, str]:
     work = store.scratch(at)
     (work / "model").mkdir()
     (work / "model" / "weights").write_bytes(b"weights")
-    store.write("evaluate", at, {"spec": SPEC, "result": {}}, ROWS, {"seconds": 1.5}, work)
+    store.write(
+        "evaluate",
+        at,
+        {"spec": SPEC, "reads": {}, "waits": {}, "version": 1, "result": {}},
+        ROWS,
+        {"seconds": 1.5},
+        work,
+    )
     return Store(root), at
 
 
@@ -83,6 +91,57 @@ def test_a_torn_or_lost_file_is_never_read(tmp_path: Path, name: str) -> None:
     assert Store(tmp_path).find("evaluate", at) is None
     path.unlink()
     assert Store(tmp_path).find("evaluate", at) is None
+
+
+def _faults(root: Path) -> list[tuple[str, str]]:
+    return [(fault.path, fault.problem) for _, found in Store(root).faults() for fault in found]
+
+
+def test_a_thousand_flipped_bits_are_all_found(tmp_path: Path) -> None:
+    store, at = _record(tmp_path)
+    folder = store.folder("evaluate", at)
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.name != "timings.json"]
+    bits = [(path, bit) for path in paths for bit in range(8 * path.stat().st_size)]
+    assert _faults(tmp_path) == []
+    for path, bit in random.Random("flip").sample(bits, 1_000):
+        content = bytearray(path.read_bytes())
+        content[bit // 8] ^= 1 << bit % 8
+        good = path.read_bytes()
+        path.write_bytes(bytes(content))
+        assert Store(tmp_path).find("evaluate", at) is None, (path.name, bit)
+        assert [name for name, _ in _faults(tmp_path)] == [path.relative_to(tmp_path).as_posix()]
+        path.write_bytes(good)
+    assert _faults(tmp_path) == []
+
+
+def test_verifying_names_what_is_wrong(tmp_path: Path) -> None:
+    store, at = _record(tmp_path)
+    folder = store.folder("evaluate", at)
+    (folder / "model" / "weights").unlink()
+    (folder / "smuggled.bin").write_text("x")
+    problems = dict(_faults(tmp_path))
+    inside = f"cells/evaluate/{at}"
+    assert "missing" in problems[f"{inside}/model/weights"]
+    assert problems[f"{inside}/smuggled.bin"] == "is not of the record"
+    folder.rename(folder.with_name("0" * 20))  # a record under another cell's address is no record of it
+    assert Store(tmp_path).find("evaluate", "0" * 20) is None
+    assert any(f"belongs to evaluate {at}" in problem for _, problem in _faults(tmp_path))
+
+
+def test_verifying_misses_the_record_that_another_was_made_from(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.prepare()
+    waits = {"model": "f" * 20}
+    at = address("evaluate", 1, SPEC, {}, waits)
+    whole = {"spec": SPEC, "reads": {}, "waits": waits, "version": 1, "result": {}}
+    store.write("evaluate", at, whole, ROWS, {})
+    ((_, problem),) = _faults(tmp_path)
+    assert problem == f"was made from the record {'f' * 20} (model), which is missing"
+
+
+def test_verifying_needs_an_output_folder(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="not an output folder"):
+        list(Store(tmp_path).faults())
 
 
 def test_a_damaged_record_is_replaced(tmp_path: Path) -> None:

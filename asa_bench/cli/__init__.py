@@ -28,7 +28,19 @@ app = typer.Typer(
 
 
 def _register() -> None:
-    from asa_bench.cli import doctor, listing, plan, pretrain, report, run, score, show, validate, version
+    from asa_bench.cli import (
+        doctor,
+        listing,
+        plan,
+        pretrain,
+        report,
+        run,
+        score,
+        show,
+        validate,
+        verify,
+        version,
+    )
 
     app.command("run")(run.command)
     app.command("plan")(plan.command)
@@ -38,6 +50,7 @@ def _register() -> None:
     app.command("validate")(validate.command)
     app.command("report")(report.command)
     app.command("score")(score.command)
+    app.command("verify")(verify.command)
     app.command("doctor")(doctor.command)
     app.command("version")(version.command)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from asa_bench.cli import options as o
@@ -26,11 +28,14 @@ def command(
     set_: o.SetOption = None,
     load: o.LoadOption = None,
     label_map: o.LabelMapOption = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Do only what failed before, and what waited for it.")
+    ] = False,
 ) -> None:
     """Run a suite: train or load models, evaluate and attack them, and write comparison tables.
 
     What is already recorded in the output folder is not done again, so an interrupted run goes on
-    where it stopped. Exit code 1 if something failed, 2 if the input was wrong.
+    where it stopped. What failed is tried again. Exit code 1 if something failed, 2 if the input was wrong.
 
     Examples:
 
@@ -67,8 +72,10 @@ def command(
     from asa_bench.store import Store
 
     store = Store(folder)
+    if retry_failed and not runner.failed_before(plan.cells, store):
+        typer.echo(f"{folder}: nothing has failed; without --retry-failed, run does what is left", err=True)
     with make_watcher(store) as watcher:
-        summary = runner.execute(plan, store, watcher=watcher)
+        summary = runner.execute(plan, store, watcher=watcher, only_failed=retry_failed)
 
     from asa_bench.cli import printing
 
