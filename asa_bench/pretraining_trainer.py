@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import PreTrainedModel, TrainerCallback
 
 from asa_bench.errors import BadInput
-from asa_bench.methods.base import Method
+from asa_bench.methods.base import Loss, Method
 from asa_bench.models.masked import MaskedPlaces
 from asa_bench.packing import Blocks, Ids, Vocabulary, generator, mask
 from asa_bench.trainer import MethodTrainer
@@ -155,9 +155,21 @@ class PretrainingTrainer(MethodTrainer):
             generator=torch.Generator().manual_seed(0),
         )
 
-    def compute_loss(self, model: Any, inputs: Any, *rest: Any, **named: Any) -> torch.Tensor:
-        """The method's loss of one batch, on the masked places."""
-        return super().compute_loss(model, split_places(self.places, inputs), *rest, **named)
+    def method_loss(self, model: Any, inputs: Any) -> Loss:
+        """What the method returns for one batch, on the masked places."""
+        return super().method_loss(model, split_places(self.places, inputs))
+
+    def cut(self, inputs: Any, bounds: list[tuple[int, int]]) -> Iterator[tuple[dict[str, Any], float]]:
+        """The parts of a batch with their masked places; the loss is a mean over these, and so are the shares."""
+        width, places = inputs["input_ids"].shape[-1], inputs["places"]
+        for start, end in bounds:
+            inside = (places >= start * width) & (places < end * width)
+            part = {name: inputs[name][start:end] for name in ("input_ids", "attention_mask")}
+            labels = inputs["labels"][inside]
+            yield (
+                {**part, "labels": labels, "places": places[inside] - start * width},
+                len(labels) / len(places),
+            )
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         """Called by the Trainer once optimizer and schedule exist; its own would read pickles."""
@@ -177,6 +189,7 @@ class PretrainingTrainer(MethodTrainer):
         self.lr_scheduler.load_state_dict(values["schedule"])
         self.parts.restore(values["parts"], self.args.device)
         self.gradient_norms.restore(values["gradient_norms"], self.args.device)
+        self.micro_batches.number = values["micro_batches"]
 
     def restore_random_state(self) -> None:
         """Random state as it was after the last step that the state knows."""
@@ -218,6 +231,7 @@ class PretrainingTrainer(MethodTrainer):
             "schedule": self.lr_scheduler.state_dict(),
             "parts": self.parts.state(),
             "gradient_norms": self.gradient_norms.state(),
+            "micro_batches": self.micro_batches.number,
             "python": random.getstate(),
             "numpy": [kind, keys.tolist(), *others],
         }

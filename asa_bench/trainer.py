@@ -5,7 +5,7 @@ Only `asa_bench.training` imports this module, inside functions: it loads torch 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -15,7 +15,8 @@ from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallb
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from asa_bench.encoding import IGNORED, Encoded
-from asa_bench.methods.base import Method
+from asa_bench.memory import Parts
+from asa_bench.methods.base import Loss, Method
 
 if TYPE_CHECKING:
     from asa_bench.training import TrainingOptions
@@ -137,6 +138,23 @@ class _Progress(TrainerCallback):  # type: ignore[misc]
         self.progress(state.global_step, state.max_steps)
 
 
+class _RandomState:
+    """What dropout and the method draw from, so that a step can begin anew."""
+
+    def __init__(self, method: Method) -> None:
+        self.method_generators = list(method.generators())
+        self.states = [generator.get_state() for generator in self.method_generators]
+        self.torch_state = torch.get_rng_state()
+        self.cuda_state = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
+
+    def restore(self) -> None:
+        for generator, state in zip(self.method_generators, self.states, strict=True):
+            generator.set_state(state)
+        torch.set_rng_state(self.torch_state)
+        if self.cuda_state is not None:
+            torch.cuda.set_rng_state(self.cuda_state)
+
+
 class MethodTrainer(Trainer):  # type: ignore[misc]
     """Trains `model` on the loss that `method` returns.
 
@@ -148,6 +166,10 @@ class MethodTrainer(Trainer):  # type: ignore[misc]
     Attributes:
         parts: means of what the method logs, and of the total loss.
         gradient_norms: means of the norms before clipping: 'model' and, if it has parameters, 'method'.
+        micro_batches: into how many parts a batch is cut; more than 1 once a batch did not fit into memory. Every
+            method's loss is a mean over the examples of a batch, so the parts' losses, weighted by their sizes, add up to
+            it; what is drawn at random (dropout) falls otherwise. In token tasks, whose means are over words, the words of
+            a part with fewer words weigh more.
     """
 
     def __init__(
@@ -192,6 +214,7 @@ class MethodTrainer(Trainer):  # type: ignore[misc]
         self.order = torch.Generator().manual_seed(order_seed)
         self.parts = Means()
         self.gradient_norms = Means()
+        self.micro_batches = Parts()
         self._clipped = {"model": list(model.parameters())}
         extra = list(method.extra_parameters())
         if extra:
@@ -235,27 +258,61 @@ class MethodTrainer(Trainer):  # type: ignore[misc]
 
     def compute_loss(self, model: Any, inputs: Any, *rest: Any, **named: Any) -> torch.Tensor:
         """The method's loss of one batch."""
+        return self.method_loss(model, inputs).total
+
+    def method_loss(self, model: Any, inputs: Any) -> Loss:
+        """What the method returns for one batch."""
         with torch.autocast(
             self.args.device.type, dtype=torch.bfloat16, enabled=self.options.precision == "bf16"
         ):
-            loss = self.method.loss(model, inputs)
-        total = loss.total
-        self.parts.add({"total": total.detach(), **loss.parts})
-        return total
+            return self.method.loss(model, inputs)
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
-        """Loss, backward pass and clipping of one batch; the Trainer's own loop does the rest."""
-        total = self.compute_loss(model, self._prepare_inputs(inputs))
-        for parameter in self._clipped.get("method", []):  # the Trainer's loop clears the model's alone
-            parameter.grad = None
-        total.backward()
+        """Loss, backward pass and clipping of one batch; the Trainer's own loop does the rest.
+
+        A batch that does not fit into memory is cut into parts, whose gradients are added up: see `micro_batches`.
+        """
+        inputs = self._prepare_inputs(inputs)
+        draws = _RandomState(self.method)
+
+        def whole(bounds: list[tuple[int, int]]) -> torch.Tensor:
+            if len(bounds) > 1:  # perhaps not the first attempt at this step
+                draws.restore()
+                model.zero_grad()
+            for parameter in self._clipped.get("method", []):  # the Trainer's loop clears the model's alone
+                parameter.grad = None
+            return self._backward(model, inputs, bounds)
+
+        total = self.micro_batches.attempt(len(inputs["input_ids"]), whole)
         self.gradient_norms.add(
             {
                 name: torch.nn.utils.clip_grad_norm_(parameters, self.options.max_grad_norm, foreach=True)
                 for name, parameters in self._clipped.items()
             }
         )
-        return total.detach()
+        return total
+
+    def _backward(self, model: Any, inputs: Any, bounds: list[tuple[int, int]]) -> torch.Tensor:
+        if len(bounds) == 1:
+            loss = self.method_loss(model, inputs)
+            loss.total.backward()
+            told = {"total": loss.total.detach(), **loss.parts}
+        else:
+            told = {}
+            for part, share in self.cut(inputs, bounds):
+                loss = self.method_loss(model, part)
+                (share * loss.total).backward()
+                for name, value in {"total": loss.total.detach(), **loss.parts}.items():
+                    told[name] = told.get(name, 0.0) + (value if name in loss.counts else share * value)
+                del loss
+        self.parts.add(told)
+        return torch.as_tensor(told["total"])
+
+    def cut(self, inputs: Any, bounds: list[tuple[int, int]]) -> Iterator[tuple[dict[str, Any], float]]:
+        """The parts of a batch, and the share of its mean loss that each has."""
+        rows = len(inputs["input_ids"])
+        for start, end in bounds:
+            yield {name: value[start:end] for name, value in inputs.items()}, (end - start) / rows
 
     def floating_point_ops(self, inputs: Any) -> int:
         """Not counted: the Trainer's count walks over all parameters at every step."""

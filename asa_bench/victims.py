@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from asa_bench.encoding import encode
+from asa_bench.memory import Parts
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from asa_bench.encoding import Encoded
@@ -71,6 +73,9 @@ class Victim:
         kind: what it gives.
         max_length: texts are truncated to this many tokens (the longer of two texts first).
         batch_size: examples per forward pass. Results may differ in the last float32 digits between batch sizes.
+
+    Attributes:
+        parts: into how many parts batches are cut; more than 1 once one did not fit into memory.
     """
 
     def __init__(
@@ -89,6 +94,7 @@ class Victim:
         self.kind: Kind = kind
         self.max_length = max_length
         self.batch_size = batch_size
+        self.parts = Parts()
 
     def logits(
         self,
@@ -165,10 +171,10 @@ class Victim:
                     batch = {
                         name: torch.from_numpy(
                             encoded.padded([column[i] for i in rows], length, encoded.padding.get(name, 0))
-                        ).to(self.model.device)
+                        )
                         for name, column in encoded.columns.items()
                     }
-                    logits = self.model(**batch).logits.float().cpu().numpy()
+                    logits = self._forward(batch)
                     for same, row in zip(chosen, logits[: len(chosen)], strict=True):
                         result[same] = row
         return result
@@ -218,11 +224,28 @@ class Victim:
         for start in range(0, len(order), size):
             chosen = order[start : start + size]
             with torch.inference_mode():
-                batch = {name: ids.to(self.model.device) for name, ids in encoded.batch(chosen).items()}
-                logits = self.model(**batch).logits.float().cpu().numpy()
+                logits = self._forward(encoded.batch(chosen))
             yield chosen, logits
             if progress is not None:
                 progress(start + len(chosen), len(order))
+
+    def _forward(self, batch: Mapping[str, torch.Tensor]) -> np.ndarray:
+        """Logits of a batch, computed in parts where the whole does not fit into memory (see `parts`).
+
+        A part's logits may differ from the whole's in their last digits.
+        """
+
+        def compute(bounds: list[tuple[int, int]]) -> np.ndarray:
+            found = [
+                self.model(**{name: ids[start:end].to(self.model.device) for name, ids in batch.items()})
+                .logits.float()
+                .cpu()
+                .numpy()
+                for start, end in bounds
+            ]
+            return found[0] if len(found) == 1 else np.concatenate(found)
+
+        return self.parts.attempt(len(batch["input_ids"]), compute)
 
     def predict(self, texts: Sequence[tuple[str, ...]]) -> list[str]:
         """The most probable label name of each example, or a regression's number, as text."""

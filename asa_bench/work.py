@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from asa_bench import checkpoints, provenance
+from asa_bench import checkpoints, memory, provenance
 from asa_bench.attacks import ATTACKS
 from asa_bench.attacks.base import AttackOptions
 from asa_bench.cell import VERSIONS, Cell, derived_seed
@@ -66,10 +66,11 @@ def perform(cell: Cell, store: Store, progress: Progress) -> Record:
         waits[role] = record
     scratch = store.scratch(cell.address)
     started = time.monotonic()
-    if "corpus" in cell.context:
-        outcome = _pretrain_masked(cell, waits, scratch, progress, store.partial(cell.address))
-    else:
-        outcome = _WORK[cell.kind](cell, waits, scratch, progress)
+    with memory.watched() as cuts:
+        if "corpus" in cell.context:
+            outcome = _pretrain_masked(cell, waits, scratch, progress, store.partial(cell.address))
+        else:
+            outcome = _WORK[cell.kind](cell, waits, scratch, progress)
     seconds = time.monotonic() - started
     manifest = {
         "version": VERSIONS[cell.kind],
@@ -78,6 +79,7 @@ def perform(cell: Cell, store: Store, progress: Progress) -> Record:
         "reads": dict(cell.reads),
         "waits": dict(cell.waits),
         "result": outcome.result,
+        **({"memory": {"batch_parts": cuts.most}} if cuts.most > 1 else {}),
         "packages": dict(provenance.versions()),
         "git": dict(provenance.git_state()),
         "machine": dict(provenance.machine()),

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from asa_bench.errors import BadInput
 from asa_bench.methods.base import Loss, Method, Options
-from asa_bench.methods.masking import mask_statistics
+from asa_bench.methods.masking import COUNTS, mask_statistics
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,7 +82,7 @@ class AdversarialSelfAttention(Method):
             "mask_term": step.mask_term.detach(),
             **mask_statistics(step.kept, step.units, step.fully_masked_rows),
         }
-        return Loss(step.total, step.logits, parts)
+        return Loss(step.total, step.logits, parts, COUNTS)
 
     def extra_parameters(self) -> Iterable[torch.nn.Parameter]:
         return self.mechanism.parameters()

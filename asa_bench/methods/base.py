@@ -30,11 +30,13 @@ class Loss:
         total: scalar, with gradient: what is minimized.
         logits: of the clean pass, in the shape in which the model returns them.
         parts: named scalars worth logging (cross-entropy, divergence, ...), detached.
+        counts: names of those parts that count something over the batch; all others are means over its examples.
     """
 
     total: torch.Tensor
     logits: torch.Tensor
     parts: dict[str, torch.Tensor | float] = field(default_factory=dict)
+    counts: tuple[str, ...] = ()
 
 
 class Method(ABC):

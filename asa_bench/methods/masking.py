@@ -8,6 +8,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+#: The names of `mask_statistics` that are no means, see `Loss.counts`.
+COUNTS = ("fully_masked_rows",)
+
+
 def mask_statistics(kept: Tensor, units: Tensor, fully_masked_rows: Tensor) -> dict[str, Tensor]:
     """What a method logs of its masks.
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from asa_bench.errors import BadInput
 from asa_bench.methods.base import Loss, Method, Options
-from asa_bench.methods.masking import mask_statistics
+from asa_bench.methods.masking import COUNTS, mask_statistics
 
 if TYPE_CHECKING:
     import torch
@@ -115,7 +115,7 @@ class RandomMask(Method):
             "divergence": divergence.detach(),
             **mask_statistics(passes.kept, passes.units, passes.fully_masked_rows),
         }
-        return Loss(cross_entropy + divergence, passes.logits, parts)
+        return Loss(cross_entropy + divergence, passes.logits, parts, COUNTS)
 
     def detach(self) -> None:
         self._passes = None
