@@ -284,7 +284,16 @@ def load_victim(
     if kind != "multiple_choice" and model.config.num_labels != outputs:
         raise BadInput(f"{said}: has {model.config.num_labels} outputs, {outputs} labels are expected")
     limit = min(max_length, longest_input(model, tokenizer))
-    return Victim(model.to(device), tokenizer, labels, kind=kind, max_length=limit)
+    victim = Victim(model.to(device), tokenizer, labels, kind=kind, max_length=limit)
+    try:  # a config can describe a model that is made and then cannot compute
+        if kind == "token_classification":
+            victim.token_logits([("a",)])
+        else:
+            victim.logits([("a",) * (2 + len(labels) if kind == "multiple_choice" else 1)])
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise BadInput(f"{said}: is loaded, but cannot be asked: {reason}") from error
+    return victim
 
 
 def probe_inference(victim: Victim, premises: Sequence[str], said: str) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,12 +15,13 @@ from pydantic import Field, ValidationError
 from asa_bench.cell import Cell
 from asa_bench.errors import AsaBenchError, StoreError
 from asa_bench.plan import Plan
+from asa_bench.reports.inputs import Subject
 from asa_bench.store import SCHEMA_VERSION, Store
 from asa_bench.tasks.base import Frozen
 
 if TYPE_CHECKING:
     from asa_bench.executors import Executor
-    from asa_bench.reports.inputs import PretrainingOutcome, ReportInput, Subject, TrainingOutcome
+    from asa_bench.reports.inputs import PretrainingOutcome, ReportInput, TrainingOutcome
 
 
 class Watcher(Protocol):
@@ -189,7 +190,7 @@ class PlannedCell(Frozen):
     kind: str
     address: str
     label: str
-    subject: dict[str, Any] | None
+    subject: Subject | None
     task: str | None
     attack: str | None
     title: str = Field(default="", description="of a further pre-training: what tables call its encoder")
@@ -232,7 +233,7 @@ def describe(plan: Plan) -> PlannedRun:
                 kind=cell.kind,
                 address=cell.address,
                 label=cell.label,
-                subject=None if cell.subject is None else asdict(cell.subject),
+                subject=cell.subject,
                 task=cell.spec.get("task"),
                 attack=cell.spec.get("attack"),
                 title=cell.spec.get("title", ""),
@@ -269,12 +270,39 @@ def unrecorded(store: Store) -> list[str]:
     return [cell.label for cell in planned(store).cells if store.told(cell.kind, cell.address) is None]
 
 
+class _Reading:
+    """Which cell's record is being read, for messages."""
+
+    def __init__(self) -> None:
+        self.cell: PlannedCell | None = None
+
+    def each(self, cells: Sequence[PlannedCell]) -> Iterator[PlannedCell]:
+        for self.cell in cells:
+            yield self.cell
+        self.cell = None
+
+
 def gather(store: Store) -> ReportInput:
     """Everything that a report shows, from the records of a folder alone.
 
     Raises:
         BadInput: the folder is not an output folder.
+        StoreError: a record whose checksums fit is not of the form that this asa-bench writes.
     """
+    reading = _Reading()
+    try:
+        return _gather(store, reading)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if reading.cell is None:
+            raise
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        where = store.folder(reading.cell.kind, reading.cell.address)
+        raise StoreError(
+            f"{where}: the record is not of the form that this asa-bench writes ({reason}); delete the folder and run again"
+        ) from error
+
+
+def _gather(store: Store, reading: _Reading) -> ReportInput:
     from asa_bench.attacks.base import Attack
     from asa_bench.reports.inputs import (
         LEAVING_OUT,
@@ -283,7 +311,6 @@ def gather(store: Store) -> ReportInput:
         Hole,
         Probe,
         ReportInput,
-        Subject,
     )
     from asa_bench.tasks.base import Task
 
@@ -295,7 +322,7 @@ def gather(store: Store) -> ReportInput:
     data: dict[str, str] = {}
     pretraining: list[PretrainingOutcome] = []
     trainings: list[TrainingOutcome] = []
-    for entry in plan.cells:
+    for entry in reading.each(plan.cells):
         if entry.kind == "pretrain" and entry.title:
             manifest = store.told(entry.kind, entry.address)
             if manifest is not None:
@@ -304,16 +331,18 @@ def gather(store: Store) -> ReportInput:
         if entry.kind == "train":
             manifest = store.told(entry.kind, entry.address)
             if manifest is not None:
-                trainings.append(_training_outcome(Subject(**(entry.subject or {})), manifest))
+                trainings.append(_training_outcome(_subject(entry), manifest))
         if entry.kind not in {"evaluate", "reliance", "attack"}:
             continue
-        subject = Subject(**(entry.subject or {}))
+        subject = _subject(entry)
         record = store.find(entry.kind, entry.address)
         if record is None:
             asked = LEAVING_OUT if entry.kind == "reliance" else entry.attack or ""
             holes.append(Hole(subject, entry.task or "", _why(store, plan, entry), asked))
             continue
         result = record.manifest["result"]
+        if not isinstance(result["fingerprint"], str) or not isinstance(record.spec["split"], str):
+            raise ValueError("fingerprint and split are texts")
         task = Task.model_validate(result["task"])
         # The laboratory makes as many rows as are asked for, so a probe's few have a fingerprint of their own.
         part = f", {LEAVING_OUT}" if entry.kind == "reliance" else ""
@@ -353,6 +382,12 @@ def gather(store: Store) -> ReportInput:
         pretraining=tuple(pretraining),
         trainings=tuple(trainings),
     )
+
+
+def _subject(entry: PlannedCell) -> Subject:
+    if entry.subject is None:
+        raise ValueError(f"a {entry.kind} cell without a subject")
+    return entry.subject
 
 
 def _training_outcome(subject: Subject, manifest: Mapping[str, Any]) -> TrainingOutcome:
@@ -396,7 +431,7 @@ def _why(store: Store, plan: PlannedRun, entry: PlannedCell) -> str:
     """Why a cell has no record: its own error, else that of a failed training it waits for."""
     before = [cell for cell in plan.cells if cell.kind == "train" and cell.subject == entry.subject]
     for cell in (entry, *before, *(cell for cell in plan.cells if cell.kind == "pretrain")):
-        model = (entry.subject or {}).get("model")
+        model = None if entry.subject is None else entry.subject.model
         if cell.kind == "pretrain" and cell.title and cell.title != model:  # of another row of the table
             continue
         failure = store.read_failure(cell.kind, cell.address)

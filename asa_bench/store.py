@@ -128,13 +128,17 @@ class Record:
         """The per-example rows.
 
         Raises:
-            StoreError: the cell left none.
+            StoreError: the cell left none, or they cannot be read.
         """
         import pandas as pd
 
         if ROWS not in self.manifest["files"]:
             raise StoreError(f"{self.folder}: a {self.kind} cell has no rows")
-        return pd.read_parquet(self.folder / ROWS)
+        try:
+            return pd.read_parquet(self.folder / ROWS)
+        except (OSError, ValueError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise StoreError(f"{self.folder / ROWS}: cannot be read as Parquet: {reason}") from error
 
     def model_folder(self) -> Path:
         """The folder of the model that the cell trained."""
@@ -421,7 +425,7 @@ def _faults_of_record(folder: Path, known: set[tuple[str, str]]) -> Iterator[tup
         name = path.relative_to(folder).as_posix()
         if path.is_file() and name not in {*files, MANIFEST, TIMINGS}:
             yield name, "is not of the record"
-    for role, there in manifest["waits"].items():
+    for role, there in manifest.get("waits", {}).items():
         if not any(other == there for _, other in known):
             yield MANIFEST, f"was made from the record {there} ({role}), which is missing"
 
@@ -438,6 +442,15 @@ def _read_manifest(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     if not isinstance(manifest, dict) or manifest.get("schema_version") != SCHEMA_VERSION:
+        return None
+    # A checksum that fits says nothing of the form: anyone can compute it.
+    if not all(isinstance(manifest.get(name), dict) for name in ("spec", "result", "files")):
+        return None
+    if not all(isinstance(manifest.get(name, {}), dict) for name in ("reads", "waits")):
+        return None
+    if not all(isinstance(value, str) for value in manifest["files"].values()):
+        return None
+    if any(Path(name).is_absolute() or ".." in Path(name).parts for name in manifest["files"]):
         return None
     return manifest if manifest.get("checksum") == _checksum(manifest) else None
 

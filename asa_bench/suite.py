@@ -331,7 +331,11 @@ def explain(
     # An unknown key says more than the missing key that it was meant to be.
     first = min(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
     # pydantic puts the name of a union's branch into the path; what was written has no such part.
-    path = tuple(part for part in first["loc"] if not (isinstance(part, str) and "[" in part))
+    # A key that was really written is one that `origins` knows.
+    path: KeyPath = ()
+    for part in first["loc"]:
+        if not (isinstance(part, str) and "[" in part) or (*path, part) in origins:
+            path = (*path, part)
     where = _where(path, origins, fallback)
     key = ".".join(str(part) for part in path) or "the file"
     if first["type"] == "extra_forbidden":
@@ -345,7 +349,7 @@ def explain(
             candidates = [annotation, *get_args(annotation)]
             owner = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), owner)
         names = [info.alias or name for name, info in owner.model_fields.items()]
-        return f"{where}: unknown key {key!r}; {nearest(str(path[-1]), names)}"
+        return f"{where}: unknown key {key!r}; {nearest(str(first['loc'][-1]), names)}"
     if first["type"] == "missing":
         return f"{where}: key {key!r} is missing"
     message = first["msg"].removeprefix("Value error, ")

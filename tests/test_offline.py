@@ -9,7 +9,7 @@ from pytest_socket import SocketConnectBlockedError
 
 
 def test_connections_to_other_machines_are_blocked() -> None:
-    with pytest.warns(UserWarning), pytest.raises(SocketConnectBlockedError, match="192.0.2.1"):
+    with pytest.warns(UserWarning), pytest.raises(SocketConnectBlockedError, match=r"192\.0\.2\.1"):
         socket.create_connection(("192.0.2.1", 443), timeout=1)
 
 

@@ -29,6 +29,8 @@ PROBE_COLUMNS = (
     "shortcut_rank",
     "shortcut_rank_normalized",
 )
+# Columns that hold text in every row.
+TEXTS = {"id", "text_hash", "label", "prediction", "status"}
 # What a hole of a probe has in place of an attack's name.
 LEAVING_OUT = "leaving words out"
 ATTACK_COLUMNS = ("id", "text_hash", "label", "status", "queries", "original_logits")
@@ -262,11 +264,16 @@ def _who(subject: Subject) -> str:
 
 
 def _check_rows(rows: pd.DataFrame, columns: Iterable[str], task: Task, where: str) -> None:
+    from pandas.api.types import infer_dtype
+
     missing = [column for column in columns if column not in rows.columns]
     if missing:
         raise BadInput(f"{where}: the record has no column {missing[0]!r}")
     if len(rows) == 0:
         raise BadInput(f"{where}: the record has no rows")
+    for column in TEXTS & set(rows.columns):
+        if infer_dtype(rows[column], skipna=False) != "string":
+            raise BadInput(f"{where}: column {column!r} holds something else than texts")
     if rows["id"].duplicated().any():
         twice = rows["id"][rows["id"].duplicated()].iloc[0]
         raise BadInput(f"{where}: example {twice!r} occurs twice")
