@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from asa_bench import parquet
 from asa_bench.errors import BadInput, StoreError
 
 if TYPE_CHECKING:
@@ -130,12 +131,10 @@ class Record:
         Raises:
             StoreError: the cell left none, or they cannot be read.
         """
-        import pandas as pd
-
         if ROWS not in self.manifest["files"]:
             raise StoreError(f"{self.folder}: a {self.kind} cell has no rows")
         try:
-            return pd.read_parquet(self.folder / ROWS)
+            return parquet.read(self.folder / ROWS)
         except (OSError, ValueError) as error:
             reason = " ".join(str(error).split())[:200]
             raise StoreError(f"{self.folder / ROWS}: cannot be read as Parquet: {reason}") from error
@@ -286,7 +285,7 @@ class Store:
         with storage_errors(folder):
             staging = work if work is not None else self.scratch(at)
             if rows is not None:
-                _write_parquet(rows, staging / ROWS)
+                parquet.write(rows, staging / ROWS)
             files = {
                 path.relative_to(staging).as_posix(): file_sha256(path)
                 for path in sorted(staging.rglob("*"))
@@ -453,15 +452,6 @@ def _read_manifest(folder: Path) -> dict[str, Any] | None:
     if any(Path(name).is_absolute() or ".." in Path(name).parts for name in manifest["files"]):
         return None
     return manifest if manifest.get("checksum") == _checksum(manifest) else None
-
-
-def _write_parquet(rows: pd.DataFrame, path: Path) -> None:
-    """The same bytes for the same rows: fixed compression, no pandas index, no schema of this pandas version."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    table = pa.Table.from_pandas(rows, preserve_index=False).replace_schema_metadata(None)
-    pq.write_table(table, path, compression="zstd", compression_level=3)
 
 
 def _sync(path: Path) -> None:
