@@ -84,14 +84,14 @@ def lines_of(table: Table, width: int = 80, plain: bool = False) -> list[Text]:
         plain: ASCII only, for terminals that can show no more.
     """
     width = max(width, _NARROWEST)
-    lines = [Text(line, "bold") for line in _wrapped(table.title, width)]
-    lines += [Text(line) for line in _wrapped(table.caption, width)]
+    lines = [Text(line, "bold") for line in wrapped(table.title, width)]
+    lines += [Text(line) for line in wrapped(table.caption, width)]
     for panel in _fitting(table, width):
         lines += [Text(), *_panel(panel)]
     notes = (*table.notes, *table.legend)
     lines += [Text()] if notes else []
     for note in notes:
-        lines += [Text(line, "dim") for line in _wrapped(note, width, "  ")]
+        lines += [Text(line, "dim") for line in wrapped(note, width, "  ")]
     if plain:
         lines = [Text(_ascii(line.plain), line.style) for line in lines]
     return lines
@@ -111,7 +111,8 @@ def _ascii(text: str) -> str:
     return text.translate(_PLAIN).encode("ascii", "backslashreplace").decode()
 
 
-def _wrapped(text: str, width: int, indent: str = "") -> list[str]:
+def wrapped(text: str, width: int, indent: str = "") -> list[str]:
+    """Visible lines of at most `width` terminal cells."""
     found = textwrap.wrap(visible(text), width, subsequent_indent=indent) or [""]
     if all(cell_len(line) <= width for line in found):
         return found

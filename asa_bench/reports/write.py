@@ -10,11 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from asa_bench.reports import latex, markdown
+from asa_bench.reports import flags, latex, markdown
 from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.layouts import LAYOUTS, build_tables
 from asa_bench.reports.tables import Cell, Column, Table
-from asa_bench.reports.terminal import render_text
+from asa_bench.reports.terminal import render_text, wrapped
 from asa_bench.reports.text import provenance_lines, visible
 from asa_bench.store import storage_errors, write_atomically
 
@@ -49,7 +49,8 @@ def write_all(source: ReportInput, folder: Path) -> list[Path]:
     """Write every table of a report into `folder`, which is made if need be.
 
     Per table NAME: ``NAME.tex`` (to \\input), ``NAME.standalone.tex``, ``NAME.md``, ``NAME.csv``,
-    ``NAME.json``; and ``report.md`` and ``report.txt`` with all of them. Each file is replaced at once or
+    ``NAME.json``; and ``report.md`` and ``report.txt`` with all of them
+    and the flags, which ``flags.json`` holds too. Each file is replaced at once or
     not at all. Files of tables that the records no longer make are removed.
 
     Returns:
@@ -79,14 +80,21 @@ def contents(source: ReportInput) -> dict[str, str]:
         files[f"{table.name}.md"] = markdown.render(table)
         files[f"{table.name}.csv"] = to_csv(table)
         files[f"{table.name}.json"] = to_json(table)
-    files["report.md"] = report_markdown(source, tables)
-    files["report.txt"] = "\n".join(render_text(table) for table in tables)
+    signs = flags.find(source)
+    files["flags.json"] = flags.to_json(signs)
+    files["report.md"] = report_markdown(source, tables, signs)
+    said = (
+        "\n".join(["Flags", *(part for line in flags.lines(signs) for part in wrapped(line, 80, "  "))])
+        + "\n"
+    )
+    files["report.txt"] = "\n".join([*(render_text(table) for table in tables), said])
     return files
 
 
-def report_markdown(source: ReportInput, tables: Sequence[Table]) -> str:
-    """All tables on one page."""
+def report_markdown(source: ReportInput, tables: Sequence[Table], signs: Sequence[flags.Sign]) -> str:
+    """All tables and flags on one page."""
     parts = [f"# {markdown.escape(source.title)}\n", *(markdown.render(table) for table in tables)]
+    parts.append(flags.section(signs))
     where = provenance_lines({"suite": source.suite, "profile": source.profile, **source.provenance})
     parts.append("\n".join(["## Provenance\n", *(f"- {markdown.escape(line)}" for line in where)]) + "\n")
     return "\n".join(parts)
