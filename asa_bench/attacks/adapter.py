@@ -17,6 +17,7 @@ import torch
 
 from asa_bench.attacks import library
 from asa_bench.attacks.base import Attack, AttackOptions
+from asa_bench.attacks.labels import probabilities
 from asa_bench.errors import BadInput, Unavailable, nearest
 
 if TYPE_CHECKING:
@@ -39,24 +40,6 @@ _CHUNK = 512
 _WORD = 48
 
 
-def pool(logits: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """The logits of the task's labels: for each, the largest of the victim's labels that map to it.
-
-    The argmax of the result is the argmax of `logits`, mapped; summed probabilities would not have that.
-
-    Args:
-        logits: (texts, victim labels).
-        groups: (victim labels,), the index of the task label that each one maps to.
-
-    Returns:
-        float64 array of shape (texts, task labels).
-    """
-    pooled = np.full((len(logits), int(groups.max()) + 1), -np.inf)
-    for column, group in enumerate(groups):
-        pooled[:, group] = np.maximum(pooled[:, group], logits[:, column])
-    return pooled
-
-
 class VictimWrapper(_ModelWrapper):  # type: ignore[misc]
     """A victim as textattack asks it: texts in, probabilities of the task's labels out.
 
@@ -65,7 +48,7 @@ class VictimWrapper(_ModelWrapper):  # type: ignore[misc]
 
     Args:
         victim: whom to ask; None where a recipe is only built to be described.
-        groups: (victim labels,), see `pool`.
+        groups: (victim labels,), see `asa_bench.attacks.labels.pool`.
         ask: how to ask; the victim's `steady_logits` if absent.
         data_dir: a folder in which builders look for resources.
 
@@ -98,9 +81,7 @@ class VictimWrapper(_ModelWrapper):  # type: ignore[misc]
         logits = (self._ask or self.victim.steady_logits)(texts)
         if self.first is None:
             self.first = logits[0]
-        pooled = pool(logits, self.groups)
-        exponential = np.exp(pooled - pooled.max(axis=1, keepdims=True))
-        return torch.from_numpy(exponential / exponential.sum(axis=1, keepdims=True))
+        return torch.from_numpy(probabilities(logits, self.groups))
 
 
 class OtherColumnsUnchanged(_Constraint):  # type: ignore[misc]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from asa_bench.attacks.base import COLUMNS, Attack, AttackOptions
+from asa_bench.attacks.labels import label_groups
 from asa_bench.errors import BadInput
 from asa_bench.tasks.base import row_hash
 
@@ -150,28 +151,6 @@ def resolve(attack: Attack, data_dir: Path | None = None) -> dict[str, Any]:
 def fingerprint(resolved: Mapping[str, Any]) -> str:
     """sha256 (hex) of a resolved recipe, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(resolved, sort_keys=True).encode()).hexdigest()
-
-
-def label_groups(labels: tuple[str, ...], task: Task) -> np.ndarray:
-    """For each of the victim's labels the index of the task's label that it means, by name.
-
-    Raises:
-        BadInput: a label of the victim means none of the task's, or a label of the task is meant by none.
-    """
-    meant = [task.label_map.get(label, label) for label in labels]
-    for label, name in zip(labels, meant, strict=True):
-        if name not in task.labels:
-            raise BadInput(
-                f"task {task.name!r} has no label {name!r}, which the model's label {label!r} stands for; "
-                f"its labels: {', '.join(task.labels)}"
-            )
-    for name in task.labels:
-        if name not in meant:
-            raise BadInput(
-                f"no label of the model stands for {name!r} of task {task.name!r}; "
-                f"the model's labels: {', '.join(labels)}"
-            )
-    return np.array([task.labels.index(name) for name in meant])
 
 
 def _check_rows(attack: Attack, task: Task, rows: pd.DataFrame) -> None:

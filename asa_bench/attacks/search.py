@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from asa_bench.attacks import adapter
 from asa_bench.attacks.base import Status
 from asa_bench.attacks.budget import BudgetLog
+from asa_bench.attacks.labels import pool
 from asa_bench.attacks.lanes import TimeLimitReached
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def _verify(
     if wrapper.victim is None:
         raise RuntimeError("there is no victim to verify with")
     logits = wrapper.victim.logits([perturbed], batch_size=1)
-    if int(adapter.pool(logits, wrapper.groups).argmax()) == label:
+    if int(pool(logits, wrapper.groups).argmax()) == label:
         return [], "not confirmed: asked alone, the victim is right"
     return logits[0].tolist(), ""
 

@@ -22,8 +22,9 @@ from attack_victims import (
 )
 
 from asa_bench.attacks import ATTACKS, COLUMNS, AttackOptions
-from asa_bench.attacks.adapter import VictimWrapper, build, pool
-from asa_bench.attacks.engine import attack_rows, label_groups
+from asa_bench.attacks.adapter import VictimWrapper, build
+from asa_bench.attacks.engine import attack_rows
+from asa_bench.attacks.labels import label_groups, pool
 from asa_bench.attacks.search import MAX_CHARACTERS, MAX_WORD
 from asa_bench.errors import BadInput
 from asa_bench.tasks.base import row_hash
