@@ -13,14 +13,21 @@ from asa_bench.cli.options import DataDirOption
 if TYPE_CHECKING:
     from asa_bench.measures import Share
     from asa_bench.scoring import Score
+    from asa_bench.tasks.base import TaskData
 
 
 def command(
     task: Annotated[str, typer.Option(metavar="NAME", help="The task that was predicted, e.g. hans.")],
     predictions: Annotated[
-        Path,
+        Path | None,
         typer.Option(metavar="FILE", help="CSV or JSONL with id (or pairID) and prediction (or gold_label)."),
-    ],
+    ] = None,
+    export_ids: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Instead of scoring, write what is to be predicted: JSONL of ids and texts."
+        ),
+    ] = None,
     data_dir: DataDirOption = None,
     split: Annotated[
         str | None, typer.Option(metavar="NAME", help="Split; by default the one that is evaluated on.")
@@ -34,14 +41,23 @@ def command(
     Example:
 
     asa-bench score --task hans --predictions bert_preds.txt --json
+
+    asa-bench score --task sst2 --data-dir DATA --export-ids to_predict.jsonl
     """
     from asa_bench import scoring
     from asa_bench.errors import BadInput, nearest
     from asa_bench.tasks import TASKS, files
 
     chosen = TASKS.get(task)
-    read = scoring.read_predictions(predictions)
-    if chosen.name == "hans" and split is None and next(iter(read.labels)).startswith("ex"):
+    if (predictions is None) == (export_ids is None):
+        raise BadInput("give either --predictions FILE to score or --export-ids FILE to write")
+    read = None if predictions is None else scoring.read_predictions(predictions)
+    if (
+        read is not None
+        and chosen.name == "hans"
+        and split is None
+        and next(iter(read.labels)).startswith("ex")
+    ):
         found = scoring.score_hans_order(read)
     else:
         from asa_bench.tasks.base import Source
@@ -56,11 +72,30 @@ def command(
             source = Source(kind="folder", root=data_dir)
         else:
             source = Source(kind="hub")
-        found = scoring.score(read, load(chosen, wanted, source))
+        data = load(chosen, wanted, source)
+        if read is None:
+            assert export_ids is not None
+            _export(data, export_ids)
+            return
+        found = scoring.score(read, data)
     if as_json:
         typer.echo(json.dumps(found.to_json(), indent=1, ensure_ascii=True))
     else:
         _print(found)
+
+
+def _export(data: TaskData, path: Path) -> None:
+    """Ids and texts of a split, one JSON object a line, without the gold labels."""
+    from asa_bench.errors import BadInput
+    from asa_bench.store import write_atomically
+
+    if path.exists():
+        raise BadInput(f"--export-ids {path}: exists already; name a new file")
+    if not path.parent.is_dir():
+        raise BadInput(f"--export-ids {path}: there is no folder {str(path.parent)!r}")
+    rows = data.frame[["id", *data.task.columns]].to_dict("records")
+    write_atomically(path, "".join(json.dumps(row, ensure_ascii=True) + "\n" for row in rows).encode())
+    typer.echo(f"{path}: {len(rows):,} rows of {data.task.name}, {data.split}", err=True)
 
 
 def _print(found: Score) -> None:

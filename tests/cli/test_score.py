@@ -78,3 +78,20 @@ def test_refusals_are_one_line(
     assert (code, out) == (2, "")
     assert words in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_exported_ids_are_those_that_are_scored(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    assert run(capsys, "--task", "laboratory/hans", "--export-ids", path)[0] == 0
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert rows and all("label" not in row and row["premise"] for row in rows)
+    answers = tmp_path / "answers.jsonl"
+    answers.write_text(
+        "".join(json.dumps({"id": row["id"], "prediction": "entailment"}) + "\n" for row in rows)
+    )
+    code, out, err = run(capsys, "--task", "laboratory/hans", "--predictions", answers)
+    assert (code, err) == (0, "") and f"{len(rows):,} examples" in out
+    code, _, err = run(capsys, "--task", "laboratory/hans", "--export-ids", path)
+    assert code == 2 and "exists already" in err
+    code, _, err = run(capsys, "--task", "laboratory/hans")
+    assert code == 2 and "--predictions" in err and "--export-ids" in err
