@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from asa_bench.measures import macro_average, paired_differences
+from asa_bench.measures import Pair, macro_average, paired_differences
+from asa_bench.reports.answers import Answers, paired
 from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn
 from asa_bench.reports.tables import BLANK, MINUS, PLUS_MINUS, Cell, Column, Row, Table, Unit, make_cell
+from asa_bench.reports.tested import DifferenceRow, test_notes, tested
 from asa_bench.reports.text import count_range, shorten
 
 if TYPE_CHECKING:
@@ -20,11 +22,18 @@ _NAMED = 6  # how many missing cells a note names before it counts the rest
 
 @dataclass(frozen=True)
 class DraftColumn:
-    """A column and how to compute its cell for a row; `averaged` where the group's average counts it."""
+    """A column and how to compute its cell for a row.
+
+    Attributes:
+        averaged: whether the group's average counts it.
+        answers: what stands behind the cell, example by example, so that differences can be tested; None where the
+            number is no mean over examples.
+    """
 
     column: Column
     compute: Callable[[MethodRow], Cell]
     averaged: bool = True
+    answers: Callable[[MethodRow], Answers | None] | None = None
 
 
 def attack_head(attack: Attack) -> str:
@@ -120,10 +129,30 @@ def method_rows(
             for cell, draft in zip(cells, drafts, strict=True)
         )
         if any(cell.state == "value" for cell in differences):
-            key = f"{prefix}{member.key}-{base.method}"
-            label = difference_label(member, base)
-            rows.append(replace(row, key=key, label=label, cells=differences, kind="difference"))
+            rows.append(
+                DifferenceRow(
+                    f"{prefix}{member.key}-{base.method}",
+                    difference_label(member, base),
+                    differences,
+                    heading,
+                    "difference",
+                    member.model,
+                    member.method,
+                    tuple(
+                        _pair(draft, base, member) if cell.state == "value" else None
+                        for draft, cell in zip(drafts, differences, strict=True)
+                    ),
+                    of=row.key,
+                    baseline=prefix + base.key,
+                )
+            )
     return rows
+
+
+def _pair(draft: DraftColumn, base: MethodRow, member: MethodRow) -> Pair | None:
+    if draft.answers is None:
+        return None
+    return paired(draft.answers(base), draft.answers(member))
 
 
 def finish(
@@ -146,6 +175,7 @@ def finish(
     """
     if sized:
         columns = [replace(column, n_examples=_shared_size(rows, at)) for at, column in enumerate(columns)]
+    rows = tested(rows)
     source = data.source
     legend = [shorten(note, _NOTE) for note in _legend(data, columns, faced)]
     notes = [*_notes(data, rows, columns, faced), *source.notes, *_failures(data, faced)]
@@ -199,7 +229,7 @@ def _comparable(faced: Sequence[TaskColumn]) -> str:
 def _notes(
     data: Gathered, rows: Sequence[Row], columns: Sequence[Column], faced: Sequence[TaskColumn]
 ) -> list[str]:
-    notes = ["Differences are not tested for significance; the spread is over seeds, not over examples."]
+    notes = test_notes(rows, columns, _baseline_title(data))
     cells = [cell for row in rows for cell in row.cells]
     if any(cell.few for cell in cells):
         most = max(cell.n_seeds for cell in cells)
@@ -216,6 +246,11 @@ def _notes(
     if averages:
         notes.append("Averages count every column of their group once and are blank where one is missing.")
     return notes + _training_notes(data, faced)
+
+
+def _baseline_title(data: Gathered) -> str:
+    titles = [row.title for row in data.rows if row.method == data.source.baseline]
+    return titles[0] if titles else data.source.baseline
 
 
 def _legend(data: Gathered, columns: Sequence[Column], faced: Sequence[TaskColumn]) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from asa_bench.errors import BadInput, nearest
 from asa_bench.measures import (
@@ -18,6 +19,7 @@ from asa_bench.measures import (
     attack_measures,
     macro_average,
 )
+from asa_bench.reports.answers import Answers, of_attacks, of_evaluations
 from asa_bench.reports.inputs import (
     LEAVING_OUT,
     AttackOutcome,
@@ -270,6 +272,46 @@ class Gathered:
         values = {seed: _value(value) for seed, value in known.items()}
         return make_cell(values, unit, n_examples=n, seeds=self.seeds)
 
+    def answers(
+        self, row: MethodRow, column: TaskColumn, heuristic: tuple[str, str] | None = None
+    ) -> Answers | None:
+        """What a method answered to each example; see `asa_bench.reports.answers.of_evaluations`."""
+        return of_evaluations(self.evaluations(row, column), heuristic)
+
+    def attack_answers(self, row: MethodRow, column: TaskColumn, attack: str, robust: bool) -> Answers | None:
+        """Whether a method is right about each attacked example, under attack or without."""
+        found = self.outcomes(row, column, attack)
+        values = {
+            seed: [
+                item.rows["status"].to_numpy(object) == "failed" if robust else self._right_before(item)
+                for item in outcomes
+            ]
+            for seed, outcomes in found.items()
+        }
+        return of_attacks(found, values)
+
+    def _right_before(self, outcome: AttackOutcome) -> NDArray[np.bool_]:
+        """(examples,) whether each was right without attack.
+
+        Whether an example whose search crashed was right before is taken from its original logits, whose
+        order is that of the task's labels where the model was trained on the task; else it counts as wrong.
+        """
+        statuses = outcome.rows["status"].tolist()
+        labels, logits = outcome.rows["label"].tolist(), outcome.rows["original_logits"].tolist()
+        own = outcome.subject.train_task == outcome.task.name
+        return np.array(
+            [
+                status in ("successful", "failed")
+                or (
+                    status in ("errored", "timed_out")
+                    and own
+                    and _names(scores, outcome.task.labels) == label
+                )
+                for status, label, scores in zip(statuses, labels, logits, strict=True)
+            ],
+            dtype=np.bool_,
+        )
+
     def slice_scores(
         self, item: Evaluation, name: str
     ) -> Mapping[str, tuple[float | Proportion | None, int]]:
@@ -290,26 +332,13 @@ class Gathered:
         return self._slices[key]
 
     def attack_measures(self, outcome: AttackOutcome) -> AttackMeasures:
-        """The measures of one attack on one model, computed once.
-
-        Whether an example whose search crashed was right before is taken from its original logits, whose
-        order is that of the task's labels where the model was trained on the task; else it counts as wrong.
-        """
+        """The measures of one attack on one model, computed once; see `_right_before` for crashed examples."""
         key = id(outcome)
         if key not in self._measures:
-            statuses = outcome.rows["status"].tolist()
-            labels, logits = outcome.rows["label"].tolist(), outcome.rows["original_logits"].tolist()
-            own = outcome.subject.train_task == outcome.task.name
-            correct = [
-                status in ("successful", "failed")
-                or (
-                    status in ("errored", "timed_out")
-                    and own
-                    and _names(scores, outcome.task.labels) == label
-                )
-                for status, label, scores in zip(statuses, labels, logits, strict=True)
-            ]
-            self._measures[key] = attack_measures(statuses, correct, outcome.rows["queries"].to_numpy())
+            correct = self._right_before(outcome).tolist()
+            self._measures[key] = attack_measures(
+                outcome.rows["status"].tolist(), correct, outcome.rows["queries"].to_numpy()
+            )
         return self._measures[key]
 
 

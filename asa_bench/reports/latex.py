@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asa_bench.reports.grid import Span, panels, row_groups, spans
-from asa_bench.reports.tables import MINUS, PLUS_MINUS, Cell, Row, Table
+from asa_bench.reports.tables import DAGGER, MINUS, PLUS_MINUS, Cell, Row, Table
 from asa_bench.reports.text import provenance_lines, shorten, visible, wrap_head
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ _SPECIAL = {
     "]": "{]}",
     "*": "{*}",
     MINUS: "$-$",
+    DAGGER: r"$\dagger$",
     PLUS_MINUS: r"$\pm$",
     "\N{MULTIPLICATION SIGN}": r"$\times$",
     "\N{RIGHTWARDS ARROW}": r"$\to$",
@@ -304,8 +305,11 @@ def _cell(cell: Cell, column: Sequence[Cell]) -> Latex:
         sign = f"${shown}$" if _all_signed(values) else rf"\llap{{${shown}$}}"
     if cell.tail:
         number += rf"_{{\pm {cell.tail.removeprefix(PLUS_MINUS).replace(',', '{,}')}}}"
-    if cell.few:
-        number += f"^{{({cell.n_seeds})}}"
+    if cell.best:
+        number = re.sub(r"^[0-9.{},]+", lambda found: rf"\mathbf{{{found.group()}}}", number)
+    raised = (f"({cell.n_seeds})" if cell.few else "") + (r"\dagger" if cell.conclusive else "")
+    if raised:
+        number += f"^{{{raised}}}"
     before = rf"\hphantom{{{'0' * digits}}}" if digits else ""
     after = rf"\hphantom{{$_{{{'0' * script}}}$}}" if script else ""
     return Latex(f"{before}{sign}${number}${after}")

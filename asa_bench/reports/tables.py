@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from asa_bench.measures import summarize
+from asa_bench.measures import Comparison, summarize
 
 Unit = Literal["percent", "points", "count", "number", "decimal"]
 State = Literal["value", "hole", "blank", "undefined"]
 RowKind = Literal["method", "difference", "slice", "published"]
 
 MINUS = "\N{MINUS SIGN}"
+DAGGER = "\N{DAGGER}"
 PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 _RAISED = str.maketrans("0123456789()", "⁰¹²³⁴⁵⁶⁷⁸⁹⁽⁾")
 
@@ -32,6 +33,11 @@ class Cell:
         tail: the formatted spread, "" where there is none.
         few: True where fewer seeds stand behind the cell than behind the table, or only one.
         reason: why there is a hole.
+        comparison: of a difference between two methods: how sure it is; None where it was not tested.
+        conclusive: whether it is told from the baseline: the difference in this cell, or of this cell to the
+            baseline's, is significant in the family of the table and no smaller than what could be found.
+        best: of its column and group the highest, and conclusively better than the baseline (or, of the baseline itself,
+            than every other method): what writers print in bold.
     """
 
     state: State = "blank"
@@ -44,11 +50,15 @@ class Cell:
     tail: str = ""
     few: bool = False
     reason: str = ""
+    comparison: Comparison | None = None
+    conclusive: bool = False
+    best: bool = False
 
     @property
     def mark(self) -> str:
-        """The raised number of seeds, where it needs saying."""
-        return f"({self.n_seeds})".translate(_RAISED) if self.few else ""
+        """The raised number of seeds, where it needs saying, and a dagger where the cell differs conclusively."""
+        seeds = f"({self.n_seeds})".translate(_RAISED) if self.few else ""
+        return seeds + (DAGGER if self.conclusive else "")
 
     @property
     def text(self) -> str:

@@ -32,6 +32,7 @@ _PLAIN = str.maketrans(
         "─": "-",
         "━": "=",
         "…": "..",
+        "†": "*",
         **dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True)),
     }
 )
@@ -173,7 +174,7 @@ def _panel(table: Table) -> list[Text]:
             for cell, width, (number, after) in zip(row.cells, widths, sizes, strict=True):
                 if cell.state == "value":
                     line.append(" " * (_GAP + width - number - after))
-                    line.append(_right(cell.number, number), style)
+                    line.append(_right(cell.number, number), f"{style} bold" if cell.best else style)
                     line.append(_left(cell.text[len(cell.number) :], after), "dim")
                 else:
                     line.append(" " * _GAP + _right(cell.text, width), style)

@@ -41,6 +41,20 @@ CSV_COLUMNS = (
     "n_examples",
     "text",
     "reason",
+    "conclusive",
+    "low",
+    "high",
+    "p",
+    "adjusted_low",
+    "adjusted_high",
+    "adjusted_p",
+    "detectable",
+    "test",
+)
+#: The columns that hold numbers, or nothing.
+NUMBERS = (
+    *("mean", "sd", "n_seeds", "n_examples", "low", "high", "p"),
+    *("adjusted_low", "adjusted_high", "adjusted_p", "detectable"),
 )
 _SUFFIXES = (".tex", ".standalone.tex", ".md", ".csv", ".json")
 
@@ -118,8 +132,17 @@ def to_csv(table: Table) -> str:
             texts = [table.name, row.group, row.label, row.kind, row.model, row.method]
             texts += [column.group, column.subgroup, column.head, column.unit, cell.state]
             numbers = [_number(value) for value in (cell.mean, cell.spread, cell.n_seeds, cell.n_examples)]
-            writer.writerow([*map(guard, texts), *numbers, guard(cell.text), guard(cell.reason)])
+            tested = [str(cell.conclusive).lower(), *_tested(cell)]
+            writer.writerow([*map(guard, texts), *numbers, guard(cell.text), guard(cell.reason), *tested])
     return buffer.getvalue()
+
+
+def _tested(cell: Cell) -> list[str]:
+    found = cell.comparison
+    if found is None:
+        return [""] * 8
+    numbers = (*found.interval, found.p, *found.adjusted_interval, found.adjusted_p, found.detectable)
+    return [*map(_number, numbers), guard(found.method)]
 
 
 def _number(value: float | None) -> str:

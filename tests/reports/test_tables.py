@@ -123,7 +123,8 @@ def test_generated_sets_are_declared_incomparable(source: ReportInput, tables: d
     assert "not comparable with published" in tables["main"].caption and "Lab HANS" in tables["main"].caption
     assert "no number is comparable with published" in tables["reliance"].caption
     assert "comparable" not in tables["advglue"].caption
-    assert "not tested for significance" in " ".join(tables["main"].notes)
+    assert "Holm over the 12 differences of this table" in " ".join(tables["main"].notes)
+    assert "not tested for significance" in " ".join(tables["reliance"].notes)
 
 
 def test_caption_tells_profile_seeds_and_the_columns_their_examples(tables: dict[str, Table]) -> None:

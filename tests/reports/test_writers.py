@@ -135,7 +135,7 @@ def test_hostile_text_is_no_formula(hostile: dict[str, str]) -> None:
         for line in lines:
             assert len(line) == len(head)
             for column, value in zip(head, line, strict=True):
-                if column in ("mean", "sd", "n_seeds", "n_examples"):
+                if column in write.NUMBERS:
                     float(value or 0)
                 else:
                     assert not value.lstrip().startswith(("=", "+", "-", "@")), (column, value)

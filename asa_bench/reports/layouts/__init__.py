@@ -9,6 +9,7 @@ from asa_bench.reports.gather import Gathered
 from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.layouts.attacks import attacks
 from asa_bench.reports.layouts.challenges import advglue, hans, reliance
+from asa_bench.reports.layouts.comparisons import comparisons
 from asa_bench.reports.layouts.keywords import keywords, shortcut_word
 from asa_bench.reports.layouts.main import main
 from asa_bench.reports.layouts.metrics import metrics, slices
@@ -20,6 +21,7 @@ from asa_bench.reports.tables import Table
 #: Name -> what makes the table, or None where the records hold nothing for it; in the order of a report.
 LAYOUTS: dict[str, Callable[[Gathered], Table | None]] = {
     "main": main,
+    "comparisons": comparisons,
     "paper": paper,
     "pretraining": pretraining,
     "reliance": reliance,

@@ -48,7 +48,12 @@ def attacks(data: Gathered) -> Table | None:
                 )
                 if key in ("n", "budget"):
                     compute = partial(attack_fact, data=data, column=column, attack=attack.name, key=key)
-                drafts.append(DraftColumn(Column(key, head, group, unit), compute))
+                answers = None
+                if key in ("clean", "robust"):
+                    answers = partial(
+                        data.attack_answers, column=column, attack=attack.name, robust=key == "robust"
+                    )
+                drafts.append(DraftColumn(Column(key, head, group, unit), compute, answers=answers))
             heading = f"{attack_head(attack)} on {data.head(column, data.attack_columns)}"
             rows += method_rows(data, drafts, group=heading, prefix=f"{attack.name}/{column.key}/")
     if not rows:

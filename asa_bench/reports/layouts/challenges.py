@@ -77,6 +77,7 @@ def hans(data: Gathered) -> Table | None:
                         f"{column.key}/{heuristic}/{label}", head, data.head(column, faced), subgroup=subgroup
                     ),
                     partial(data.cell, column=column, measure=partial(hans_cell, cell=(heuristic, label))),
+                    answers=partial(data.answers, column=column, heuristic=(heuristic, label)),
                 )
             )
     if not drafts:

@@ -24,6 +24,7 @@ def score_columns(data: Gathered, faced: list[TaskColumn], group: str) -> list[D
             Column(column.key, data.head(column, faced, metric_shown=True), group),
             partial(data.cell, column=column, measure=score_of),
             averaged=metric(column.task.metrics[0]).higher_is_better,
+            answers=partial(data.answers, column=column),
         )
         for column in faced
     ]
@@ -45,6 +46,7 @@ def attack_columns(data: Gathered, group: str) -> list[DraftColumn]:
                 Column(f"{column.key}/{key}", head, group, subgroup=subgroup),
                 partial(data.attack_cell, column=column, attack=attack, measure=measure),
                 averaged=measure is robust,
+                answers=partial(data.attack_answers, column=column, attack=attack, robust=measure is robust),
             )
             for key, head, attack, measure in wanted
         ]

@@ -13,7 +13,7 @@ from asa_bench.reports.assemble import (
     finish,
     method_rows,
 )
-from asa_bench.reports.gather import Gathered
+from asa_bench.reports.gather import Gathered, metric
 from asa_bench.reports.inputs import Evaluation
 from asa_bench.reports.parts import (
     measures_of,
@@ -28,6 +28,7 @@ def metrics(data: Gathered) -> Table | None:
         DraftColumn(
             Column(f"{column.key}/{name}", name, data.head(column, faced)),
             partial(data.cell, column=column, measure=measure),
+            answers=partial(data.answers, column=column) if name == metric("accuracy").title else None,
         )
         for column in faced
         for name, measure in measures_of(column.task).items()

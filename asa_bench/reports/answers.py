@@ -1,0 +1,138 @@
+"""What each method answered to the same examples, in the form that a comparison needs: one value per seed and example."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asa_bench.measures import Pair, clusters_of
+
+if TYPE_CHECKING:
+    from asa_bench.reports.inputs import AttackOutcome, Evaluation
+    from asa_bench.tasks.base import Task
+
+#: The kinds of task whose accuracy is a mean of right and wrong.
+_RIGHT_OR_WRONG = ("classification", "multiple_choice")
+#: Slices that stand for clusters or strata where a task names no group: HANS' templates, else its subcases.
+_ENTAILED = "entailment"
+_TEMPLATE, _SUBCASE = "template", "subcase"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Values of one method for one cell of a table.
+
+    Attributes:
+        ids: (examples,) texts, sorted.
+        values: seed as text -> (examples,) in [0, 1], in the order of `ids`.
+        clusters: (examples,) which examples are not independent; None where all are.
+        strata: (examples,) fixed parts of the data set; None for one part.
+    """
+
+    ids: NDArray[np.object_]
+    values: Mapping[str, NDArray[np.float64]]
+    clusters: NDArray[np.object_] | None = None
+    strata: NDArray[np.object_] | None = None
+
+    def where(self, chosen: NDArray[np.bool_]) -> Answers:
+        """Those of some examples alone."""
+        return Answers(
+            self.ids[chosen],
+            {seed: values[chosen] for seed, values in self.values.items()},
+            None if self.clusters is None else self.clusters[chosen],
+            None if self.strata is None else self.strata[chosen],
+        )
+
+
+def of_evaluations(
+    found: Mapping[str, Evaluation], heuristic: tuple[str, str] | None = None
+) -> Answers | None:
+    """1 where a prediction is the gold label; None for tasks whose score is no mean of right and wrong.
+
+    Args:
+        found: seed -> evaluation, of the same examples.
+        heuristic: only the examples of this HANS heuristic and gold label.
+    """
+    if not found:
+        return None
+    first = next(iter(found.values()))
+    task = first.task
+    if task.kind not in _RIGHT_OR_WRONG or task.unlabelled or task.metrics[0] != "accuracy":
+        return None
+    order, ids = _order(first.rows)
+    values: dict[str, NDArray[np.float64]] = {}
+    for seed, item in found.items():
+        own, _ = _order(item.rows)
+        gold, said = (item.rows[name].to_numpy(object)[own] for name in ("label", "prediction"))
+        if heuristic is not None:  # as HANS' authors do: neutral and contradiction are both not entailed
+            gold, said = gold == _ENTAILED, said == _ENTAILED
+        values[seed] = np.asarray(gold == said, dtype=np.float64)
+    answers = _designed(Answers(ids, values), first.rows, order, task)
+    if heuristic is None:
+        return answers
+    columns = [first.rows[name].to_numpy(object)[order] for name in ("heuristic", "label")]
+    entailed = (columns[1] == _ENTAILED) == (heuristic[1] == _ENTAILED)
+    return answers.where(np.asarray((columns[0] == heuristic[0]) & entailed, dtype=np.bool_))
+
+
+def of_attacks(
+    found: Mapping[str, list[AttackOutcome]], values: Mapping[str, list[NDArray[np.bool_]]]
+) -> Answers | None:
+    """Means over attack seeds of a truth about each example, such as whether it is robust.
+
+    Args:
+        found: training seed -> outcomes, one per attack seed, of the same examples.
+        values: the same shape; (examples,) in the order of each outcome's rows.
+    """
+    if not found:
+        return None
+    first = next(iter(found.values()))[0]
+    order, ids = _order(first.rows)
+    means: dict[str, NDArray[np.float64]] = {}
+    for seed, outcomes in found.items():
+        each = [truth[_order(item.rows)[0]] for item, truth in zip(outcomes, values[seed], strict=True)]
+        means[seed] = np.stack(each).astype(np.float64).mean(axis=0)
+    return _designed(Answers(ids, means), first.rows, order, first.task)
+
+
+def paired(first: Answers | None, second: Answers | None) -> Pair | None:
+    """Both methods on the seeds that they share; None where they share none or one has no values to compare.
+
+    A checkpoint without a seed shares the seed "" with another one; what has seeds and what has none share nothing.
+    """
+    if first is None or second is None or len(first.ids) == 0:
+        return None
+    shared = sorted(first.values.keys() & second.values.keys(), key=lambda seed: (len(seed), seed))
+    if not shared or not np.array_equal(first.ids, second.ids):
+        return None
+    arrays = [np.stack([answers.values[seed] for seed in shared]) for answers in (first, second)]
+    return Pair(arrays[0], arrays[1], first.clusters, first.strata)
+
+
+def _order(rows: Any) -> tuple[NDArray[np.intp], NDArray[np.object_]]:
+    ids = rows["id"].to_numpy(dtype=object)
+    order = np.argsort(_texts(ids).astype(str), kind="stable")
+    return order, ids[order]
+
+
+def _texts(column: Any) -> NDArray[np.object_]:
+    # Not by pandas, whose strings hold no lone surrogates.
+    return np.array([str(value) for value in column], dtype=object)
+
+
+def _designed(answers: Answers, rows: Any, order: NDArray[np.intp], task: Task) -> Answers:
+    """With the design of the data set: what belongs together, and what is fixed."""
+    group = task.group if task.group in rows.columns else ""
+    if not group and _TEMPLATE in task.slices and _TEMPLATE in rows.columns:
+        group = _TEMPLATE
+    if group:
+        clusters = clusters_of(_texts(rows[group])[order])
+        if clusters is not None:
+            return replace(answers, clusters=clusters.astype(object))
+    if _SUBCASE in task.slices and _SUBCASE in rows.columns:
+        return replace(answers, strata=_texts(rows[_SUBCASE])[order])
+    return answers

@@ -1,0 +1,136 @@
+"""Tests the differences of a table as one family, and marks what is conclusive."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from asa_bench.measures import Pair, compare_all
+from asa_bench.reports.tables import DAGGER, Cell, Column, Row
+from asa_bench.reports.text import count_range, shorten
+
+_MOST = 6  # how many columns a note names before it says that there are others
+
+
+@dataclass(frozen=True)
+class DifferenceRow(Row):
+    """A line of differences that `finish` tests.
+
+    Attributes:
+        pairs: one per column; None where nothing can be tested.
+        of: key of the method's own line.
+        baseline: key of the baseline's line.
+    """
+
+    pairs: tuple[Pair | None, ...] = ()
+    of: str = ""
+    baseline: str = ""
+
+
+def tested(rows: Sequence[Row]) -> list[Row]:
+    """The rows with every difference tested, all of them one family, and with what is conclusive marked.
+
+    Differences are told by their own cell, and by the cell of the method that differs from the baseline.
+    """
+    pairs = {
+        (row.key, at): pair
+        for row in rows
+        if isinstance(row, DifferenceRow)
+        for at, pair in enumerate(row.pairs)
+        if pair is not None
+    }
+    found = compare_all(pairs)
+    conclusive: dict[tuple[str, int], float] = {}  # method's line and column -> conclusive difference
+    compared: dict[tuple[str, int], list[float | None]] = {}  # baseline's line and column -> those against it
+    made: list[Row] = []
+    for row in rows:
+        if not isinstance(row, DifferenceRow):
+            made.append(row)
+            continue
+        cells = list(row.cells)
+        for at in range(len(cells)):
+            comparison = found.get((row.key, at))
+            if comparison is None:
+                continue
+            cells[at] = replace(cells[at], comparison=comparison, conclusive=comparison.conclusive)
+            told = comparison.difference if comparison.conclusive else None
+            compared.setdefault((row.baseline, at), []).append(told)
+            if told is not None:
+                conclusive[row.of, at] = told
+        made.append(Row(row.key, row.label, tuple(cells), row.group, row.kind, row.model, row.method))
+    highest: dict[tuple[str, str, int], float] = {}
+    for row in made:
+        for at, cell in enumerate(row.cells):
+            if row.kind == "method" and cell.mean is not None:
+                place = (row.group, row.model, at)
+                highest[place] = max(highest.get(place, -math.inf), cell.mean)
+    return [
+        replace(
+            row,
+            cells=tuple(
+                _marked(row, at, cell, conclusive, compared, highest) for at, cell in enumerate(row.cells)
+            ),
+        )
+        if row.kind == "method"
+        else row
+        for row in made
+    ]
+
+
+def _marked(
+    row: Row,
+    at: int,
+    cell: Cell,
+    conclusive: Mapping[tuple[str, int], float],
+    compared: Mapping[tuple[str, int], Sequence[float | None]],
+    highest: Mapping[tuple[str, str, int], float],
+) -> Cell:
+    against = compared.get((row.key, at), ())
+    own = conclusive.get((row.key, at))
+    is_highest = cell.mean is not None and cell.mean >= highest[row.group, row.model, at]
+    wins = (own is not None and own > 0) or (
+        bool(against) and all(told is not None and told < 0 for told in against)
+    )
+    return replace(cell, conclusive=own is not None, best=is_highest and wins)
+
+
+def test_notes(rows: Sequence[Row], columns: Sequence[Column], baseline: str) -> list[str]:
+    """How the differences were tested, and which were not."""
+    differences = [row for row in rows if row.kind == "difference"]
+    found = [cell.comparison for row in differences for cell in row.cells if cell.comparison is not None]
+    if not found:
+        return ["Differences are not tested for significance; the spread is over seeds, not over examples."]
+    family = found[0].family
+    alpha = f"{100 * (1 - found[0].level):g} %"
+    tests = "McNemar's test" if all(one.standard_error is None for one in found) else "paired t-tests"
+    if any(one.standard_error is None for one in found) and tests != "McNemar's test":
+        tests += " or, for one seed, McNemar's"
+    random = "seeds and examples" if max(one.seeds for one in found) > 1 else "examples"
+    random += " (or what they belong to)" if any(one.clusters < one.examples for one in found) else ""
+    low, high = (100 * pick(one.detectable for one in found) for pick in (min, max))
+    span = f"{low:.1f}" if f"{low:.1f}" == f"{high:.1f}" else f"{low:.1f} to {high:.1f}"
+    notes = [
+        f"{DAGGER} differs from {baseline}: {tests} with {random} as random, Holm over the "
+        f"{count_range([family], 'difference')} of this table at {alpha}, and no smaller than the smallest difference that "
+        f"would be found with 80 % power, which is {span} points here (table comparisons). Bold: the highest, if it is "
+        f"better than {baseline} by that rule. No dagger does not mean no difference: it cannot be told."
+    ]
+    heads = [
+        column.head
+        for at, column in enumerate(columns)
+        if any(row.cells[at].state == "value" for row in differences)
+        and not any(row.cells[at].comparison for row in differences)
+    ]
+    if heads:
+        notes.append(
+            f"Not tested: {', '.join(dict.fromkeys(shorten(head, 60) for head in heads[:_MOST]))}"
+            + (" and others." if len(heads) > _MOST else ".")
+        )
+    singles = [one for one in found if one.seeds == 1]
+    if singles:
+        notes.append(
+            f"{len(singles)} of {len(found)} differences rest on one seed: how much another training seed would change them "
+            "is unknown and not counted."
+        )
+    return notes

@@ -1,0 +1,192 @@
+"""Differences of a table are tested on the same examples and seeds, as one family, and marked only where they are told."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_up import HANS, QQP, SST2
+
+from asa_bench.measures import Pair, compare_all
+from asa_bench.reports import latex, markdown, write
+from asa_bench.reports.inputs import Evaluation, ReportInput, Subject
+from asa_bench.reports.layouts import build_tables
+from asa_bench.reports.tables import Cell, Table
+from asa_bench.tasks.base import Task
+
+
+def evaluation(
+    item: Task, method: str, seed: int | None, right: Sequence[bool], trained: str = "", **extra: Any
+) -> Evaluation:
+    """Answers to examples 0, 1, ... that are right or wrong as said; rows come in reverse order for odd seeds."""
+    first, second = item.labels[:2]
+    frame = pd.DataFrame(
+        {
+            "id": [f"{number:03d}" for number in range(len(right))],
+            "text_hash": "0",
+            "label": first,
+            "prediction": [first if each else second for each in right],
+            "logits": [[0.0]] * len(right),
+            **extra,
+        }
+    )
+    if (seed or 0) % 2:
+        frame = frame.iloc[::-1].reset_index(drop=True)
+    subject = Subject("m", method, method.title(), seed is None, trained or item.name, seed)
+    return Evaluation(subject, item, "validation", "f" * 64, frame)
+
+
+def tables(*evaluations: Evaluation) -> dict[str, Table]:
+    source = ReportInput("s", "Title", "p", evaluations=evaluations, methods=("naive", "asa", "other"))
+    return {table.name: table for table in build_tables(source)}
+
+
+def cell(table: Table, row: str, column: int = 0) -> Cell:
+    return next(each for each in table.rows if each.label == row).cells[column]
+
+
+def pattern(*blocks: tuple[int, bool]) -> list[bool]:
+    return [value for count, value in blocks for _ in range(count)]
+
+
+# Of 200 examples, the first gets 120 right; the second 30 more, and 4 fewer.
+NAIVE = pattern((120, True), (80, False))
+BETTER = pattern((4, False), (146, True), (50, False))
+
+
+def test_one_seed_is_mcnemars_test() -> None:
+    found = tables(evaluation(SST2, "naive", 1, NAIVE), evaluation(SST2, "asa", 1, BETTER))
+    difference = cell(found["main"], "Asa − Naive")
+    comparison = difference.comparison
+    assert comparison is not None
+    assert (comparison.gained, comparison.lost) == (30, 4)
+    assert comparison.difference == pytest.approx(26 / 200)
+    # The score test: (30 - 4) / sqrt(30 + 4) = 4.459, two-sided.
+    assert comparison.p == pytest.approx(8.24e-6, rel=1e-2)
+    assert difference.conclusive and difference.text.endswith("†")
+    assert cell(found["main"], "Asa").best and cell(found["main"], "Asa").conclusive
+    assert not cell(found["main"], "Naive").best
+    notes = " ".join(found["main"].notes)
+    assert "McNemar's test" in notes and "Holm over the 1 difference of this table" in notes
+    assert "rest on one seed" in notes
+
+
+def test_nothing_is_marked_that_cannot_be_told() -> None:
+    slightly = pattern((118, True), (2, False), (6, True), (74, False))
+    found = tables(evaluation(SST2, "naive", 1, NAIVE), evaluation(SST2, "asa", 1, slightly))
+    for row in found["main"].rows:
+        for each in row.cells:
+            assert not each.best and not each.conclusive
+    assert "†" not in latex.body(found["main"]).split(r"\begin{tabular}")[1].split(r"\end{tabular}")[0]
+    assert r"\mathbf" not in latex.body(found["main"])
+
+
+def test_all_of_a_table_are_one_family_on_shared_seeds_and_examples() -> None:
+    draw = np.random.default_rng(5)
+    answers = {
+        (item.name, method, seed): draw.random(60) < right
+        for item in (SST2, QQP)
+        for method, right in (("naive", 0.6), ("asa", 0.8), ("other", 0.62))
+        for seed in (1, 2, 3)
+    }
+    evaluations = [
+        evaluation({"sst2": SST2, "qqp": QQP}[name], method, seed, values.tolist())
+        for (name, method, seed), values in answers.items()
+        if (method, seed) != ("asa", 3)  # only two seeds are shared with it
+    ]
+    shown = tables(*evaluations)["main"]
+    pairs = {}
+    for method, seeds in (("asa", (1, 2)), ("other", (1, 2, 3))):
+        for name in ("sst2", "qqp"):
+            stacked = [
+                np.stack([answers[name, who, seed] for seed in seeds]).astype(float)
+                for who in ("naive", method)
+            ]
+            pairs[method, name] = Pair(stacked[0], stacked[1])
+    expected = compare_all(pairs)
+    heads = [column.head for column in shown.columns]
+    for (method, name), comparison in expected.items():
+        at = heads.index({"sst2": "SST-2", "qqp": "QQP"}[name])
+        assert cell(shown, f"{method.title()} − Naive", at).comparison == comparison
+        assert comparison.family == 4
+    average = heads.index("Average")
+    assert cell(shown, "Asa − Naive", average).comparison is None
+    assert "Not tested: Average." in shown.notes
+
+
+def test_hans_is_stratified_by_subcase() -> None:
+    right = pattern((40, True), (40, False))
+    extra = {
+        "heuristic": ["subsequence"] * 80,
+        "subcase": [f"s{number % 4}" for number in range(80)],
+    }
+    other = pattern((40, True), (30, True), (10, False))
+    found = tables(
+        evaluation(HANS, "naive", 1, right, "mnli", **extra),
+        evaluation(HANS, "asa", 1, other, "mnli", **extra),
+    )
+    comparison = cell(found["hans"], "Asa − Naive").comparison
+    assert comparison is not None and comparison.strata == 4
+    assert "within strata" in comparison.method
+
+
+def test_what_belongs_together_is_a_cluster() -> None:
+    item = SST2.model_copy(update={"group": "pair"})
+    extra = {"pair": [f"{number // 2}" for number in range(200)]}
+    found = tables(evaluation(item, "naive", 1, NAIVE, **extra), evaluation(item, "asa", 1, BETTER, **extra))
+    comparison = cell(found["main"], "Asa − Naive").comparison
+    assert comparison is not None and (comparison.examples, comparison.clusters) == (200, 100)
+
+
+def test_the_baseline_is_bold_where_it_beats_all_others() -> None:
+    found = tables(
+        evaluation(SST2, "naive", 1, BETTER),
+        evaluation(SST2, "asa", 1, NAIVE),
+        evaluation(SST2, "other", 1, NAIVE),
+    )
+    assert cell(found["main"], "Naive").best
+    assert cell(found["main"], "Asa").conclusive and not cell(found["main"], "Asa").best
+
+
+def test_means_of_something_else_are_not_tested() -> None:
+    item = SST2.model_copy(update={"metrics": ("matthews",)})
+    found = tables(evaluation(item, "naive", 1, NAIVE), evaluation(item, "asa", 1, BETTER))
+    assert all(each.comparison is None for row in found["main"].rows for each in row.cells)
+    assert "Differences are not tested" in found["main"].notes[0]
+    assert "comparisons" not in found
+
+
+def test_every_writer_tells_it() -> None:
+    found = tables(evaluation(SST2, "naive", 1, NAIVE), evaluation(SST2, "asa", 1, BETTER))
+    main = found["main"]
+    assert r"\mathbf{73.0}^{(1)\dagger}" in latex.body(main)
+    assert "**73.0⁽¹⁾†**" in markdown.render(main)
+    lines = list(csv.DictReader(io.StringIO(write.to_csv(main))))
+    (line,) = [each for each in lines if each["row_kind"] == "difference"]
+    assert line["conclusive"] == "true"
+    assert float(line["adjusted_low"]) > 0 and float(line["adjusted_p"]) < 0.001
+    assert 0 < float(line["detectable"]) < 0.13
+    (shown,) = found["comparisons"].rows
+    assert [each.number for each in shown.cells[:1]] == ["+13.0"]
+    assert shown.cells[4].number == "<0.001"
+    assert [each.number for each in shown.cells[6:11]] == ["30.0", "4.0", "1", "200", "200"]
+
+
+def test_a_checkpoint_without_seed_is_compared_with_another() -> None:
+    found = tables(evaluation(SST2, "naive", None, NAIVE), evaluation(SST2, "asa", None, BETTER))
+    assert cell(found["main"], "Asa − Naive").conclusive
+
+
+def test_other_examples_are_refused_before_any_test() -> None:
+    from asa_bench.errors import BadInput
+
+    other = evaluation(SST2, "asa", 1, BETTER)
+    other = replace(other, rows=other.rows.assign(id=[f"x{number}" for number in range(200)]))
+    with pytest.raises(BadInput, match="other examples"):
+        tables(evaluation(SST2, "naive", 1, NAIVE), other)
