@@ -69,6 +69,8 @@ def perform(cell: Cell, store: Store, progress: Progress) -> Record:
     with memory.watched() as cuts:
         if "corpus" in cell.context:
             outcome = _pretrain_masked(cell, waits, scratch, progress, store.partial(cell.address))
+        elif cell.kind == "attack":
+            outcome = _attack(cell, waits, progress, store.partial(cell.address))
         else:
             outcome = _WORK[cell.kind](cell, waits, scratch, progress)
     seconds = time.monotonic() - started
@@ -366,8 +368,9 @@ def _evaluate(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: P
     return Outcome(frame, {**_data_result(data, len(rows)), "task": task.model_dump(mode="json")})
 
 
-def _attack(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Progress) -> Outcome:
+def _attack(cell: Cell, waits: Mapping[str, Record], progress: Progress, partial: Any) -> Outcome:
     from asa_bench.attacks import engine
+    from asa_bench.attacks.journal import Journal
 
     task, data, rows = _chosen(cell, cell.spec["split"], "attack")
     attack = ATTACKS.get(cell.spec["attack"])
@@ -383,6 +386,7 @@ def _attack(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Pro
         options=options,
         data_dir=data_dir,
         progress=progress,
+        journal=Journal(partial, _circumstances()),
     ).sort_values(["id"], kind="stable", ignore_index=True)
     result = {
         **_data_result(data, len(rows)),
@@ -391,6 +395,15 @@ def _attack(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Pro
         "recipe": engine.resolve(attack, data_dir),
     }
     return Outcome(frame, result)
+
+
+def _circumstances() -> dict[str, Any]:
+    """What outcomes of an attack may depend on beside its address; half an attack from another place is not continued."""
+    return {
+        "packages": dict(provenance.versions()),
+        "git": dict(provenance.git_state()),
+        "machine": dict(provenance.machine()),
+    }
 
 
 def _reliance(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Progress) -> Outcome:
@@ -426,5 +439,4 @@ _WORK: dict[str, Callable[[Cell, Mapping[str, Record], Any, Progress], Outcome]]
     "train": _train,
     "evaluate": _evaluate,
     "reliance": _reliance,
-    "attack": _attack,
 }

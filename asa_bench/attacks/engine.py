@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from asa_bench.attacks.base import COLUMNS, Attack, AttackOptions
+from asa_bench.attacks.journal import Journal
 from asa_bench.attacks.labels import label_groups
 from asa_bench.errors import BadInput
 from asa_bench.tasks.base import row_hash
@@ -32,6 +33,7 @@ def attack_rows(
     options: AttackOptions | None = None,
     data_dir: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
+    journal: Journal | None = None,
 ) -> pd.DataFrame:
     """Attacks each row, many at once; what is recorded of one does not depend on the others nor on their order.
 
@@ -57,6 +59,7 @@ def attack_rows(
         options: overrides.
         data_dir: a folder in which the recipe's resources are looked for, see `asa_bench.attacks.library`.
         progress: called with (rows done, all rows) after each row.
+        journal: of this very attack, victim, seed and options; examples in it are not attacked again.
 
     Returns:
         One row per input row, in their order: `asa_bench.attacks.base.COLUMNS` and the task's slice columns.
@@ -83,9 +86,13 @@ def attack_rows(
     texts = list(zip(*(rows[column].tolist() for column in task.columns), strict=True))
     labels = rows["label"].tolist()
     names = rows["id"].tolist()
+    journal = journal or Journal(None)
+    records = _known(journal.read(), names, [row_hash(text)[:16] for text in texts])
     # Texts of like length share forward passes, and what takes longest does not come last.
-    order = sorted(range(len(texts)), key=lambda i: (-sum(map(len, texts[i])), names[i]))
-    records: list[dict[str, Any]] = [{} for _ in texts]
+    order = sorted(
+        (row for row, record in enumerate(records) if not record),
+        key=lambda i: (-sum(map(len, texts[i])), names[i]),
+    )
     lanes: Lanes[dict[str, Any]] = Lanes(options.lanes, victim.steady_logits, options.time_limit_s)
     searchers: dict[int, Searcher] = {}
 
@@ -105,17 +112,27 @@ def attack_rows(
             "label": labels[row],
             "original": json.dumps(texts[row]),
         } | outcome
+        journal.write(records[row])
         if progress is not None:
             progress(sum(map(bool, records)), len(texts))
 
     with adapter.words_remembered(), library.offline_nltk(False, data_dir):
-        for lane in range(max(1, min(options.lanes, len(texts)))):
+        for lane in range(max(1, min(options.lanes, len(order)))):
             searchers[lane] = searcher()
-        lanes.run(len(texts), work, lambda job: f"{seed}\n{attack.name}\n{names[order[job]]}", ended)
+        lanes.run(len(order), work, lambda job: f"{seed}\n{attack.name}\n{names[order[job]]}", ended)
     frame: pd.DataFrame = pd.DataFrame.from_records(records, columns=list(COLUMNS))
     for column in task.slices:
         frame[column] = rows[column].tolist()
     return frame
+
+
+def _known(found: Mapping[str, dict[str, Any]], names: list[str], hashes: list[str]) -> list[dict[str, Any]]:
+    """For each row its record from before, or an empty one where there is none of this text."""
+    records = []
+    for name, text_hash in zip(names, hashes, strict=True):
+        record = found.get(name, {})
+        records.append(record if record.get("text_hash") == text_hash else {})
+    return records
 
 
 def resolve(attack: Attack, data_dir: Path | None = None) -> dict[str, Any]:
