@@ -23,6 +23,10 @@ _DIGIT, _SCRIPT, _SEPARATION = 4.3, 3.7, 8.0
 _SIGN = 7.0
 _NARROW, _WIDE = set("fijlrt.,:;'|!()[]- "), set("mwMW@%&+=")
 _STUB, _HEADING, _HEAD = 190.0, 300.0, 12  # points, points, letters
+# Letters that \\caption, which measures title and caption on one line of at most 16,383 points, can do with; a
+# letter without a glyph becomes eight.
+_TITLE, _CAPTION, _NOTE = 150, 1500, 800
+_COMMENT = 2000  # letters of a line of a comment: TeX reads a line at a time, into a buffer
 _LINES_PER_PAGE = 68
 _HEAD_LINES = 8
 
@@ -83,11 +87,14 @@ def escape(text: str) -> Latex:
 
 def printable(text: str) -> str:
     """`visible` text in which characters without a glyph are spelled as their code point, not yet escaped."""
+    shown = visible(text)
+    if shown.isascii():
+        return shown
     return "".join(
         character
         if character.isascii() or character in _SPECIAL or character in _LETTERS
         else f"[U+{ord(character):04X}]"
-        for character in visible(text)
+        for character in shown
     )
 
 
@@ -109,10 +116,21 @@ def body(table: Table, width: float = TEXT_WIDTH, label: bool = True) -> str:
         width: points that a line has; wider tables are cut into panels below each other.
         label: give the float a label, ``tab:asa-bench-NAME``.
     """
+    table = replace(
+        table,
+        title=shorten(printable(table.title), _TITLE),
+        caption=shorten(printable(table.caption), _CAPTION),
+        notes=tuple(shorten(printable(note), _NOTE) for note in table.notes),
+        legend=tuple(shorten(printable(note), _NOTE) for note in table.legend),
+    )
     template = _environment().get_template("table.tex.j2")
     text = template.render(
         table={"name": table.name, "title": prose(table.title), "caption": prose(table.caption)},
-        provenance=[Latex(line) for line in provenance_lines(table.provenance)],
+        provenance=[
+            Latex(line[at : at + _COMMENT])
+            for line in provenance_lines(table.provenance)
+            for at in range(0, len(line), _COMMENT)
+        ],
         floats=_floats(table, width),
         label=label,
         notes=[prose(note) for note in (*table.notes, *table.legend)],
