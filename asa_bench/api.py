@@ -17,6 +17,8 @@ from asa_bench.store import Store
 if TYPE_CHECKING:
     import pandas as pd
 
+    from asa_bench.reports.comparing import Compared
+
 
 @dataclass(frozen=True)
 class Results:
@@ -133,6 +135,39 @@ def report(folder: str | Path) -> Results:
     """
     store = Store(Path(folder))
     return _results(store.root, runner.gather(store), {})
+
+
+def compare(
+    first: str | Path,
+    second: str | Path | None = None,
+    *,
+    methods: tuple[str, str] | None = None,
+    data_dir: str | Path | None = None,
+    flips: int = 5,
+) -> Compared:
+    """Two output folders, or two methods or checkpoints, cell by cell, as ``asa-bench compare`` does.
+
+    Args:
+        methods: names of rows: the first of `first`, the second of `second` (or of `first`, without a second folder).
+        data_dir: where the texts of flips are read from; None leaves hashes, but for the laboratory.
+        flips: how many examples per cell and direction get their texts.
+
+    Raises:
+        BadInput: not an output folder, no such method, other data or recipes, or nothing in common.
+
+    Example:
+        >>> found = asa_bench.compare("reports/runs/robustness-embedded", methods=("naive", "asa"))  # doctest: +SKIP
+        >>> [(cell.title, cell.verdict) for cell in found.cells]  # doctest: +SKIP
+    """
+    from asa_bench.comparing import compare_folders
+
+    return compare_folders(
+        Path(first),
+        None if second is None else Path(second),
+        methods,
+        data_dir=None if data_dir is None else Path(data_dir),
+        flips=flips,
+    )
 
 
 def _results(folder: Path, gathered: Any, failures: Mapping[str, str]) -> Results:

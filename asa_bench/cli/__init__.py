@@ -29,6 +29,7 @@ app = typer.Typer(
 
 def _register() -> None:
     from asa_bench.cli import (
+        compare,
         doctor,
         listing,
         plan,
@@ -49,6 +50,7 @@ def _register() -> None:
     app.command("show")(show.command)
     app.command("validate")(validate.command)
     app.command("report")(report.command)
+    app.command("compare")(compare.command)
     app.command("score")(score.command)
     app.command("verify")(verify.command)
     app.command("doctor")(doctor.command)

@@ -1,0 +1,171 @@
+"""Compares what output folders hold, and finds the texts of the examples that flip."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from asa_bench import runner
+from asa_bench.errors import AsaBenchError, BadInput
+from asa_bench.reports.comparing import Compared, ComparedCell, Flip, Side, compare_sides
+from asa_bench.store import Store
+
+SCHEMA_VERSION = 1
+CSV_COLUMNS = (
+    *("first", "second", "model", "task", "split", "train_task", "attack", "first_mean", "second_mean"),
+    *("difference", "low", "high", "adjusted_low", "adjusted_high", "p", "adjusted_p", "detectable"),
+    *("verdict", "gained", "lost", "flipped", "seeds", "examples", "clusters", "family", "test", "notes"),
+)
+
+
+def compare_folders(
+    first: Path,
+    second: Path | None = None,
+    methods: tuple[str, str] | None = None,
+    *,
+    data_dir: Path | None = None,
+    flips: int = 5,
+) -> Compared:
+    """Two output folders, or two methods of one or of two.
+
+    Args:
+        methods: names of rows, the first one's from `first`, the second one's from `second` (or from `first` too).
+        data_dir: where texts of real data sets are read from; those of the laboratory are made again. Records keep
+            hashes alone: data sets have licences of their own, and every cell would carry all texts once more.
+        flips: how many examples per cell and direction get their texts; all are counted and kept.
+
+    Raises:
+        BadInput: not an output folder, no such method, other data, other recipes, nothing in common.
+    """
+    if second is None and methods is None:
+        raise BadInput(
+            "one folder alone: give a second one, or two of its methods with --methods FIRST SECOND"
+        )
+    if flips < 0:
+        raise BadInput(f"--flips {flips}: must be 0 or more")
+    stores = [Store(first), Store(second if second is not None else first)]
+    gathered = [runner.gather(stores[0])]
+    gathered.append(gathered[0] if second is None else runner.gather(stores[1]))
+    names = methods or ("", "")
+    if second is None and names[0] == names[1]:
+        raise BadInput(
+            f"--methods {names[0]!a} {names[1]!a}: one method of one folder cannot differ from itself"
+        )
+    shown = [str(first), str(second if second is not None else first)]
+    found = compare_sides(*(Side(s, g, n) for s, g, n in zip(shown, gathered, names, strict=True)))
+    texts, notes = _texts(found, runner.planned(stores[0]).settings, data_dir)
+    cells = tuple(_with_texts(cell, texts.get((cell.task, cell.split), {}), flips) for cell in found.cells)
+    return replace(found, cells=cells, notes=notes)
+
+
+def _with_texts(cell: ComparedCell, texts: Mapping[str, tuple[str, ...]], flips: int) -> ComparedCell:
+    wanted = {flip.id for gained in (True, False) for flip in directed(cell, gained)[:flips]}
+    told = (replace(f, texts=texts.get(f.text_hash)) if f.id in wanted else f for f in cell.flips)
+    return replace(cell, flips=tuple(told))
+
+
+def _texts(
+    found: Compared, settings: Mapping[str, Any], data_dir: Path | None
+) -> tuple[dict[tuple[str, str], dict[str, tuple[str, ...]]], tuple[str, ...]]:
+    """(task, split) -> hash -> texts, as far as they can be read, and why not. Only texts of a recorded hash are shown."""
+    from asa_bench.tasks import TASKS
+    from asa_bench.tasks.base import LaboratoryOptions, Source, row_hash
+    from asa_bench.tasks.loading import load
+
+    made: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}
+    notes: list[str] = []
+    for cell in found.cells:
+        if cell.task not in TASKS or not cell.flips:
+            continue
+        task, generated = TASKS.get(cell.task), cell.task.startswith("laboratory/")
+        if generated:
+            strength = settings.get("laboratory", {}).get("strength", LaboratoryOptions().strength)
+            source = Source(laboratory=LaboratoryOptions(strength=strength))
+        elif data_dir is not None:
+            source = Source(kind="folder", root=data_dir)
+        else:
+            notes.append("Texts of flips of real data sets are shown where --data-dir gives the data.")
+            continue
+        # The laboratory makes as many rows as it is asked for.
+        count = cell.comparison.examples if generated else None
+        try:
+            frame = load(task, cell.split, source, count).frame
+        except AsaBenchError as error:
+            notes.append(f"No texts of {cell.title}: {error}")
+            continue
+        rows = zip(*(frame[column].astype(str).tolist() for column in task.columns), strict=True)
+        known = made.setdefault((cell.task, cell.split), {})
+        known.update({row_hash(row)[:16]: row for row in rows})
+    return made, tuple(dict.fromkeys(notes))
+
+
+def to_json(found: Compared, flips: int) -> dict[str, Any]:
+    """Everything as plain values; `flips` of each direction with their texts, and the counts of all."""
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "first": found.first,
+        "second": found.second,
+        "left_out": list(found.left_out),
+        "cells": [
+            {
+                **{key: value for key, value in asdict(replace(cell, flips=())).items() if key != "flips"},
+                "verdict": cell.verdict,
+                "flips": {
+                    "gained": [asdict(flip) for flip in directed(cell, True)[:flips]],
+                    "lost": [asdict(flip) for flip in directed(cell, False)[:flips]],
+                },
+            }
+            for cell in found.cells
+        ],
+        "notes": list(found.notes),
+    }
+    plain: dict[str, Any] = _plain(content)
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold: numbers that are not finite, such as the odds of flips in one direction alone, are null."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def directed(cell: ComparedCell, gained: bool) -> list[Flip]:
+    """The flips of one direction: examples that the second answers right in more seeds, or in fewer."""
+    return [f for f in cell.flips if (f.gained > f.lost if gained else f.lost > f.gained)]
+
+
+def to_csv(found: Compared) -> str:
+    """One line per cell, shares in [0, 1] at full precision."""
+    import csv
+    import io
+
+    from asa_bench.reports.write import guard
+
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for cell in found.cells:
+        told = cell.comparison
+        texts = (cell.first, cell.second, cell.model, cell.task, cell.split, cell.train_task, cell.attack)
+        numbers = (
+            *(*cell.means, told.difference, *told.interval, *told.adjusted_interval),
+            *(told.p, told.adjusted_p, told.detectable),
+        )
+        counts = (told.gained, told.lost, told.flipped, told.seeds, told.examples, told.clusters, told.family)
+        writer.writerow(
+            [
+                *map(guard, texts),
+                *map(repr, numbers),
+                cell.verdict,
+                *map(repr, counts),
+                guard(told.method),
+                guard("; ".join(told.notes)),
+            ]
+        )
+    return buffer.getvalue()
