@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ profiles:
     train_examples: 96
     eval_examples: 40
     attack_examples: 3
+    reliance_examples: 4
     training: {epochs: 1, batch_size: 32, max_length: 48, learning_rate: 1.0e-3}
     laboratory: {pretraining: {lines: 640, batch_size: 32}}
     device: cpu
@@ -90,17 +92,20 @@ print(json.dumps({"files": len(whole), "recorded_when_killed": landed, "differen
 """
 
 
+KILLS = int(os.environ.get("ASA_BENCH_KILLS", "20"))
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_twenty_kills_leave_no_trace(tmp_path: Path) -> None:
+@pytest.mark.timeout(90 * KILLS)
+def test_kills_leave_no_trace(tmp_path: Path) -> None:
     (tmp_path / "killed.yaml").write_text(SUITE)
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(tmp_path), "20"], capture_output=True, text=True, timeout=1700
+        [sys.executable, "-c", PROGRAM, str(tmp_path), str(KILLS)], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["files"] > 20
-    assert len(found["recorded_when_killed"]) == 20
+    assert len(found["recorded_when_killed"]) == KILLS
     assert found["different"] == []
     # Kills that all fell before the first record or after the last would prove nothing.
     assert len(set(found["recorded_when_killed"])) > 3
