@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -158,7 +159,16 @@ def to_json(table: Table) -> str:
     for row, original in zip(content["rows"], table.rows, strict=True):
         for cell, made in zip(row["cells"], original.cells, strict=True):
             cell["text"] = made.text
-    return json.dumps(content, indent=1, ensure_ascii=True, allow_nan=False, default=str) + "\n"
+    return json.dumps(_finite(content), indent=1, ensure_ascii=True, allow_nan=False, default=str) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    """The value with null for what JSON cannot say: an odds ratio of flips in one direction alone is infinite."""
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def frames(source: ReportInput, values: Values = "mean") -> dict[str, pd.DataFrame]:

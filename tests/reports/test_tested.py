@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -176,6 +177,16 @@ def test_every_writer_tells_it() -> None:
     assert [each.number for each in shown.cells[:1]] == ["+13.0"]
     assert shown.cells[4].number == "<0.001"
     assert [each.number for each in shown.cells[6:11]] == ["30.0", "4.0", "1", "200", "200"]
+
+
+def test_flips_in_one_direction_alone_are_no_trouble() -> None:
+    only = pattern((150, True), (50, False))
+    for first, second in ((NAIVE, only), (only, NAIVE), (NAIVE, NAIVE)):
+        found = tables(evaluation(SST2, "naive", 1, first), evaluation(SST2, "asa", 1, second))
+        for table in found.values():
+            json.loads(write.to_json(table))
+            write.to_csv(table)
+            latex.body(table)
 
 
 def test_a_checkpoint_without_seed_is_compared_with_another() -> None:
