@@ -1,6 +1,6 @@
 """asa-bench: does a training method make an encoder generalize better and lean less on shortcuts?
 
-The public Python interface is `run`, `evaluate`, `compare` and `report`; importing this package imports nothing heavy.
+The public Python interface is `run`, `evaluate`, `replay`, `compare`, `report`; importing this package imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-__all__ = ["Results", "__version__", "compare", "evaluate", "report", "run"]
+__all__ = ["Results", "__version__", "compare", "evaluate", "replay", "report", "run"]
 
 if TYPE_CHECKING:
-    from asa_bench.api import Results, compare, evaluate, report, run
+    from asa_bench.api import Results, compare, evaluate, replay, report, run
 
 
 def __getattr__(name: str) -> Any:
-    if name in {"Results", "compare", "evaluate", "report", "run"}:
+    if name in {"Results", "compare", "evaluate", "replay", "report", "run"}:
         from asa_bench import api
 
         return getattr(api, name)

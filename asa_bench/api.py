@@ -1,4 +1,4 @@
-"""The same from Python: run a suite, evaluate a checkpoint, make a report; tables come as pandas objects."""
+"""The same from Python: run a suite, evaluate a checkpoint, replay an attack, make a report; tables come as pandas objects."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from asa_bench import runner
 from asa_bench.errors import BadInput
+from asa_bench.plan import resolve_device
 from asa_bench.request import Request
 from asa_bench.runner import Watcher
 from asa_bench.store import Store
@@ -17,6 +18,7 @@ from asa_bench.store import Store
 if TYPE_CHECKING:
     import pandas as pd
 
+    from asa_bench.facing import Faced
     from asa_bench.reports.comparing import Compared
 
 
@@ -168,6 +170,39 @@ def compare(
         data_dir=None if data_dir is None else Path(data_dir),
         flips=flips,
     )
+
+
+def replay(
+    adversarial_set: str | Path,
+    load: Sequence[str],
+    *,
+    attack: str | None = None,
+    task: str | None = None,
+    source: str | None = None,
+    seed: int | None = None,
+    label_map: Sequence[str] = (),
+    device: str = "cpu",
+    threads: int | None = None,
+) -> list[Faced]:
+    """Face checkpoints with stored adversarial sets, as ``asa-bench replay`` does.
+
+    Args:
+        adversarial_set: an exported file, an output folder, an attack's record or its address.
+        load: who faces them, each ``NAME[@TASK][#SEED]=FOLDER_OR_HUB_ID``.
+        attack, task, source, seed: which of a folder's sets; all if None.
+        threads: of the processor; by default as many as the set was made with.
+
+    Returns:
+        One entry per model and set; ``entry.replay.robust`` is its robust accuracy, ``entry.replay.rows`` has every example.
+
+    Raises:
+        AsaBenchError: the input cannot be used; see its text.
+    """
+    from asa_bench import facing
+
+    which = facing.Which(attack, task, source, seed)
+    sets = facing.find(adversarial_set, which)
+    return facing.face(sets, load, label_map, device=resolve_device(device), threads=threads)
 
 
 def _results(folder: Path, gathered: Any, failures: Mapping[str, str]) -> Results:

@@ -248,6 +248,26 @@ class Builder:
         context = {"model": identity.where, "revision": identity.revision}
         self.asked(subject, task, {}, {"model": dict(identity.reads)}, context, labels)
 
+    def transferred(self) -> None:
+        """Face every attacked model with what the same attack made against the others; call it after all else."""
+        attacked = [(cell, cell.subject) for cell in self.cells if cell.kind == "attack" and cell.subject]
+        same = ("task", "split", "attack", "attack_options", "attack_seed", "examples")
+        for target, subject in attacked:
+            for source, other in attacked:
+                if not _pairs(subject, other) or any(target.spec[k] != source.spec[k] for k in same):
+                    continue
+                kept = ("subject", "kind", "model_labels", "max_length", *self.machine.asked, *same)
+                self.cells.append(
+                    Cell(
+                        "replay",
+                        {**{key: target.spec[key] for key in kept}, "source": asdict(other)},
+                        {name: read for name, read in target.reads.items() if name == "model"},
+                        {**target.waits, "set": source.address},
+                        subject,
+                        target.context,
+                    )
+                )
+
     def asked(
         self,
         subject: Subject,
@@ -344,6 +364,17 @@ class Builder:
                     {**context, "lanes": options.lanes},  # how many searches run at once decides no result
                 )
             )
+
+
+def _pairs(one: Subject, other: Subject) -> bool:
+    """Whether texts made against `other` are faced by `one`: same task and encoder (or a loaded one), same seed if both have
+    one."""
+    return (
+        one != other
+        and one.train_task == other.train_task
+        and (one.model == other.model or one.loaded or other.loaded)
+        and (one.seed == other.seed or None in (one.seed, other.seed))
+    )
 
 
 def _fits(names: Sequence[str], task: Task) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +13,7 @@ from asa_bench.reports.inputs import Subject
 
 # The meaning of each kind of cell. A number is bumped when the same spec would give another result
 # because the work itself changed; records of the older meaning are then done again.
-VERSIONS = {"pretrain": 1, "train": 1, "evaluate": 1, "attack": 2, "reliance": 1}
+VERSIONS = {"pretrain": 1, "train": 1, "evaluate": 1, "attack": 2, "reliance": 1, "replay": 1}
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Cell:
     """One unit of work: a pure function of its spec, the bytes it reads and the cells it waits for.
 
     Attributes:
-        kind: pretrain, train, evaluate, reliance or attack.
+        kind: pretrain, train, evaluate, reliance, attack or replay.
         spec: JSON; everything that decides the result.
         reads: JSON; checksums of the bytes it reads.
         waits: role -> address of a cell whose record it reads.
@@ -46,9 +46,7 @@ class Cell:
         if self.subject is None:
             how = f" with {self.spec['method']} seed {self.spec['seed']}" if "method" in self.spec else ""
             return f"{self.kind} {self.spec['model']}{how}"
-        who = f"{self.subject.model} {self.subject.method}" + (
-            "" if self.subject.seed is None else f" seed {self.subject.seed}"
-        )
+        who = _name(asdict(self.subject))
         asked = f"on {self.spec['task']}" + (
             "" if self.spec["task"] == self.subject.train_task else f" (trained on {self.subject.train_task})"
         )
@@ -57,8 +55,16 @@ class Cell:
             "evaluate": asked,
             "reliance": asked,
             "attack": f"{self.spec['task']} with {self.spec.get('attack')}",
+            "replay": f"{self.spec['task']} with {self.spec.get('attack')} made against {_name(self.spec.get('source'))}",
         }[self.kind]
         return f"{self.kind} {who} {what}"
+
+
+def _name(subject: Mapping[str, Any] | None) -> str:
+    if subject is None:
+        return ""
+    seed = "" if subject["seed"] is None else f" seed {subject['seed']}"
+    return f"{subject['model']} {subject['method']}{seed}"
 
 
 def derived_seed(*parts: object) -> int:

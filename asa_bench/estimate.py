@@ -143,6 +143,8 @@ def rough(cell: Cell) -> float | None:
     passes = 1
     if cell.kind == "attack":
         passes = _QUERIES
+    elif cell.kind == "replay":
+        passes = 2
     elif cell.kind == "reliance":
         # The text, the text without each word, without several words, and once more for attention.
         passes = 1 + min(int(tokens * _WORDS), spec["max_words"]) + len(spec["removed"])

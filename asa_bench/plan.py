@@ -151,6 +151,8 @@ def make(
             builder.trained(model)
     for request in requests:
         builder.loaded(request, maps)
+    if settings.transfer:
+        builder.transferred()
     unused = sorted(set(maps) - builder.used_maps)
     if unused:
         raise BadInput(f"--label-map {unused[0]}: there is no --load of that name")

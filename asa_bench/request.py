@@ -64,6 +64,12 @@ class Request:
             if whole["attack_tasks"] and "attack_tasks" not in overrides:
                 kept = [name for name in whole["attack_tasks"] if name in train]
                 overrides["attack_tasks"] = (kept, "--tasks")
+        if "attacks" in overrides and "ensemble" not in overrides:
+            # What is left of the suite's ensemble; of one attack there is no worst case.
+            given = overrides["attacks"][0] or ()
+            named = [given] if isinstance(given, str) else list(given)
+            kept = [name for name in suite.settings(profile).ensemble if name in named]
+            overrides["ensemble"] = (kept if len(kept) > 1 else [], "--attacks")
         return suite, profile, suite.settings(profile, overrides)
 
     def plan(self) -> tuple[Plan, Path]:

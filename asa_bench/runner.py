@@ -193,6 +193,7 @@ class PlannedCell(Frozen):
     subject: Subject | None
     task: str | None
     attack: str | None
+    source: Subject | None = Field(default=None, description="of a replay: whom the attack was made against")
     title: str = Field(default="", description="of a further pre-training: what tables call its encoder")
 
 
@@ -208,6 +209,7 @@ class PlannedRun(Frozen):
     tasks: tuple[str, ...]
     methods: tuple[str, ...]
     attacks: tuple[str, ...]
+    ensemble: tuple[str, ...] = ()
     exposures: dict[str, str]
     left_out: tuple[str, ...] = ()
     settings: dict[str, Any]
@@ -225,6 +227,7 @@ def describe(plan: Plan) -> PlannedRun:
         tasks=(*settings.train, *settings.challenges),
         methods=tuple(settings.methods),
         attacks=tuple(settings.attacks),
+        ensemble=settings.ensemble,
         exposures=dict(settings.exposures),
         left_out=plan.left_out,
         settings=settings.model_dump(mode="json", exclude={"models"}),
@@ -236,6 +239,7 @@ def describe(plan: Plan) -> PlannedRun:
                 subject=cell.subject,
                 task=cell.spec.get("task"),
                 attack=cell.spec.get("attack"),
+                source=None if cell.spec.get("source") is None else Subject(**cell.spec["source"]),
                 title=cell.spec.get("title", ""),
             )
             for cell in plan.cells
@@ -310,13 +314,16 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
         Evaluation,
         Hole,
         Probe,
+        ReplayOutcome,
         ReportInput,
+        made_against,
     )
     from asa_bench.tasks.base import Task
 
     plan = planned(store)
     evaluations: list[Evaluation] = []
     attacks: list[AttackOutcome] = []
+    replays: list[ReplayOutcome] = []
     probes: list[Probe] = []
     holes: list[Hole] = []
     data: dict[str, str] = {}
@@ -332,12 +339,14 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
             manifest = store.told(entry.kind, entry.address)
             if manifest is not None:
                 trainings.append(_training_outcome(_subject(entry), manifest))
-        if entry.kind not in {"evaluate", "reliance", "attack"}:
+        if entry.kind not in {"evaluate", "reliance", "attack", "replay"}:
             continue
         subject = _subject(entry)
         record = store.find(entry.kind, entry.address)
         if record is None:
             asked = LEAVING_OUT if entry.kind == "reliance" else entry.attack or ""
+            if entry.source is not None:
+                asked = made_against(asked, entry.source)
             holes.append(Hole(subject, entry.task or "", _why(store, plan, entry), asked))
             continue
         result = record.manifest["result"]
@@ -357,7 +366,14 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
             spec = record.spec
             budget = spec["attack_options"]["query_budget"]
             recipe = result["recipe"]["fingerprint"]
-            attacks.append(AttackOutcome(*common, attack, spec["attack_seed"], record.rows(), budget, recipe))
+            if entry.kind == "attack":
+                attacks.append(
+                    AttackOutcome(*common, attack, spec["attack_seed"], record.rows(), budget, recipe)
+                )
+            elif entry.source is not None:
+                replays.append(
+                    ReplayOutcome(*common, attack, spec["attack_seed"], entry.source, record.rows(), recipe)
+                )
     titles = sorted(
         {item.subject.model for item in evaluations}
         | {item.subject.model for item in attacks}
@@ -369,6 +385,8 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
         profile=plan.profile,
         evaluations=tuple(evaluations),
         attacks=tuple(attacks),
+        replays=tuple(replays),
+        ensemble=plan.ensemble,
         probes=tuple(probes),
         holes=tuple(holes),
         provenance={"plan": plan.fingerprint, "data": data},
@@ -430,6 +448,12 @@ def _pretraining_outcome(manifest: Mapping[str, Any]) -> PretrainingOutcome:
 def _why(store: Store, plan: PlannedRun, entry: PlannedCell) -> str:
     """Why a cell has no record: its own error, else that of a failed training it waits for."""
     before = [cell for cell in plan.cells if cell.kind == "train" and cell.subject == entry.subject]
+    if entry.source is not None:  # a replay waits for the attack that made its texts, too
+        asked = (entry.source, entry.task, entry.attack)
+        before = [
+            c for c in plan.cells if (c.subject, c.task, c.attack) == asked and c.kind == "attack"
+        ] + before
+        before += [cell for cell in plan.cells if cell.kind == "train" and cell.subject == entry.source]
     for cell in (entry, *before, *(cell for cell in plan.cells if cell.kind == "pretrain")):
         model = None if entry.subject is None else entry.subject.model
         if cell.kind == "pretrain" and cell.title and cell.title != model:  # of another row of the table

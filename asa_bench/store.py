@@ -394,6 +394,14 @@ class Store:
             ]
             yield sum(path.is_file() for path in folder.rglob("*")), found
 
+    @classmethod
+    def of_record(cls, folder: Path) -> tuple[Store, str, str] | None:
+        """The store, kind and address of a record's own folder; None where `folder` is no such one."""
+        where = folder.resolve()
+        if not (where / MANIFEST).is_file() or where.parent.parent.name != "cells":
+            return None
+        return cls(where.parents[2]), where.parent.name, where.name
+
     def records(self) -> Iterator[Record]:
         """Every readable record in the folder, by kind and address; checksums are not verified."""
         for path in sorted((self.root / "cells").glob(f"*/*/{MANIFEST}")):

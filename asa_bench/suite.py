@@ -72,6 +72,15 @@ class Settings(Frozen):
     )
     seeds: tuple[int, ...] = Field(default=(1, 2, 3), min_length=1, description="training seeds, or how many")
     attack_seed: int = Field(default=0, ge=0)
+    ensemble: tuple[str, ...] = Field(
+        default=(),
+        description="attacks whose worst case per example is a column of its own; all of them must run",
+    )
+    transfer: bool = Field(
+        default=False,
+        description="face every model with the adversarial texts that the attacks made against the others of its encoder, "
+        "task and seed",
+    )
     train_examples: Mapping[str, int] | int | None = Field(default=None, description="rows; all if absent")
     eval_examples: int | None = Field(default=None, ge=1, description="rows of each test set; all if absent")
     attack_examples: int = Field(default=100, ge=1, description="rows that each attack is run on")
@@ -129,12 +138,12 @@ class Settings(Frozen):
             raise ValueError(f"at least 1 word must be left out, not {min(value)}")
         return _distinct(value)
 
-    @field_validator("train", "challenges", "attack_tasks", "models", mode="before")
+    @field_validator("train", "challenges", "attack_tasks", "models", "ensemble", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
 
-    @field_validator("train", "challenges", "models", "attack_tasks")
+    @field_validator("train", "challenges", "models", "attack_tasks", "ensemble")
     @classmethod
     def _distinct_names(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
         return value if value is None else _distinct(value)
@@ -177,6 +186,15 @@ class Settings(Frozen):
                 raise ValueError(
                     f"attack_tasks names {name!r}, which is not among the training tasks of this run"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _ensemble_is_attacked(self) -> Settings:
+        if len(self.ensemble) == 1:
+            raise ValueError("ensemble names one attack; a worst case needs at least two")
+        for name in self.ensemble:
+            if name not in self.attacks:
+                raise ValueError(f"ensemble names {name!r}, which is not among the attacks of this run")
         return self
 
     def examples_of(self, task: str) -> int | None:

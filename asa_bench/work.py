@@ -1,4 +1,4 @@
-"""Does the work of one cell: pre-train, train, evaluate, probe, attack. All it needs is in the cell and the store."""
+"""Does the work of one cell: pre-train, train, evaluate, probe, attack, replay. All it needs is in the cell and the store."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def perform(cell: Cell, store: Store, progress: Progress) -> Record:
     torch.set_num_threads(int(cell.spec["threads"]))
     waits = {}
     for role, at in cell.waits.items():
-        kind = {"encoder": "pretrain", "measured": cell.kind}.get(role, "train")
+        kind = {"encoder": "pretrain", "measured": cell.kind, "set": "attack"}.get(role, "train")
         record = store.find(kind, at)
         if record is None:
             raise StoreError(
@@ -406,6 +406,19 @@ def _circumstances() -> dict[str, Any]:
     }
 
 
+def _replay(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Progress) -> Outcome:
+    from asa_bench import adversarial_sets, replaying
+
+    source = waits["set"]
+    found = adversarial_sets.of_record(source)
+    victim = _asked(cell, waits)
+    replayed = replaying.replay(found, victim, TASKS.get(cell.spec["task"]), progress)
+    frame = replayed.rows.sort_values(["id"], kind="stable", ignore_index=True)
+    made = source.manifest["result"]
+    kept = {name: made[name] for name in ("fingerprint", "origin", "task", "attack", "recipe")}
+    return Outcome(frame, {**kept, "examples": len(frame), "set": found.address})
+
+
 def _reliance(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Progress) -> Outcome:
     from asa_bench import reliance
     from asa_bench.tasks.laboratory.shortcuts import planted_word
@@ -439,4 +452,5 @@ _WORK: dict[str, Callable[[Cell, Mapping[str, Record], Any, Progress], Outcome]]
     "train": _train,
     "evaluate": _evaluate,
     "reliance": _reliance,
+    "replay": _replay,
 }

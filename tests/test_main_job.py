@@ -26,6 +26,8 @@ profiles:
     challenges: [laboratory/keyword, laboratory/hans, laboratory/advglue-inference]
     methods: [naive, asa]
     attacks: [deepwordbug+stopwords, pruthi+stopwords]
+    ensemble: [deepwordbug+stopwords, pruthi+stopwords]
+    transfer: true
     seeds: 2
     train_examples: 96
     eval_examples: 40
@@ -65,6 +67,7 @@ def test_every_cell_is_recorded(results: asa_bench.Results) -> None:
         "train": 8,
         "evaluate": 8 + 4 + 8,
         "attack": 16,
+        "replay": 16,
     }
     assert results.failures == {}
 
@@ -73,7 +76,7 @@ def test_tables_come_as_pandas_objects(results: asa_bench.Results) -> None:
     main_table = results.tables["main"]
     assert isinstance(main_table, pd.DataFrame)
     assert list(main_table.index)[:2] == ["Naive", "ASA"]
-    assert {"main", "attacks", "reliance", "hans", "slices"} <= set(results.tables)
+    assert {"main", "attacks", "budget", "transfer", "reliance", "hans", "slices"} <= set(results.tables)
     assert main_table.notna().to_numpy().any()
 
 
@@ -81,7 +84,10 @@ def test_records_say_what_they_are(results: asa_bench.Results) -> None:
     for record in Store(results.folder).records():
         manifest = record.manifest
         for field in ("label", "spec", "reads", "packages", "machine", "version", "checksum", "files"):
-            assert manifest[field], (record.kind, field)
+            if (record.kind, field) != ("replay", "reads"):  # all that it reads are records
+                assert manifest[field], (record.kind, field)
+        if record.kind == "replay":
+            assert set(manifest["waits"]) == {"model", "set"}
         assert all(version != "not installed" for version in manifest["packages"].values())
         assert record.timings()["seconds"] >= 0
         if record.kind in {"evaluate", "attack"}:
@@ -93,6 +99,22 @@ def test_records_say_what_they_are(results: asa_bench.Results) -> None:
             assert rows["text_hash"].str.len().eq(16).all()
         if record.kind == "train":
             assert manifest["result"]["training"]["steps"] == 3
+
+
+@pytest.mark.parametrize("task", ["laboratory/sentiment", "laboratory/inference"])
+def test_a_replay_gives_the_attacked_model_its_own_robust_accuracy(
+    results: asa_bench.Results, task: str
+) -> None:
+    for record in Store(results.folder).records():
+        subject = record.spec.get("subject", {})
+        if record.kind != "attack" or (subject["method"], subject["seed"]) != ("asa", 1):
+            continue
+        if record.spec["task"] != task:
+            continue
+        (again,) = asa_bench.replay(record.folder, [f"own={_trained(results, 'asa', task, 1)}"])
+        status = record.rows().set_index("id")["status"]
+        robust = again.replay.rows.set_index("id")["outcome"] == "robust"
+        assert robust.to_dict() == (status == "failed").to_dict()
 
 
 def test_the_adversary_is_logged_and_not_saved(results: asa_bench.Results) -> None:

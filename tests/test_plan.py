@@ -27,6 +27,7 @@ def test_the_embedded_suite_becomes_these_cells() -> None:
     assert kinds.count("train") == 3 * 2 * 3
     assert kinds.count("evaluate") == 18 + 3 * 2 * 6
     assert kinds.count("attack") == 18 * 2
+    assert kinds.count("replay") == 18 * 2
     assert folder == Path("reports/runs/robustness-embedded")
     assert len({cell.address for cell in plan.cells}) == len(plan.cells)
 
@@ -52,8 +53,43 @@ def test_a_change_touches_only_what_depends_on_it() -> None:
     assert changed == {label for label in base if " asa " in label}
     attacked = _addresses(attack_examples=7)
     assert {label for label in base if base[label] != attacked[label]} == {
-        label for label in base if label.startswith("attack")
+        label for label in base if label.startswith(("attack", "replay"))
     }
+
+
+def test_every_model_faces_what_was_made_against_the_others_of_its_seed() -> None:
+    plan, _ = Request(overrides={"methods": (["naive", "asa", "rdrop"], "methods")}).plan()
+    attacks = {cell.address: cell for cell in plan.cells if cell.kind == "attack"}
+    replays = [cell for cell in plan.cells if cell.kind == "replay"]
+    assert len(replays) == 2 * len(attacks)
+    for cell in replays:
+        source = attacks[cell.waits["set"]]
+        assert cell.subject is not None and source.subject is not None
+        assert cell.subject.method != source.subject.method
+        assert cell.subject.seed == source.subject.seed
+        assert cell.spec["source"]["method"] == source.subject.method
+        assert [cell.spec[key] for key in ("task", "attack")] == [
+            source.spec[key] for key in ("task", "attack")
+        ]
+        own = next(one for one in attacks.values() if one.subject == cell.subject)
+        assert cell.waits["model"] == own.waits["model"]
+    without, _ = Request(overrides={"transfer": (False, "--set transfer")}).plan()
+    assert not any(cell.kind == "replay" for cell in without.cells)
+
+
+def test_an_ensemble_follows_the_attacks() -> None:
+    def ensemble(**overrides: object) -> tuple[str, ...]:
+        return Request(overrides={k: (v, k) for k, v in overrides.items()}).settings()[2].ensemble
+
+    assert ensemble() == ("deepwordbug+stopwords", "pruthi+stopwords")
+    assert ensemble(attacks=["pruthi+stopwords"]) == ensemble(attacks=[]) == ()
+    assert (
+        ensemble(attacks={"pruthi+stopwords": {}, "deepwordbug+stopwords": {"query_budget": 9}}) == ensemble()
+    )
+    with pytest.raises(BadInput, match="not among the attacks"):
+        ensemble(ensemble=["pwws", "pruthi+stopwords"])
+    with pytest.raises(BadInput, match="at least two"):
+        ensemble(ensemble=["pruthi+stopwords"])
 
 
 @pytest.mark.parametrize(

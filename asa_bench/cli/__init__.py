@@ -34,6 +34,7 @@ def _register() -> None:
         listing,
         plan,
         pretrain,
+        replay,
         report,
         run,
         score,
@@ -51,6 +52,7 @@ def _register() -> None:
     app.command("validate")(validate.command)
     app.command("report")(report.command)
     app.command("compare")(compare.command)
+    app.add_typer(replay.app, name="replay")
     app.command("score")(score.command)
     app.command("verify")(verify.command)
     app.command("doctor")(doctor.command)

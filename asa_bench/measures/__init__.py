@@ -13,7 +13,7 @@ from asa_bench.measures.accuracy import (
     shortcut_reliance,
     slice_accuracies,
 )
-from asa_bench.measures.attacks import AttackMeasures, attack_measures, robust_by_budget
+from asa_bench.measures.attacks import AttackMeasures, attack_measures, robust_at, robust_by_budget
 from asa_bench.measures.behaviour import failure_rates
 from asa_bench.measures.bootstrap import BootstrapInterval, bootstrap_interval, resampled_totals
 from asa_bench.measures.calibration import (
@@ -88,6 +88,7 @@ __all__ = [
     "precision_recall_area",
     "resampled_totals",
     "risk_coverage",
+    "robust_at",
     "robust_by_budget",
     "score_interval",
     "share",

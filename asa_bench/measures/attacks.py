@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from asa_bench.measures.accuracy import Proportion
 
@@ -119,16 +119,27 @@ def robust_by_budget(
     if any(budget < 1 for budget in budgets):
         raise ValueError(f"a query budget is at least 1, not {min(budgets)}")
 
-    def succeeds(intervals: Sequence[tuple[int, int | None]], budget: int) -> bool:
+    return [
+        Proportion(int(robust_at(status, success_budgets, budget).sum()), len(status)) for budget in budgets
+    ]
+
+
+def robust_at(
+    statuses: Sequence[str], success_budgets: Sequence[Sequence[tuple[int, int | None]]], budget: int
+) -> NDArray[np.bool_]:
+    """Which ids are robust at one query budget; see `robust_by_budget`, which also checks its arguments.
+
+    Returns:
+        (ids,) bool.
+    """
+
+    def succeeds(intervals: Sequence[tuple[int, int | None]]) -> bool:
         return any(start <= budget and (end is None or budget < end) for start, end in intervals)
 
-    return [
-        Proportion(
-            sum(
-                ended in ("successful", "failed") and not succeeds(intervals, budget)
-                for ended, intervals in zip(status, success_budgets, strict=True)
-            ),
-            len(status),
-        )
-        for budget in budgets
-    ]
+    return np.array(
+        [
+            ended in ("successful", "failed") and not succeeds(intervals)
+            for ended, intervals in zip(statuses, success_budgets, strict=True)
+        ],
+        dtype=np.bool_,
+    )

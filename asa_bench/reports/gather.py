@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -240,6 +240,26 @@ class Gathered:
             results[seed] = macro_average(values) if values else None
         return self._finish(results, unit, self.holes(row, column, attack), n)
 
+    def ensemble_cell(self, row: MethodRow, column: TaskColumn, attacks: Sequence[str]) -> Cell:
+        """Robust accuracy in the worst case: an example counts only if it survives every one of `attacks`.
+
+        Seeds that lack one of the attacks do not count; attack seeds are paired, then averaged.
+        """
+        found = [self.outcomes(row, column, attack) for attack in attacks]
+        results: dict[str, float | Proportion | None] = {}
+        n = None
+        for seed in set.intersection(*(set(outcomes) for outcomes in found)) if found else ():
+            by_attack_seed = [{one.attack_seed: one for one in outcomes[seed]} for outcomes in found]
+            shared = set.intersection(*(set(outcomes) for outcomes in by_attack_seed))
+            each = [
+                worst_case([outcomes[number] for outcomes in by_attack_seed]) for number in sorted(shared)
+            ]
+            if each:
+                n = each[0].total
+                results[seed] = macro_average([one.value for one in each])
+        gaps = [gap for attack in attacks for gap in self.holes(row, column, attack)]
+        return self._finish(dict(sorted(results.items())), "percent", gaps, n)
+
     def probe_cell(
         self,
         row: MethodRow,
@@ -340,6 +360,25 @@ class Gathered:
                 outcome.rows["status"].tolist(), correct, outcome.rows["queries"].to_numpy()
             )
         return self._measures[key]
+
+
+def worst_case(outcomes: Sequence[AttackOutcome]) -> Proportion:
+    """The ids that survive every one of several attacks on one model, over all ids.
+
+    An id that was skipped, errored or timed out in any of them is not robust.
+
+    Raises:
+        BadInput: the attacks were not run on the same ids.
+    """
+    ids = [set(outcome.rows["id"]) for outcome in outcomes]
+    for outcome, these in zip(outcomes, ids, strict=True):
+        if these != ids[0]:
+            raise BadInput(
+                f"attacks {outcomes[0].attack.name!r} and {outcome.attack.name!r} were run on different examples; a worst "
+                "case needs the same ids"
+            )
+    survived = [set(outcome.rows["id"][outcome.rows["status"] == "failed"]) for outcome in outcomes]
+    return Proportion(len(set.intersection(*survived)), len(ids[0]))
 
 
 def _names(logits: Any, labels: tuple[str, ...]) -> str | None:

@@ -30,9 +30,10 @@ PROBE_COLUMNS = (
     "shortcut_rank_normalized",
 )
 # Columns that hold text in every row.
-TEXTS = {"id", "text_hash", "label", "prediction", "status"}
+TEXTS = {"id", "text_hash", "label", "prediction", "status", "outcome"}
 # What a hole of a probe has in place of an attack's name.
 LEAVING_OUT = "leaving words out"
+REPLAY_COLUMNS = ("id", "text_hash", "label", "status", "outcome")
 ATTACK_COLUMNS = ("id", "text_hash", "label", "status", "queries", "original_logits")
 
 
@@ -93,6 +94,27 @@ class AttackOutcome:
     attack_seed: int
     rows: pd.DataFrame
     query_budget: int | None = None
+    recipe: str = ""
+
+
+@dataclass(frozen=True)
+class ReplayOutcome:
+    """One subject before the adversarial set that an attack made against another.
+
+    Attributes:
+        source: whom the attack was made against.
+        rows: columns of `asa_bench.replaying.COLUMNS`.
+        recipe: as in `AttackOutcome`.
+    """
+
+    subject: Subject
+    task: Task
+    split: str
+    fingerprint: str
+    attack: Attack
+    attack_seed: int
+    source: Subject
+    rows: pd.DataFrame
     recipe: str = ""
 
 
@@ -189,6 +211,8 @@ class ReportInput:
         notes: sentences that every table repeats.
         tasks, methods, attacks_order: the suite's own order of names, which columns and rows then follow;
             names that they lack come after, in a canonical order.
+        ensemble: names of attacks whose worst case per example is a column of its own.
+        replays: models before adversarial sets that were made against others.
         baseline: the method that differences are taken against.
         pretraining: the further pre-trainings behind the models, in the suite's order of methods.
     """
@@ -198,6 +222,7 @@ class ReportInput:
     profile: str
     evaluations: tuple[Evaluation, ...] = ()
     attacks: tuple[AttackOutcome, ...] = ()
+    replays: tuple[ReplayOutcome, ...] = ()
     probes: tuple[Probe, ...] = ()
     holes: tuple[Hole, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -205,6 +230,7 @@ class ReportInput:
     tasks: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     attacks_order: tuple[str, ...] = ()
+    ensemble: tuple[str, ...] = ()
     trainings: tuple[TrainingOutcome, ...] = ()
     baseline: str = "naive"
     pretraining: tuple[PretrainingOutcome, ...] = ()
@@ -247,6 +273,19 @@ class ReportInput:
                     )
             # All attacks on one task share one list of ids, so that they can be compared with each other too.
             _same(examples, (item.task.name, item.split), item.fingerprint, item.rows, where)
+        for replay in self.replays:
+            where = (
+                f"replay of {made_against(replay.attack.name, replay.source)} on {_who(replay.subject)}, "
+                f"{replay.task.name!r}"
+            )
+            _check_rows(replay.rows, REPLAY_COLUMNS, replay.task, where)
+            key = (replay.subject, replay.source, replay.task.name, replay.split, replay.attack.name)
+            _once(seen, (*key, replay.attack_seed), where)
+            if replay.recipe and recipes.get(replay.attack.name, (replay.recipe, ""))[0] != replay.recipe:
+                raise BadInput(
+                    f"{where}: another recipe than the {recipes[replay.attack.name][1]}; the numbers cannot be compared"
+                )
+            _same(examples, (replay.task.name, replay.split), replay.fingerprint, replay.rows, where)
 
     def _check_probes(self) -> None:
         seen: set[tuple[object, ...]] = set()
@@ -256,6 +295,12 @@ class ReportInput:
             _check_rows(item.rows, (*PROBE_COLUMNS, *item.task.slices), item.task, where)
             _once(seen, (item.subject, item.task.name, item.split), where)
             _same(examples, (item.task.name, item.split), item.fingerprint, item.rows, where)
+
+
+def made_against(attack: str, source: Subject) -> str:
+    """What the texts of a replay are: an attack made against somebody."""
+    seed = "" if source.seed is None else f" seed {source.seed}"
+    return f"{attack} made against {source.method_title}{seed}"
 
 
 def _who(subject: Subject) -> str:

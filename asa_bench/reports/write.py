@@ -11,7 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from asa_bench.reports import flags, latex, markdown
+from asa_bench.reports import curves, flags, latex, markdown
+from asa_bench.reports.gather import Gathered
 from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.layouts import LAYOUTS, build_tables
 from asa_bench.reports.tables import Cell, Column, Table
@@ -64,7 +65,7 @@ def write_all(source: ReportInput, folder: Path) -> list[Path]:
     """Write every table of a report into `folder`, which is made if need be.
 
     Per table NAME: ``NAME.tex`` (to \\input), ``NAME.standalone.tex``, ``NAME.md``, ``NAME.csv``,
-    ``NAME.json``; and ``report.md`` and ``report.txt`` with all of them
+    ``NAME.json``; ``budget_curves.csv``, robust accuracy at every budget; ``report.md`` and ``report.txt`` with all of them
     and the flags, which ``flags.json`` holds too. Each file is replaced at once or
     not at all. Files of tables that the records no longer make are removed.
 
@@ -76,7 +77,7 @@ def write_all(source: ReportInput, folder: Path) -> list[Path]:
         StoreError: the folder cannot be written.
     """
     files = {folder / name: text for name, text in contents(source).items()}
-    known = {folder / f"{name}{suffix}" for name in LAYOUTS for suffix in _SUFFIXES}
+    known = {folder / f"{name}{suffix}" for name in LAYOUTS for suffix in _SUFFIXES} | {folder / curves.FILE}
     for path, text in files.items():
         write_atomically(path, text.encode())
     with storage_errors(folder):
@@ -95,6 +96,9 @@ def contents(source: ReportInput) -> dict[str, str]:
         files[f"{table.name}.md"] = markdown.render(table)
         files[f"{table.name}.csv"] = to_csv(table)
         files[f"{table.name}.json"] = to_json(table)
+    found = curves.curves(Gathered(source))
+    if found:
+        files[curves.FILE] = curves.to_csv(found, guard)
     signs = flags.find(source)
     files["flags.json"] = flags.to_json(signs)
     files["report.md"] = report_markdown(source, tables, signs)

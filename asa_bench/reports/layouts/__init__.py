@@ -8,6 +8,7 @@ from asa_bench.errors import BadInput, nearest
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.layouts.attacks import attacks
+from asa_bench.reports.layouts.budget import budget
 from asa_bench.reports.layouts.challenges import advglue, hans, reliance
 from asa_bench.reports.layouts.comparisons import comparisons
 from asa_bench.reports.layouts.keywords import keywords, shortcut_word
@@ -16,6 +17,7 @@ from asa_bench.reports.layouts.metrics import metrics, slices
 from asa_bench.reports.layouts.paper import paper
 from asa_bench.reports.layouts.pretraining import pretraining
 from asa_bench.reports.layouts.training import training
+from asa_bench.reports.layouts.transfer import transfer
 from asa_bench.reports.tables import Table
 
 #: Name -> what makes the table, or None where the records hold nothing for it; in the order of a report.
@@ -31,6 +33,8 @@ LAYOUTS: dict[str, Callable[[Gathered], Table | None]] = {
     "advglue": advglue,
     "metrics": metrics,
     "attacks": attacks,
+    "budget": budget,
+    "transfer": transfer,
     "slices": slices,
     "training": training,
 }

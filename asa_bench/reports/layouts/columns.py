@@ -32,7 +32,7 @@ def score_columns(data: Gathered, faced: list[TaskColumn], group: str) -> list[D
 
 
 def attack_columns(data: Gathered, group: str) -> list[DraftColumn]:
-    """Per attacked task: accuracy without attack and robust accuracy under each attack; and their average."""
+    """Per attacked task: accuracy without attack, under each attack and in the worst case; and the attacks' average."""
     drafts: list[DraftColumn] = []
     for column in data.attack_columns:
         subgroup = data.head(column, data.attack_columns)
@@ -50,4 +50,13 @@ def attack_columns(data: Gathered, group: str) -> list[DraftColumn]:
             )
             for key, head, attack, measure in wanted
         ]
+        ensemble = data.source.ensemble
+        if ensemble and set(ensemble) <= {attack.name for attack in used}:
+            drafts.append(
+                DraftColumn(
+                    Column(f"{column.key}/worst", f"Worst of {len(ensemble)}", group, subgroup=subgroup),
+                    partial(data.ensemble_cell, column=column, attacks=ensemble),
+                    averaged=False,  # it is made of the columns beside it
+                )
+            )
     return with_average(data, drafts, group, head="Average, attacked")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from asa_bench.reports.assemble import (
+    attack_head,
     finish,
     method_rows,
 )
@@ -32,6 +33,9 @@ def main(data: Gathered) -> Table | None:
             " Under attack: robust accuracy over all attacked examples, beside the accuracy on the same "
             "examples without attack."
         )
+        if any(draft.column.key.endswith("/worst") for draft in attacked):
+            names = [attack_head(attack) for attack in data.attacks if attack.name in data.source.ensemble]
+            what += f" Worst: an example counts only if it survives every one of {', '.join(names)}."
     faced = [*data.columns, *(c for c in data.attack_columns if c not in data.columns)]
     columns = [draft.column for draft in drafts]
     rows = method_rows(data, drafts)

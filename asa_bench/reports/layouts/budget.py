@@ -1,0 +1,103 @@
+"""The table of query budgets: robust accuracy at a few of them, from one search per example."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from asa_bench.measures import macro_average
+from asa_bench.reports.assemble import DraftColumn, attack_head, finish, method_rows
+from asa_bench.reports.curves import half_budget, intervals_of, survivals
+from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn
+from asa_bench.reports.inputs import AttackOutcome
+from asa_bench.reports.parts import attack_fact, clean, robust
+from asa_bench.reports.tables import UNDEFINED, Cell, Column, Row, Table, make_cell
+
+_BUDGETS = (10, 25, 50, 100, 200, 500, 1000, 2000)
+_GROUP = "Robust accuracy at a budget of"
+
+
+def budget(data: Gathered) -> Table | None:
+    """Per task and attack: accuracy without attack, and robust accuracy at query budgets up to that of the search."""
+    told = [
+        outcome
+        for row in data.rows
+        for column in data.attack_columns
+        for attack in data.attacks
+        for many in data.outcomes(row, column, attack.name).values()
+        for outcome in many
+        if intervals_of(outcome) is not None
+    ]
+    if not told:
+        return None
+    # A budget that no search reaches would repeat the full one.
+    most = max(int(outcome.rows["queries"].max()) for outcome in told)
+    shown = [number for number in _BUDGETS if number < most]
+    columns = [
+        Column("clean", "No attack"),
+        *(Column(f"at/{number}", f"{number:,}", _GROUP) for number in shown),
+        Column("full", "Full", _GROUP),
+        Column("budget", "Full is", "Queries", "count"),
+        Column("half", "Half fall at", "Queries", "number"),
+    ]
+    rows: list[Row] = []
+    for column in data.attack_columns:
+        for attack in data.attacks:
+            if not any(
+                intervals_of(outcome) is not None
+                for row in data.rows
+                for many in data.outcomes(row, column, attack.name).values()
+                for outcome in many
+            ):
+                continue
+            name = attack.name
+            drafts = [
+                DraftColumn(columns[0], partial(data.attack_cell, column=column, attack=name, measure=clean)),
+                *(
+                    DraftColumn(each, partial(_at, data=data, column=column, attack=name, budget=number))
+                    for each, number in zip(columns[1:], shown, strict=False)
+                ),
+                DraftColumn(
+                    columns[-3], partial(data.attack_cell, column=column, attack=name, measure=robust)
+                ),
+                DraftColumn(
+                    columns[-2], partial(attack_fact, data=data, column=column, attack=name, key="budget")
+                ),
+                DraftColumn(columns[-1], partial(_half, data=data, column=column, attack=name)),
+            ]
+            heading = f"{attack_head(attack)} on {data.head(column, data.attack_columns)}"
+            rows += method_rows(data, drafts, group=heading, prefix=f"{name}/{column.key}/")
+    what = (
+        "Robust accuracy in percent of all examples if a search may ask the model so many times per example, the look at "
+        "the original and the probes of words' importance included. Full: the budget of the search that was run, from "
+        "which the smaller ones are read. Half fall at: the smallest budget at which half of the examples that were "
+        "right before have been flipped."
+    )
+    return finish(data, "budget", "Query budgets", what, columns, rows, data.attack_columns)
+
+
+def _outcomes(
+    row: MethodRow, data: Gathered, column: TaskColumn, attack: str
+) -> dict[str, list[AttackOutcome]]:
+    found = data.outcomes(row, column, attack)
+    return {
+        seed: many
+        for seed, many in found.items()
+        if all(intervals_of(outcome) is not None for outcome in many)
+    }
+
+
+def _at(row: MethodRow, data: Gathered, column: TaskColumn, attack: str, budget: int) -> Cell:
+    """Robust accuracy at one budget; blank where the search itself had a smaller one."""
+    values: dict[str, float] = {}
+    sizes = set()
+    for seed, many in _outcomes(row, data, column, attack).items():
+        if all(outcome.query_budget is None or outcome.query_budget >= budget for outcome in many):
+            values[seed] = macro_average([float(survivals(one, [budget]).mean()) for one in many])
+            sizes |= {len(one.rows) for one in many}
+    return make_cell(values, n_examples=sizes.pop() if len(sizes) == 1 else None, seeds=data.seeds)
+
+
+def _half(row: MethodRow, data: Gathered, column: TaskColumn, attack: str) -> Cell:
+    found = {s: half_budget(many[0]) for s, many in _outcomes(row, data, column, attack).items()}
+    values = {seed: value for seed, value in found.items() if value is not None}
+    return UNDEFINED if found and len(values) < len(found) else make_cell(values, "number", seeds=data.seeds)

@@ -1,0 +1,105 @@
+"""The transfer matrix: each method before what an attack made against each other one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from asa_bench.measures import macro_average
+from asa_bench.reports.assemble import attack_head, finish
+from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn, row_key, seed_text
+from asa_bench.reports.parts import clean
+from asa_bench.reports.tables import BLANK, Cell, Column, Row, Table, hole, make_cell
+from asa_bench.reports.transfer import Transfer, transfers
+
+_WORST = "worst"
+_GROUP = "Texts made against"
+
+# Column key -> seed -> values, one per attack seed.
+_Values = Mapping[str, Mapping[str, list[float]]]
+
+
+def transfer(data: Gathered) -> Table | None:
+    """Per task and attack: targets as rows, sources as columns, robust accuracy in the cells."""
+    if not data.source.replays:
+        return None
+    # Whoever faces a set was attacked as well.
+    sources = {row_key(who) for replay in data.source.replays for who in (replay.source, replay.subject)}
+    members = [row for row in data.rows if (row.model, row.method, row.loaded) in sources]
+    several = len({row.model for row in members}) > 1
+    columns = [
+        Column("clean", "No attack"),
+        *(Column(row.key, f"{row.model}: {row.title}" if several else row.title, _GROUP) for row in members),
+        Column(_WORST, "Worst", _GROUP),
+    ]
+    found = transfers(data.source)
+    rows = []
+    for column in data.attack_columns:
+        for attack in data.attacks:
+            its = [
+                one
+                for one in found
+                if (one.task, one.split, one.attack) == (column.task.name, column.split, attack.name)
+                and one.subject.train_task == column.train_task
+            ]
+            if not any(one.transferred for one in its):
+                continue
+            heading = f"{attack_head(attack)} on {data.head(column, data.attack_columns)}"
+            for row in data.rows:
+                values = _values([one for one in its if row_key(one.subject) == _key(row)])
+                if not values:
+                    continue
+                cells = [
+                    data.attack_cell(row, column, attack.name, clean),
+                    *(_cell(data, row, column, attack.name, each.key, values) for each in columns[1:]),
+                ]
+                label = f"{row.model}: {row.title}" if len(data.models) > 1 else row.title
+                key = f"{attack.name}/{column.key}/{row.key}"
+                rows.append(Row(key, label, tuple(cells), heading, "method", row.model, row.method))
+    what = (
+        "Robust accuracy in percent of all examples, of the model of a line before the texts that the attack made against "
+        "the model of a column. Where both are the same it is the attack itself. Worst: right before all of these texts. "
+        "An example that was wrong without attack, or whose search errored or timed out, never counts as robust. Both "
+        "models of a cell share their training seed (thus data, order and initial weights); a loaded checkpoint "
+        "without a seed meets every seed."
+    )
+    return finish(
+        data, "transfer", "Transfer of attacks", what, columns, rows, data.attack_columns, stub="Faced by"
+    )
+
+
+def _key(row: MethodRow) -> tuple[str, str, bool]:
+    return row.model, row.method, row.loaded
+
+
+def _values(its: list[Transfer]) -> _Values:
+    """Of one row: column -> seed -> robust accuracies."""
+    found: dict[str, dict[str, list[float]]] = {}
+    most = max((len(one.transferred) for one in its), default=0)
+    for one in its:
+        target = MethodRow(*_named(row_key(one.subject))).key
+        own = seed_text(one.subject)
+        found.setdefault(target, {}).setdefault(own, []).append(one.direct.value)
+        if len(one.transferred) == most:  # else a worst case of fewer sets would stand beside one of all
+            found.setdefault(_WORST, {}).setdefault(own, []).append(one.worst.value)
+        for source, robust in one.transferred:
+            column = MethodRow(*_named(row_key(source))).key
+            found.setdefault(column, {}).setdefault(own or seed_text(source), []).append(robust.value)
+    return found
+
+
+def _named(key: tuple[str, str, bool]) -> tuple[str, str, str, bool]:
+    model, method, loaded = key
+    return model, method, method, loaded
+
+
+def _cell(data: Gathered, row: MethodRow, column: TaskColumn, attack: str, key: str, values: _Values) -> Cell:
+    each = {seed: macro_average(many) for seed, many in values.get(key, {}).items()}
+    if each:
+        sizes = {len(o.rows) for many in data.outcomes(row, column, attack).values() for o in many}
+        return make_cell(each, n_examples=sizes.pop() if len(sizes) == 1 else None, seeds=data.seeds)
+    title = next((other.title for other in data.rows if other.key == key), None)
+    for gap in data.source.holes:
+        own = row_key(gap.subject) == _key(row) and gap.task == column.task.name
+        if own and title is not None and gap.attack.startswith(f"{attack} made against {title}"):
+            return hole(gap.error)
+    return BLANK

@@ -1,0 +1,143 @@
+"""``asa-bench replay`` and its twin in Python: what they print, and how they refuse."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from models_for_tests import tiny_bert
+
+import asa_bench
+from asa_bench import adversarial_sets
+from asa_bench.adversarial_sets import AdversarialSet, Example, SetHeader
+from asa_bench.cli import main
+from asa_bench.tasks.base import row_hash
+
+HOSTILE = "minilm\x1b[31m"
+
+
+def example(number: int, text: str, perturbed: str = "", status: str = "failed") -> Example:
+    after = (perturbed,) if perturbed else ()
+    return Example(f"r{number}", row_hash((text,))[:16], "positive", status, (text,), after)
+
+
+def made(attack: str = "pruthi", **changes: Any) -> AdversarialSet:
+    values: dict[str, Any] = {
+        "task": "sst2",
+        "split": "dev",
+        "columns": ("sentence",),
+        "labels": ("negative", "positive"),
+        "attack_column": "sentence",
+        "fingerprint": "f",
+        "attack": attack,
+        "attack_seed": 0,
+        "recipe": "r",
+        "query_budget": 50,
+        "source": {"model": HOSTILE, "method": "naive", "train_task": "sst2", "seed": 1},
+        "attack_cell": "a" * 20,
+        "max_length": 16,
+        "threads": 1,
+    }
+    examples = (
+        example(0, "a good film", "a godo film", "successful"),
+        example(1, "a fine film"),
+        example(2, "a film", status="errored"),
+        example(3, "bad", status="skipped"),
+    )
+    return AdversarialSet(SetHeader(**values | changes), examples)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_bert(tmp_path_factory.mktemp("models") / "model", ["negative", "positive"])
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Path:
+    path = tmp_path / "set.jsonl"
+    adversarial_sets.write(made(), path)
+    return path
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main(["replay", *map(str, arguments)])
+    captured = capsys.readouterr()
+    code = ended.value.code
+    return (code if isinstance(code, int) else 0), captured.out, captured.err
+
+
+def test_models_are_faced_and_told(capsys: pytest.CaptureFixture[str], stored: Path, model: Path) -> None:
+    load = ("--load", f"mine#1={model}", "--load", f"mine#2={model}")
+    code, out, err = run(capsys, stored, *load)
+    assert (code, err) == (0, "")
+    assert "\x1b" not in out and "minilm\\x1b[31m" in out
+    assert "4 examples, 1 perturbed; query budget 50" in out
+    assert "mine seed 1" in out and "mine seed 2" in out and " of 4" in out
+    code, out, _ = run(capsys, stored, *load, "--json")
+    found = json.loads(out)
+    first = found[0]
+    assert [one["seed"] for one in found] == [1, 2]
+    outcomes = first["outcomes"]
+    assert sum(outcomes.values()) == first["examples"] == first["robust_accuracy"]["examples"] == 4
+    assert first["robust_accuracy"]["hits"] == outcomes["robust"]
+    assert first["clean_accuracy"]["hits"] == 4 - outcomes["wrong"]
+    assert [row["id"] for row in first["rows"]] == ["r0", "r1", "r2", "r3"]
+    assert first["set"]["address"] == made().address
+    (again,) = asa_bench.replay(stored, [f"mine={model}"])
+    assert again.replay.rows.to_dict("records") == first["rows"]
+
+
+def test_a_model_and_its_opposite(stored: Path, model: Path) -> None:
+    """With its labels exchanged a model is right where it was wrong."""
+    (one,) = asa_bench.replay(stored, [f"m={model}"])
+    (other,) = asa_bench.replay(stored, [f"m={model}"], label_map=["m=positive,negative"])
+    assert one.replay.clean.hits + other.replay.clean.hits == 4
+    # The search of r2 had errored: whoever is right about it has survived nothing.
+    assert {each.replay.rows["outcome"].iloc[2] for each in (one, other)} == {"wrong", "unknown"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "no model to face"),
+        (["--load", "mine"], "expected NAME[@TASK]"),
+        (["--load", "mine@mnli=MODEL"], "no set is of task 'mnli'"),
+        (["--load", "mine=absent-folder/x/y"], "there is no such folder"),
+        (["--load", "mine=MODEL", "--load", "mine=MODEL"], "given twice"),
+        (["--load", "mine=MODEL", "--label-map", "other=negative,positive"], "no --load of that name"),
+        (["--load", "mine=MODEL", "--label-map", "mine=no,yes"], "are not those of task 'sst2'"),
+        (["--load", "mine=MODEL", "--device", "tpu"], "expected auto, cpu or cuda"),
+    ],
+)
+def test_refusals_are_one_line(
+    capsys: pytest.CaptureFixture[str], stored: Path, model: Path, arguments: list[str], words: str
+) -> None:
+    said = [argument.replace("MODEL", str(model)) for argument in arguments]
+    code, out, err = run(capsys, stored, *said)
+    assert (code, out) == (2, "")
+    assert words in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_sets_that_cannot_be_used_are_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, model: Path
+) -> None:
+    labels, unknown, torn = tmp_path / "labels.jsonl", tmp_path / "unknown.jsonl", tmp_path / "torn.parquet"
+    adversarial_sets.write(made(labels=("positive", "negative")), labels)
+    adversarial_sets.write(made(task="sst22"), unknown)
+    torn.write_bytes(b"PAR1 and nothing else")
+    for where, words in (
+        (labels, "its labels ('positive', 'negative') is not that of task 'sst2'"),
+        (unknown, "did you mean 'sst2'"),
+        (torn, "cannot be read as Parquet"),
+        (tmp_path / "absent.jsonl", "no such adversarial set"),
+        (tmp_path, "not an output folder"),
+        ("0" * 20, "holds an attack of this address"),
+    ):
+        code, out, err = run(capsys, where, "--load", f"mine={model}")
+        assert (code, out) == (2, ""), where
+        assert words in err
+        assert len(err.strip().splitlines()) == 1 and "\x1b" not in err
