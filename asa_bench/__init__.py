@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-__all__ = ["Results", "__version__", "compare", "evaluate", "replay", "report", "run"]
+__all__ = ["Results", "__version__", "compare", "evaluate", "explain", "replay", "report", "run"]
 
 if TYPE_CHECKING:
     from asa_bench.api import Results, compare, evaluate, replay, report, run
+    from asa_bench.explainer import explain
 
 
 def __getattr__(name: str) -> Any:
+    if name == "explain":
+        from asa_bench import explainer
+
+        return explainer.explain
     if name in {"Results", "compare", "evaluate", "replay", "report", "run"}:
         from asa_bench import api
 

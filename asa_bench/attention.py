@@ -1,4 +1,4 @@
-"""The first layer's attention of a model that is ready to be asked, of any family, without changing the model."""
+"""The attention of a model that is ready to be asked, of any family, without changing the model."""
 
 from __future__ import annotations
 
@@ -73,17 +73,24 @@ def eager(model: Any) -> Iterator[None]:
 
 
 def first_layer(model: Any, inputs: Any) -> NDArray[np.float64]:
-    """Attention probabilities of the first layer.
+    """Attention probabilities of the first layer, see `layer_attention`."""
+    return layer_attention(model, inputs, 1)
+
+
+def layer_attention(model: Any, inputs: Any, layer: int) -> NDArray[np.float64]:
+    """Attention probabilities of one layer.
 
     Args:
         model: within `eager`.
         inputs: a batch of one, from `encode`.
+        layer: which, from 1.
 
     Returns:
         (heads, tokens, tokens), rows are queries.
 
     Raises:
         NoAttention: the model returns none, or not one number per pair of tokens (local or sparse attention).
+        IndexError: there is no such layer; how many there are.
     """
     import torch
 
@@ -93,15 +100,40 @@ def first_layer(model: Any, inputs: Any) -> NDArray[np.float64]:
             layers = model(**inputs.to(model.device), output_attentions=True).attentions
         except (TypeError, ValueError, AttributeError, NotImplementedError) as error:
             raise NoAttention(f"{name} cannot be asked for attention: {_line(error)}") from error
-    if not layers or layers[0] is None:
+    if not layers:
+        raise NoAttention(f"{name} returns no attention")
+    if not 1 <= layer <= len(layers):
+        raise IndexError(f"has layers 1 to {len(layers)}")
+    found = layers[layer - 1]
+    if found is None:
         raise NoAttention(f"{name} returns no attention")
     tokens = inputs["input_ids"].shape[1]
-    shape = tuple(layers[0].shape)
+    shape = tuple(found.shape)
     if len(shape) != 4 or shape[0] != 1 or shape[2:] != (tokens, tokens):
         raise NoAttention(
             f"{name} returns attention of shape {shape}, not one number per pair of {tokens} tokens"
         )
-    return np.asarray(layers[0][0].double().cpu().numpy(), dtype=np.float64)
+    return np.asarray(found[0].double().cpu().numpy(), dtype=np.float64)
+
+
+def token_texts(victim: Victim, texts: tuple[str, ...]) -> list[str]:
+    """(tokens,) the characters that each token of `encode` stands for; special tokens by their name.
+
+    A token without characters of its own is told by the tokenizer's name of it.
+    """
+    tokenizer = victim.tokenizer
+    encoded = tokenizer(
+        *([text] for text in texts),
+        truncation=True,
+        max_length=victim.max_length,
+        return_offsets_mapping=True,
+    )
+    names = tokenizer.convert_ids_to_tokens(encoded["input_ids"][0])
+    columns, offsets = encoded.sequence_ids(0), encoded["offset_mapping"][0]
+    return [
+        name if column is None else texts[column][start:end].strip() or name
+        for name, column, (start, end) in zip(names, columns, offsets, strict=True)
+    ]
 
 
 def _line(error: BaseException) -> str:

@@ -16,7 +16,7 @@ import asa_bench
 from asa_bench.cli import app, main
 
 PACKAGE = Path(asa_bench.__file__).parent
-HEAVY = {"torch", "transformers", "datasets", "pandas", "textattack"}
+HEAVY = {"torch", "transformers", "datasets", "pandas", "textattack", "matplotlib"}
 
 
 def _imports(path: Path) -> set[str]:

@@ -31,6 +31,7 @@ def _register() -> None:
     from asa_bench.cli import (
         compare,
         doctor,
+        explain,
         listing,
         plan,
         pretrain,
@@ -54,6 +55,7 @@ def _register() -> None:
     app.command("compare")(compare.command)
     app.add_typer(replay.app, name="replay")
     app.command("score")(score.command)
+    app.command("explain")(explain.command)
     app.command("verify")(verify.command)
     app.command("doctor")(doctor.command)
     app.command("version")(version.command)
