@@ -18,6 +18,8 @@ ATTACKS: Registry[Attack] = Registry(
         "pwws+oewn2024": "asa_bench.attacks.recipes:PWWS_OPEN_ENGLISH_WORDNET",
         "textfooler+neighbours+nouse": "asa_bench.attacks.recipes:TEXTFOOLER_NEIGHBOURS",
         "leap+oewn2024": "asa_bench.attacks.recipes:LEAP_OPEN_ENGLISH_WORDNET",
+        "hotflip+gradientswap+nopos+stopwords": "asa_bench.attacks.recipes:HOTFLIP_GRADIENT_SWAP",
+        "a2t+neighbours+nosbert+stopwords": "asa_bench.attacks.recipes:A2T_NEIGHBOURS",
         "deepwordbug": "asa_bench.attacks.recipes:DEEPWORDBUG",
         "pruthi": "asa_bench.attacks.recipes:PRUTHI",
         "pwws": "asa_bench.attacks.recipes:PWWS",

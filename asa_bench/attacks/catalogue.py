@@ -34,6 +34,7 @@ RECIPES: tuple[Recipe, ...] = (
         status="needs",
         why=f"{_VECTORS}, sentence-transformers with stsb-distilbert-base",
         box="white",
+        attacks=("a2t+neighbours+nosbert+stopwords",),
     ),
     Recipe(
         name="BAEGarg2019",
@@ -103,6 +104,7 @@ RECIPES: tuple[Recipe, ...] = (
         status="broken",
         why="takes only the library's own LSTM",
         box="white",
+        attacks=("hotflip+gradientswap+nopos+stopwords",),
     ),
     Recipe(
         name="IGAWang2019",

@@ -108,3 +108,40 @@ TEXTFOOLER_NEIGHBOURS = Attack(
     ),
     note="words ranked by what deleting each costs, then each replaced by a neighbour of the same part of speech",
 )
+
+HOTFLIP_GRADIENT_SWAP = Attack(
+    name="hotflip+gradientswap+nopos+stopwords",
+    title="HotFlip (gradient swap for transformers)",
+    recipe="asa_bench.attacks.white_box:hotflip_gradient_swap",
+    paper="Ebrahimi, Rao, Lowd and Dou, 2018, ACL; arXiv:1712.06751",
+    box="white",
+    substitutes=(
+        "the swap: words that are one token of the victim, near by its own input embeddings (cosine 0.5, the 50 nearest) "
+        "instead of counter-fitted vectors (cosine 0.8)",
+        "no tagger compares parts of speech",
+        _STOP_WORDS,
+    ),
+    note="beam search over at most two word swaps, each the best of its word by the gradient of the loss; every gradient "
+    "counts as one query",
+)
+
+A2T_NEIGHBOURS = Attack(
+    name="a2t+neighbours+nosbert+stopwords",
+    title="A2T (neighbour lists, no sentence encoder)",
+    recipe="asa_bench.attacks.white_box:a2t_neighbours",
+    paper="Yoo and Qi, 2021, Findings of EMNLP; arXiv:2109.00544",
+    box="white",
+    substitutes=(
+        "synonyms: lists of at most 8 counter-fitted neighbours (Jia et al., 2019) instead of the 20 nearest vectors of "
+        "cosine 0.8 or more",
+        "no sentence encoder checks the similarity",
+        _STOP_WORDS,
+    ),
+    needs=(
+        "file:counterfitting/counterfitted_neighbors.json.xz",
+        "nltk:taggers/averaged_perceptron_tagger_eng",
+        "nltk:taggers/universal_tagset",
+    ),
+    note="words ranked by the gradient of the loss, which counts as one query; then each replaced by a neighbour of the same "
+    "part of speech, at most a tenth of the words or four",
+)

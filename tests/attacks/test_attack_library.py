@@ -70,7 +70,7 @@ def test_descriptions_say_what_a_reader_needs(name: str) -> None:
     attack = ATTACKS.get(name)
     assert attack.name == name
     assert attack.recipe and attack.note
-    assert any(year in attack.paper for year in ("2018", "2019", "2020", "2023"))
+    assert any(year in attack.paper for year in ("2018", "2019", "2020", "2021", "2023"))
     assert bool(attack.substitutes) == ("+" in name)
     titles = [ATTACKS.get(other).title for other in ATTACKS.names()]
     assert titles.count(attack.title) == 1
