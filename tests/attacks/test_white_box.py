@@ -151,6 +151,15 @@ def test_a_gradient_costs_a_query_and_keeps_to_the_budget(tmp_path: Path) -> Non
         assert frame["queries"][0] <= budget
 
 
+def test_the_record_claims_nothing_of_smaller_budgets(tmp_path: Path) -> None:
+    # Gradients of the later texts of a beam come before all candidates of the step, so that a smaller budget would ask other
+    # candidates than those at the same count of this search.
+    victim = planted_victim(tmp_path)
+    frame = attack_rows(HOTFLIP, victim, SINGLE, single_rows("the grand grand wonderful film"), seed=0)
+    assert frame["status"].tolist() == ["successful"]
+    assert frame["success_budgets"].tolist() == [""]
+
+
 def test_words_are_ranked_by_the_norm_of_their_gradient(tmp_path: Path) -> None:
     from asa_bench.gradients import text_gradient
 
