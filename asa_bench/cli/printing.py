@@ -74,4 +74,6 @@ def tables(report: ReportInput, files: Sequence[Path]) -> None:
     width = shutil.get_terminal_size((100, 24)).columns
     typer.echo(render(report, width=width))
     if files:
-        typer.echo(f"{len(files)} files in {files[0].parent}: LaTeX, Markdown, CSV and JSON of every table")
+        typer.echo(
+            f"{len(files)} files in {files[0].parent}: LaTeX, Markdown, CSV and JSON of every table; report.html"
+        )

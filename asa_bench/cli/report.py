@@ -8,19 +8,28 @@ from typing import Annotated
 import typer
 
 
-def command(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Output folder of a run.")]) -> None:
-    """Write the tables of an output folder again, from its records alone: no data, no model, no network.
+def command(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Output folder of a run.")],
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write the page to this file too.")
+    ] = None,
+) -> None:
+    """Write the tables and the page of an output folder again, from its records alone: no data, no model, no network.
 
     Example:
 
-    asa-bench report reports/runs/robustness-embedded
+    asa-bench report reports/runs/robustness-embedded --html robustness.html
     """
     from asa_bench import runner
     from asa_bench.cli import printing
-    from asa_bench.store import Store
+    from asa_bench.reports.write import PAGE
+    from asa_bench.store import Store, write_atomically
 
     store = Store(folder)
     report = runner.gather(store)
     with store.lock():
         files = runner.write_tables(store, report)
+    if html is not None:
+        made = next(path for path in files if path.name == PAGE)
+        write_atomically(html, made.read_bytes())
     printing.tables(report, files)

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from asa_bench.reports import curves, flags, latex, markdown
+from asa_bench.reports import curves, flags, latex, markdown, page
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.layouts import LAYOUTS, build_tables
@@ -58,6 +58,7 @@ NUMBERS = (
     *("mean", "sd", "n_seeds", "n_examples", "low", "high", "p"),
     *("adjusted_low", "adjusted_high", "adjusted_p", "detectable"),
 )
+PAGE = "report.html"
 _SUFFIXES = (".tex", ".standalone.tex", ".md", ".csv", ".json")
 
 
@@ -66,7 +67,7 @@ def write_all(source: ReportInput, folder: Path) -> list[Path]:
 
     Per table NAME: ``NAME.tex`` (to \\input), ``NAME.standalone.tex``, ``NAME.md``, ``NAME.csv``,
     ``NAME.json``; ``budget_curves.csv``, robust accuracy at every budget; ``report.md`` and ``report.txt`` with all of them
-    and the flags, which ``flags.json`` holds too. Each file is replaced at once or
+    and the flags, which ``flags.json`` holds too; and ``report.html``, the page. Each file is replaced at once or
     not at all. Files of tables that the records no longer make are removed.
 
     Returns:
@@ -107,6 +108,7 @@ def contents(source: ReportInput) -> dict[str, str]:
         + "\n"
     )
     files["report.txt"] = "\n".join([*(render_text(table) for table in tables), said])
+    files[PAGE] = page.render(source, tables, signs)
     return files
 
 

@@ -1,0 +1,253 @@
+"""What the charts of the page show: numbers from records, and where they stand in a picture. No files, no text set."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from asa_bench.measures import robust_by_budget
+from asa_bench.measures.calibration import softmax
+from asa_bench.reports.assemble import attack_head
+from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn
+from asa_bench.reports.inputs import Evaluation
+from asa_bench.reports.tables import Table, format_number
+
+WIDTH, HEIGHT = 300, 200  # of a picture's field, in its own units
+_SAMPLES = 40  # budgets at which a curve is drawn
+_BINS = 10
+
+
+@dataclass(frozen=True)
+class Dots:
+    """One line of a chart of seeds.
+
+    Attributes:
+        label: the method.
+        color: number of its colour and mark.
+        points: (seed, place in [0, 100], text) of each seed.
+        mean: place of the mean.
+        text: the cell as the table writes it.
+    """
+
+    label: str
+    color: int
+    points: tuple[tuple[str, float, str], ...]
+    mean: float
+    text: str
+
+
+@dataclass(frozen=True)
+class DotPanel:
+    """The methods' seeds in one column of the main table."""
+
+    title: str
+    lines: tuple[Dots, ...]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One method in a chart: points in field units (y downwards), one mean over seeds each."""
+
+    label: str
+    color: int
+    points: tuple[tuple[float, float], ...]
+
+    @property
+    def path(self) -> str:
+        """For the attribute `points` of a polyline."""
+        return " ".join(f"{x:.1f},{y:.1f}" for x, y in self.points)
+
+
+@dataclass(frozen=True)
+class LinePanel:
+    """A chart with one line per method.
+
+    Attributes:
+        ticks: (x, text) of the horizontal axis.
+    """
+
+    title: str
+    lines: tuple[Line, ...]
+    ticks: tuple[tuple[float, str], ...]
+
+
+@dataclass(frozen=True)
+class HeatRow:
+    """One slice value: (text, shade 0 to 9, or -1 for nothing) per method."""
+
+    label: str
+    cells: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """The slices of one data set by method."""
+
+    title: str
+    methods: tuple[str, ...]
+    rows: tuple[HeatRow, ...]
+
+
+def colors(data: Gathered) -> dict[str, int]:
+    """Key of a method's row -> number of its colour."""
+    return {row.key: at % 7 for at, row in enumerate(data.rows)}
+
+
+def label_of(data: Gathered, row: MethodRow) -> str:
+    """A method as charts name it, with its encoder where there are several."""
+    title = f"{row.title} (loaded)" if row.loaded else row.title
+    return f"{row.model}: {title}" if len(data.models) > 1 else title
+
+
+def dot_panels(data: Gathered, table: Table) -> list[DotPanel]:
+    """One panel per column of shares: each seed a dot, the mean a line."""
+    shade, names = colors(data), {row.key: label_of(data, row) for row in data.rows}
+    panels = []
+    for at, column in enumerate(table.columns):
+        lines = [
+            Dots(
+                names.get(row.key, row.label),
+                shade.get(row.key, 6),
+                tuple((seed, _percent(v), format_number(v, "percent")) for seed, v in row.cells[at].values),
+                _percent(row.cells[at].mean or 0.0),
+                row.cells[at].text,
+            )
+            for row in table.rows
+            if row.kind == "method" and row.cells[at].state == "value" and row.cells[at].values
+        ]
+        if lines and column.unit == "percent":
+            title = ": ".join(part for part in (column.group, column.subgroup, column.head) if part)
+            panels.append(DotPanel(title, tuple(lines)))
+    return panels
+
+
+def _percent(value: float) -> float:
+    return round(100 * min(max(value, 0.0), 1.0), 2)
+
+
+def heat_maps(data: Gathered) -> list[HeatMap]:
+    """Per data set with slices, the score of each slice value and method, mean over seeds."""
+    maps = []
+    for column in data.columns:
+        for name in column.task.slices:
+            found: dict[str, dict[str, list[float]]] = {}
+            for row in data.rows:
+                for item in data.evaluations(row, column).values():
+                    for value, (score, n) in data.slice_scores(item, name).items():
+                        if score is not None:
+                            number = score if isinstance(score, float) else score.value
+                            label = f"{value} (n={n:,})"
+                            found.setdefault(label, {}).setdefault(row.key, []).append(number)
+            rows = tuple(
+                HeatRow(label, tuple(_shaded(values.get(row.key, [])) for row in data.rows))
+                for label, values in sorted(found.items())
+            )
+            if rows:
+                title = f"{data.head(column, data.columns, metric_shown=True)}: {name}"
+                maps.append(HeatMap(title, tuple(label_of(data, row) for row in data.rows), rows))
+    return maps
+
+
+def _shaded(values: Sequence[float]) -> tuple[str, int]:
+    if not values:
+        return "", -1
+    mean = math.fsum(values) / len(values)
+    return format_number(mean, "percent"), int(min(max(mean, 0.0), 0.999) * 10)
+
+
+def budget_panels(data: Gathered) -> list[LinePanel]:
+    """Robust accuracy over the number of queries, per attack and data set, mean over seeds; logarithmic in queries."""
+    shade, panels = colors(data), []
+    for column in data.attack_columns:
+        for attack in data.attacks:
+            curves, most = _searches(data, column, attack.name)
+            if not curves or most < 2:
+                continue
+            budgets = sorted({round(most ** (i / (_SAMPLES - 1))) for i in range(_SAMPLES)})
+            lines = []
+            for row in data.rows:
+                seeds = [
+                    [share.value for share in robust_by_budget(*searches, budgets)]
+                    for searches in curves.get(row.key, [])
+                ]
+                if seeds:
+                    # fsum, so that the order of records changes no digit.
+                    mean = [math.fsum(at) / len(at) for at in zip(*seeds, strict=True)]
+                    points = tuple(
+                        (round(WIDTH * math.log(b) / math.log(most), 2), round(HEIGHT * (1 - y), 2))
+                        for b, y in zip(budgets, mean, strict=True)
+                    )
+                    lines.append(Line(label_of(data, row), shade[row.key], points))
+            marks = [mark for mark in (1, 10, 100, 1000, 10000) if mark <= most]
+            ticks = tuple((WIDTH * math.log(mark) / math.log(most), f"{mark:,}") for mark in marks)
+            title = f"{attack_head(attack)} on {data.head(column, data.attack_columns)}"
+            panels.append(LinePanel(title, tuple(lines), ticks))
+    return panels
+
+
+def _searches(
+    data: Gathered, column: TaskColumn, attack: str
+) -> tuple[dict[str, list[tuple[list[str], list[list[tuple[int, int | None]]]]]], int]:
+    """Row key -> (statuses, success budgets) of every search whose budgets are known; and the most queries."""
+    found: dict[str, list[tuple[list[str], list[list[tuple[int, int | None]]]]]] = {}
+    most = 0
+    for row in data.rows:
+        for outcomes in data.outcomes(row, column, attack).values():
+            for outcome in outcomes:
+                if "success_budgets" not in outcome.rows.columns:
+                    continue
+                texts = outcome.rows["success_budgets"].tolist()
+                if any(not isinstance(text, str) or not text for text in texts):
+                    continue
+                read = [json.loads(text) for text in texts]
+                if any(value is None for value in read):  # a search that is not understood
+                    continue
+                intervals = [[(int(a), None if b is None else int(b)) for a, b in value] for value in read]
+                found.setdefault(row.key, []).append((outcome.rows["status"].tolist(), intervals))
+                asked = int(outcome.rows["queries"].max())
+                most = max(most, min(asked, outcome.query_budget or asked))
+    return found, most
+
+
+def reliability_panels(data: Gathered) -> list[LinePanel]:
+    """How often an answer is right at each confidence, per data set; the seeds' answers in one pool."""
+    shade, panels = colors(data), []
+    ticks = tuple((WIDTH * share / 100, f"{share}") for share in (0, 50, 100))
+    for column in data.columns:
+        if column.task.kind != "classification" or column.train_task != column.task.name:
+            continue  # the logits' order is the task's own only where a model was trained on it
+        lines = []
+        for row in data.rows:
+            points = _reliability(list(data.evaluations(row, column).values()))
+            if points:
+                lines.append(Line(label_of(data, row), shade[row.key], points))
+        if lines:
+            panels.append(LinePanel(data.head(column, data.columns), tuple(lines), ticks))
+    return panels
+
+
+def _reliability(items: Sequence[Evaluation]) -> tuple[tuple[float, float], ...]:
+    """(confidence, accuracy) in field units, in bins of equal width; empty bins have none."""
+    sure: list[float] = []
+    right: list[bool] = []
+    for item in items:
+        logits = [np.asarray(row, dtype=np.float64) for row in item.rows["logits"]]
+        if len({scores.shape for scores in logits}) != 1 or not np.isfinite(np.stack(logits)).all():
+            return ()
+        sure += softmax(np.stack(logits)).max(axis=1).tolist()
+        right += (item.rows["prediction"].to_numpy() == item.rows["label"].to_numpy()).tolist()
+    confidence, correct = np.asarray(sure), np.asarray(right, dtype=np.float64)
+    places = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
+    points = []
+    for place in range(_BINS):
+        chosen = places == place
+        if chosen.any():
+            count = int(chosen.sum())
+            # fsum, so that the order of records changes no digit.
+            sure_at, right_at = (math.fsum(v[chosen].tolist()) / count for v in (confidence, correct))
+            points.append((round(WIDTH * sure_at, 2), round(HEIGHT * (1 - right_at), 2)))
+    return tuple(points)

@@ -1,0 +1,142 @@
+"""Packs attacked examples for the page: an index, and their texts in compressed chunks that are read on demand."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from asa_bench.measures.calibration import softmax
+from asa_bench.reports.gather import seed_text
+from asa_bench.reports.inputs import AttackOutcome, ReportInput
+from asa_bench.reports.page.differences import parts
+
+CHUNK = 1000  # examples per chunk: some 30 kB compressed, unpacked in milliseconds
+_KEY = 12  # hex digits of an example's address within the page
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What the page carries of its examples.
+
+    Attributes:
+        index: compressed JSON in base64: names, and one value per example in each column.
+        chunks: the same of the texts and probabilities of `CHUNK` examples each.
+        count: how many examples there are.
+    """
+
+    index: str
+    chunks: tuple[str, ...]
+    count: int
+
+
+def pack(source: ReportInput) -> Packed:
+    """Every row of every attack, those of one example beside each other, in an order that records alone decide."""
+    outcomes = sorted(source.attacks, key=_identity)
+    order = sorted(
+        (item.task.name, item.split, str(identifier), which, at)
+        for which, item in enumerate(outcomes)
+        for at, identifier in enumerate(item.rows["id"].tolist())
+    )
+    names: dict[str, list[Any]] = {key: [] for key in ("subjects", "tasks", "attacks", "statuses", "slices")}
+    places: dict[tuple[str, str], int] = {}
+
+    def number(column: str, value: Any) -> int:
+        key = (column, json.dumps(value))
+        if key not in places:
+            places[key] = len(names[column])
+            names[column].append(value)
+        return places[key]
+
+    columns: dict[str, list[Any]] = {
+        key: [] for key in ("subject", "task", "attack", "status", "slice", "queries", "id")
+    }
+    keys: list[str] = []
+    chunks: list[str] = []
+    rows: list[Any] = []
+    tables = [_columns(item) for item in outcomes]
+    for _, split, identifier, which, at in order:
+        item, table = outcomes[which], tables[which]
+        subject = item.subject
+        title = f"{subject.method_title or subject.method}{' (loaded)' if subject.loaded else ''}"
+        who = [title, subject.model, seed_text(subject), subject.train_task]
+        own = subject.train_task == item.task.name
+        columns["subject"].append(number("subjects", who))
+        columns["task"].append(
+            number("tasks", [item.task.title, split, list(item.task.labels) if own else []])
+        )
+        columns["attack"].append(number("attacks", [item.attack.title, item.attack_seed]))
+        columns["status"].append(number("statuses", table["status"][at]))
+        columns["slice"].append(number("slices", [[name, table[name][at]] for name in item.task.slices]))
+        columns["queries"].append(int(table["queries"][at]))
+        columns["id"].append(identifier)
+        text = json.dumps([*_identity(item), identifier])
+        keys.append(hashlib.sha256(text.encode()).hexdigest()[:_KEY])
+        rows.append(_row(table, at))
+        if len(rows) == CHUNK:
+            chunks.append(compressed(rows))
+            rows = []
+    if rows:
+        chunks.append(compressed(rows))
+    index = {"names": names, "columns": columns, "keys": "".join(keys), "chunk": CHUNK}
+    return Packed(compressed(index), tuple(chunks), len(order))
+
+
+def compressed(value: Any) -> str:
+    """JSON, deflated, in base64; lone surrogates are kept, since JSON spells them out."""
+    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    return base64.b64encode(zlib.compress(text.encode("ascii"), 9)).decode("ascii")
+
+
+def _identity(item: AttackOutcome) -> tuple[Any, ...]:
+    subject = item.subject
+    where = (item.task.name, item.split, subject.train_task, item.attack.name, item.attack_seed)
+    return (*where, subject.model, subject.method, subject.loaded, seed_text(subject))
+
+
+def _columns(item: AttackOutcome) -> dict[str, list[Any]]:
+    found = {str(name): item.rows[name].tolist() for name in item.rows.columns}
+    for name in item.task.slices:
+        found[name] = ["" if value is None else str(value) for value in found[name]]
+    for name in ("original", "perturbed", "error"):
+        found.setdefault(name, [""] * len(item.rows))
+    found.setdefault("perturbed_logits", [[]] * len(item.rows))
+    for name in ("original_logits", "perturbed_logits"):
+        found[name] = _probabilities(found[name])
+    return found
+
+
+def _probabilities(logits: Sequence[Any]) -> list[list[float]]:
+    """Rounded to four decimals; [] where there are no logits, or not finite ones."""
+    made: list[list[float]] = []
+    for values in logits:
+        scores = np.asarray([] if values is None else values, dtype=np.float64)
+        if scores.ndim != 1 or scores.size < 2 or not np.isfinite(scores).all():
+            made.append([])
+        else:
+            made.append([round(float(value), 4) for value in softmax(scores[None])[0]])
+    return made
+
+
+def _row(table: dict[str, list[Any]], at: int) -> list[Any]:
+    """[gold label, texts as lists of parts, probabilities before, after, error]."""
+    before, after = _texts(table["original"][at]), _texts(table["perturbed"][at])
+    if len(after) == len(before):
+        texts = [parts(*pair) for pair in zip(before, after, strict=True)]
+    else:
+        texts = [[text] for text in before]
+    probabilities = table["original_logits"][at], table["perturbed_logits"][at]
+    return [table["label"][at], texts, *probabilities, str(table["error"][at] or "")]
+
+
+def _texts(value: str) -> list[str]:
+    if not value:
+        return []
+    found = json.loads(value)
+    return [str(text) for text in found] if isinstance(found, Iterable) else []

@@ -1,0 +1,112 @@
+"""Puts the page together: one file, the same bytes for the same records, with a policy that lets nothing else run."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from asa_bench.reports import flags
+from asa_bench.reports.gather import Gathered
+from asa_bench.reports.grid import row_groups, spans
+from asa_bench.reports.inputs import ReportInput
+from asa_bench.reports.layouts import build_tables
+from asa_bench.reports.page import charts
+from asa_bench.reports.page.examples import pack
+from asa_bench.reports.page.verdicts import verdicts
+from asa_bench.reports.tables import Row, Table
+from asa_bench.reports.text import provenance_lines, visible
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def render(
+    source: ReportInput, tables: Sequence[Table] | None = None, signs: Sequence[flags.Sign] | None = None
+) -> str:
+    """The page as HTML.
+
+    Args:
+        tables, signs: those of the records, if they were made before.
+
+    Raises:
+        BadInput: the records cannot stand in one table.
+    """
+    made = build_tables(source) if tables is None else list(tables)
+    data = Gathered(source)
+    style, script = _read("page.css"), _read("page.js")
+    main = next((table for table in made if table.name == "main"), None)
+    shades = charts.colors(data)
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            source=source,
+            tables=made,
+            main=main,
+            verdicts=verdicts(data, main) if main else [],
+            dots=charts.dot_panels(data, main) if main else [],
+            heat=charts.heat_maps(data),
+            budgets=charts.budget_panels(data),
+            reliability=charts.reliability_panels(data),
+            signs=flags.lines(flags.find(source) if signs is None else signs),
+            legend=[(charts.label_of(data, row), shades[row.key]) for row in data.rows],
+            examples=pack(source),
+            provenance=provenance_lines(
+                {"suite": source.suite, "profile": source.profile, **source.provenance}
+            ),
+            style=style,
+            script=script,
+            style_hash=_hash(style),
+            script_hash=_hash(script),
+            width=charts.WIDTH,
+            height=charts.HEIGHT,
+        )
+    )
+
+
+def blocks(table: Table) -> list[tuple[str, list[list[Row]]]]:
+    """Row groups with their lines: each method with the differences that follow it, so that sorting keeps them."""
+    found = []
+    for heading, rows in row_groups(table.rows):
+        lines: list[list[Row]] = []
+        for row in rows:
+            if row.kind == "difference" and lines:
+                lines[-1].append(row)
+            else:
+                lines.append([row])
+        found.append((heading, lines))
+    return found
+
+
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    def shown(value: Any) -> Any:
+        """Everything from outside on one visible line; what is markup already stays."""
+        return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+    environment = Environment(
+        loader=PackageLoader("asa_bench.reports.page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    # Only our own files, read from the package, are set as they are.
+    environment.filters["ours"] = Markup
+    environment.globals.update(blocks=blocks, spans=spans)
+    return environment
+
+
+def _read(name: str) -> str:
+    return (files("asa_bench.reports.page") / "templates" / name).read_text("utf-8")
+
+
+def _hash(text: str) -> str:
+    """As a content security policy names an inline script or style."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

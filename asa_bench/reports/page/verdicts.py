@@ -1,0 +1,128 @@
+"""Who is ahead of the baseline, by how much, and how sure it is: the differences of the main table in words and places."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from asa_bench.reports.gather import Gathered, metric
+from asa_bench.reports.tables import MINUS, Cell, Column, Row, Table, format_number
+
+_LEAST = 0.02  # half the width of a forest's axis is at least so much, a share
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One difference to the baseline.
+
+    Attributes:
+        where: the column.
+        state: 'ahead' or 'behind' where a test tells, 'open' where it cannot, 'untested' where there is none.
+        number: in points.
+        sure: the interval, or why there is none.
+        place, low, high: of the difference and of its interval on the axis, in [0, 100]; 50 is no difference. None
+            where there is no interval.
+    """
+
+    where: str
+    state: str
+    number: str
+    sure: str
+    place: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the differences of one method to the baseline come to.
+
+    Attributes:
+        who: 'ASA − Naive'.
+        ahead, behind, open_: how many of the tested differences tell so, or cannot tell.
+        averages: (group, mean difference as the table writes it, how many seeds agree on its sign).
+        differences: one per column.
+        axis: what the ends of the axis are, in points.
+    """
+
+    who: str
+    ahead: int
+    behind: int
+    open_: int
+    averages: tuple[tuple[str, str, str], ...]
+    differences: tuple[Difference, ...]
+    axis: str
+
+    @property
+    def state(self) -> str:
+        """One word for all: 'ahead', 'behind', 'mixed' or 'open'."""
+        if self.ahead and self.behind:
+            return "mixed"
+        return "ahead" if self.ahead else "behind" if self.behind else "open"
+
+
+def verdicts(data: Gathered, table: Table) -> list[Verdict]:
+    """One per line of differences of the main table; averages are apart, since they are not tested."""
+    worse = {c.key for c in data.columns if not metric(c.task.metrics[0]).higher_is_better}
+    found = []
+    for row in table.rows:
+        if row.kind != "difference":
+            continue
+        pairs = [
+            (column, cell)
+            for column, cell in zip(table.columns, row.cells, strict=True)
+            if cell.state == "value" and cell.mean is not None and column.unit in ("percent", "points")
+        ]
+        reach = max([_LEAST, *(_reach(cell) for _, cell in pairs)])
+        differences = tuple(
+            _difference(column, cell, reach, column.key in worse)
+            for column, cell in pairs
+            if not column.key.startswith("average/")
+        )
+        averages = tuple(
+            (column.group, cell.text, _agreement(cell))
+            for column, cell in pairs
+            if column.key.startswith("average/")
+        )
+        if differences:
+            states = [one.state for one in differences]
+            ahead, behind, open_ = (states.count(state) for state in ("ahead", "behind", "open"))
+            axis = format_number(reach, "points").lstrip("+")
+            found.append(Verdict(_who(row), ahead, behind, open_, averages, differences, axis))
+    return found
+
+
+def _who(row: Row) -> str:
+    return f"{row.group}: {row.label}" if row.group else row.label
+
+
+def _agreement(cell: Cell) -> str:
+    sign = ((cell.mean or 0) > 0) - ((cell.mean or 0) < 0)
+    same = sum((value > 0) - (value < 0) == sign for _, value in cell.values)
+    return f"{same} of {len(cell.values)} seeds with this sign" if sign else ""
+
+
+def _reach(cell: Cell) -> float:
+    ends = [abs(cell.mean or 0.0)]
+    if cell.comparison is not None:
+        interval = cell.comparison.adjusted_interval
+        ends += [abs(interval[0]), abs(interval[1])]
+    return min(max(ends), 1.0)
+
+
+def _difference(column: Column, cell: Cell, reach: float, lower_is_better: bool) -> Difference:
+    where = ": ".join(part for part in (column.subgroup, column.head) if part)
+    if lower_is_better:
+        where += " (lower is better)"
+
+    def place(value: float) -> float:
+        return round(50 + 50 * min(max(value / reach, -1.0), 1.0), 2)
+
+    mean = cell.mean or 0.0
+    number, comparison = format_number(mean, "points"), cell.comparison
+    if comparison is None:
+        return Difference(where, "untested", number, "not tested", place(mean), None, None)
+    low, high = comparison.adjusted_interval
+    better = (mean < 0) if lower_is_better else (mean > 0)
+    state = ("ahead" if better else "behind") if cell.conclusive else "open"
+    sure = f"{format_number(low, 'points')} to {format_number(high, 'points')}".replace("-", MINUS)
+    return Difference(where, state, number, sure, place(mean), place(low), place(high))
