@@ -178,7 +178,7 @@ def finish(
     rows = tested(rows)
     source = data.source
     legend = [shorten(note, _NOTE) for note in _legend(data, columns, faced)]
-    notes = [*_notes(data, rows, columns, faced), *source.notes, *_failures(data, faced)]
+    notes = [*_notes(data, rows, columns, faced, title), *source.notes, *_failures(data, faced)]
     return Table(
         name=name,
         title=shorten(title, 2 * _NAME),
@@ -227,9 +227,13 @@ def _comparable(faced: Sequence[TaskColumn]) -> str:
 
 
 def _notes(
-    data: Gathered, rows: Sequence[Row], columns: Sequence[Column], faced: Sequence[TaskColumn]
+    data: Gathered,
+    rows: Sequence[Row],
+    columns: Sequence[Column],
+    faced: Sequence[TaskColumn],
+    title: str,
 ) -> list[str]:
-    notes = test_notes(rows, columns, _baseline_title(data))
+    notes = test_notes(rows, columns, _baseline_title(data), title)
     cells = [cell for row in rows for cell in row.cells]
     if any(cell.few for cell in cells):
         most = max(cell.n_seeds for cell in cells)

@@ -95,12 +95,14 @@ def _marked(
     return replace(cell, conclusive=own is not None, best=is_highest and wins)
 
 
-def test_notes(rows: Sequence[Row], columns: Sequence[Column], baseline: str) -> list[str]:
+def test_notes(rows: Sequence[Row], columns: Sequence[Column], baseline: str, title: str) -> list[str]:
     """How the differences were tested, and which were not."""
     differences = [row for row in rows if row.kind == "difference"]
     found = [cell.comparison for row in differences for cell in row.cells if cell.comparison is not None]
     if not found:
-        return ["Differences are not tested for significance; the spread is over seeds, not over examples."]
+        return [
+            f"{shorten(title, 60)}: differences are not tested for significance; the spread is over seeds alone."
+        ]
     family = found[0].family
     alpha = f"{100 * (1 - found[0].level):g} %"
     tests = "McNemar's test" if all(one.standard_error is None for one in found) else "paired t-tests"

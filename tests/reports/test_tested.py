@@ -159,7 +159,7 @@ def test_means_of_something_else_are_not_tested() -> None:
     item = SST2.model_copy(update={"metrics": ("matthews",)})
     found = tables(evaluation(item, "naive", 1, NAIVE), evaluation(item, "asa", 1, BETTER))
     assert all(each.comparison is None for row in found["main"].rows for each in row.cells)
-    assert "Differences are not tested" in found["main"].notes[0]
+    assert "differences are not tested" in found["main"].notes[0]
     assert "comparisons" not in found
 
 
