@@ -1,6 +1,7 @@
 """asa-bench: does a training method make an encoder generalize better and lean less on shortcuts?
 
-The public Python interface is `run`, `evaluate`, `replay`, `compare`, `report`; importing this package imports nothing heavy.
+The public Python interface is `run`, `evaluate`, `replay`, `compare`, `explain` and `report`; importing this package imports
+nothing heavy.
 """
 
 from __future__ import annotations
