@@ -190,3 +190,10 @@ def test_searches_that_tell_no_budgets_have_no_curve() -> None:
         assert curves(Gathered(source)) == []
         assert build_tables(source, ("budget", "transfer")) == []
     assert "budget_curves.csv" not in contents(made(attacks=(silent,)))
+
+
+def test_the_main_table_names_its_budgets() -> None:
+    one, other = attacked(NAIVE, PRUTHI, "fs"), attacked(NAIVE, DEEPWORDBUG, "fs", limit=None)
+    caption = table(made(attacks=(one, other)), "main").caption
+    assert "Queries allowed per example: no limit (DeepWordBug +stopwords), 20 (Pruthi)." in caption
+    assert "Queries allowed per example: 20. " in table(made(attacks=(one,)), "main").caption

@@ -33,6 +33,7 @@ def main(data: Gathered) -> Table | None:
             " Under attack: robust accuracy over all attacked examples, beside the accuracy on the same "
             "examples without attack."
         )
+        what += f" Queries allowed per example: {_budgets(data)}."
         if any(draft.column.key.endswith("/worst") for draft in attacked):
             names = [attack_head(attack) for attack in data.attacks if attack.name in data.source.ensemble]
             what += f" Worst: an example counts only if it survives every one of {', '.join(names)}."
@@ -42,3 +43,17 @@ def main(data: Gathered) -> Table | None:
     return finish(
         data, "main", f"{data.source.title}: generalization and robustness", what, columns, rows, faced
     )
+
+
+def _budgets(data: Gathered) -> str:
+    """The query budget of every attack, once where all have the same."""
+    found = {}
+    for attack in data.attacks:
+        numbers = {item.query_budget for item in data.source.attacks if item.attack.name == attack.name}
+        shown = [
+            "no limit" if n is None else f"{n:,}" for n in sorted(numbers, key=lambda n: (n is None, n or 0))
+        ]
+        found[attack_head(attack)] = " or ".join(shown)
+    if len(set(found.values())) == 1:
+        return next(iter(found.values()))
+    return ", ".join(f"{budget} ({head})" for head, budget in found.items())
