@@ -1,7 +1,7 @@
 """asa-bench: does a training method make an encoder generalize better and lean less on shortcuts?
 
-The public Python interface is `run`, `evaluate`, `replay`, `compare`, `explain` and `report`; importing this package imports
-nothing heavy.
+The public Python interface is `run`, `evaluate`, `replay`, `compare`, `report`, `explain`, `gate` and `save_baseline`;
+importing this package imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -10,10 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-__all__ = ["Results", "__version__", "compare", "evaluate", "explain", "replay", "report", "run"]
+__all__ = [
+    "Results",
+    "__version__",
+    "compare",
+    "evaluate",
+    "explain",
+    "gate",
+    "replay",
+    "report",
+    "run",
+    "save_baseline",
+]
 
 if TYPE_CHECKING:
-    from asa_bench.api import Results, compare, evaluate, replay, report, run
+    from asa_bench.api import Results, compare, evaluate, gate, replay, report, run, save_baseline
     from asa_bench.explainer import explain
 
 
@@ -22,7 +33,7 @@ def __getattr__(name: str) -> Any:
         from asa_bench import explainer
 
         return explainer.explain
-    if name in {"Results", "compare", "evaluate", "replay", "report", "run"}:
+    if name in {"Results", "compare", "evaluate", "gate", "replay", "report", "run", "save_baseline"}:
         from asa_bench import api
 
         return getattr(api, name)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from asa_bench.facing import Faced
+    from asa_bench.gating import Decision
     from asa_bench.reports.comparing import Compared
 
 
@@ -203,6 +204,32 @@ def replay(
     which = facing.Which(attack, task, source, seed)
     sets = facing.find(adversarial_set, which)
     return facing.face(sets, load, label_map, device=resolve_device(device), threads=threads)
+
+
+def gate(folder: str | Path, baseline: str | Path, policy: str | Path | None = None) -> Decision:
+    """Hold an output folder against a baseline, as ``asa-bench gate`` does; `Decision.failed` tells the outcome.
+
+    Raises:
+        BadInput: they cannot be compared, or a file is wrong.
+    """
+    from asa_bench.gating import baseline as baselines
+    from asa_bench.gating import collect, decide
+    from asa_bench.gating import policy as policies
+
+    rules = policies.load(None if policy is None else Path(policy))
+    return decide(collect(Store(Path(folder))), baselines.read(Path(baseline)), rules)
+
+
+def save_baseline(folder: str | Path, path: str | Path) -> None:
+    """Write the baseline of an output folder, as ``asa-bench baseline save`` and ``update`` do.
+
+    Raises:
+        BadInput: the folder is none, or lacks scores that it planned.
+    """
+    from asa_bench.gating import baseline as baselines
+    from asa_bench.gating import collect
+
+    baselines.of(collect(Store(Path(folder)))).write(Path(path))
 
 
 def _results(folder: Path, gathered: Any, failures: Mapping[str, str]) -> Results:

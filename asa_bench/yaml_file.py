@@ -16,12 +16,15 @@ MAX_DEPTH = 20
 KeyPath = tuple[str | int, ...]
 
 
-def read(path: Path, shown: str | None = None) -> tuple[dict[str, Any], dict[KeyPath, str]]:
+def read(
+    path: Path, shown: str | None = None, what: str = "a suite is a mapping with name, title and profiles"
+) -> tuple[dict[str, Any], dict[KeyPath, str]]:
     """A YAML mapping and where each of its keys stands.
 
     Args:
         path: the file.
         shown: what messages call the file; its path as given if None.
+        what: what should be in it, for an empty file.
 
     Returns:
         The mapping, and ``key path -> "file:line"`` for every key and list item in it.
@@ -36,7 +39,7 @@ def read(path: Path, shown: str | None = None) -> tuple[dict[str, Any], dict[Key
     except OSError as error:
         raise BadInput(f"{name}: cannot be read: {error.strerror or error}") from error
     if len(raw) > MAX_BYTES:
-        raise BadInput(f"{name}: {len(raw):,} bytes is too large for a suite; the limit is {MAX_BYTES:,}")
+        raise BadInput(f"{name}: {len(raw):,} bytes is too large; the limit is {MAX_BYTES:,}")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -56,7 +59,7 @@ def read(path: Path, shown: str | None = None) -> tuple[dict[str, Any], dict[Key
     except RecursionError as error:
         raise BadInput(f"{name}: nested too deeply") from error
     if node is None:
-        raise BadInput(f"{name}: the file is empty; a suite is a mapping with name, title and profiles")
+        raise BadInput(f"{name}: the file is empty; {what}")
     if not isinstance(node, yaml.MappingNode):
         raise BadInput(
             f"{name}:{node.start_mark.line + 1}: a mapping is expected at the top, such as 'name: robustness'"

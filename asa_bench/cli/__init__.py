@@ -29,9 +29,11 @@ app = typer.Typer(
 
 def _register() -> None:
     from asa_bench.cli import (
+        baseline,
         compare,
         doctor,
         explain,
+        gate,
         listing,
         plan,
         pretrain,
@@ -57,6 +59,8 @@ def _register() -> None:
     app.command("score")(score.command)
     app.command("explain")(explain.command)
     app.command("verify")(verify.command)
+    app.add_typer(baseline.app, name="baseline")
+    app.command("gate")(gate.command)
     app.command("doctor")(doctor.command)
     app.command("version")(version.command)
 

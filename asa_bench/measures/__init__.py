@@ -26,10 +26,12 @@ from asa_bench.measures.calibration import (
     risk_coverage,
     softmax,
 )
-from asa_bench.measures.comparison import Comparison, Pair, compare, compare_all
+from asa_bench.measures.choosing import Pair
+from asa_bench.measures.comparison import Comparison, compare, compare_all
 from asa_bench.measures.components import Component, VarianceSplit, variance_split
-from asa_bench.measures.crossed import CrossedMean, clusters_of, crossed_mean
+from asa_bench.measures.crossed import CrossedMean, crossed_mean, difference_of_means
 from asa_bench.measures.flags import Flag
+from asa_bench.measures.margin import AgainstMargin, against_margins, findings
 from asa_bench.measures.multiple import Holm, holm
 from asa_bench.measures.paired import (
     FlipOdds,
@@ -39,6 +41,7 @@ from asa_bench.measures.paired import (
     score_interval,
 )
 from asa_bench.measures.power import mcnemar_detectable, mcnemar_power, t_detectable, t_power
+from asa_bench.measures.sampling import clusters_of
 from asa_bench.measures.scores import METRICS, Metric, Scored
 from asa_bench.measures.seeds import Summary, paired_differences, summarize, t_interval, wilson_interval
 from asa_bench.measures.shares import Share, share
@@ -46,6 +49,7 @@ from asa_bench.measures.shares import Share, share
 __all__ = [
     "HANS_CELLS",
     "METRICS",
+    "AgainstMargin",
     "AttackMeasures",
     "BootstrapInterval",
     "Calibration",
@@ -65,6 +69,7 @@ __all__ = [
     "Temperature",
     "VarianceSplit",
     "accuracy",
+    "against_margins",
     "attack_measures",
     "bootstrap_interval",
     "calibration",
@@ -73,9 +78,11 @@ __all__ = [
     "compare",
     "compare_all",
     "crossed_mean",
+    "difference_of_means",
     "exact_interval",
     "f1",
     "failure_rates",
+    "findings",
     "fit_temperature",
     "flip_odds",
     "hans_cells",

@@ -4,34 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TypeVar
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from asa_bench.measures.crossed import CrossedMean, crossed_mean
+from asa_bench.measures.choosing import Interval, Pair, Tests, choose_tests
 from asa_bench.measures.multiple import holm
-from asa_bench.measures.paired import (
-    EXACT_BELOW,
-    FlipOdds,
-    check_level,
-    exact_interval,
-    flip_odds,
-    mcnemar_p,
-    score_interval,
-    score_p,
-)
-from asa_bench.measures.power import mcnemar_detectable, t_detectable
+from asa_bench.measures.paired import FlipOdds, check_level, flip_odds
 
 K = TypeVar("K")
-Interval = tuple[float, float]
-
-#: Below this many clusters the reader is told how few they are.
-FEW_CLUSTERS = 10
-#: From this many seeds on, intervals were simulated to keep their level (docs/statistics.md); at 2 seeds 95 %
-#: intervals cover in 87 % at worst, at 3 in 92 %.
-ENOUGH_SEEDS = 5
 
 
 @dataclass(frozen=True)
@@ -45,9 +26,10 @@ class Comparison:
         level: confidence of `interval`.
         method: which test and interval were taken, in words.
         seeds, examples, clusters, strata: how many stand behind it; `clusters` is `examples` where all are
-            independent.
+            independent; seeds of both methods together where each has its own.
         gained, lost: what only the second, or only the first method got right, summed over seeds; whole numbers
-            for right and wrong answers, sums of positive and negative differences for other values.
+            for right and wrong answers, sums of positive and negative differences for other values. Where seeds are
+            not shared: sums over examples of the positive and negative differences of the two means.
         flipped: examples that differ in at least one seed.
         standard_error, degrees_of_freedom: of the t-interval; None for McNemar's test, which has none.
         seed_variance, example_variance: parts of the squared standard error; `seed_variance` is None for one
@@ -103,89 +85,6 @@ class Comparison:
         return self.significant and abs(self.difference) >= self.detectable
 
 
-@dataclass(frozen=True)
-class _Tests:
-    """The tests that a comparison combines: its p value is their largest, its interval spans all of theirs.
-
-    `cautious` for the far tails that a family needs (`CrossedMean.cautious_interval`).
-    With none of them the design cannot tell: p is 1, the interval and the detectable effect are as wide as can be.
-    """
-
-    gained: float
-    lost: float
-    flipped: int
-    mean: CrossedMean | None
-    score: bool
-    exact: bool
-    binary: bool
-    examples: int
-    clusters: int
-    seeds: int
-    method: str
-    notes: tuple[str, ...]
-    cautious: bool = False
-
-    @property
-    def tells(self) -> bool:
-        return self.mean is not None or self.score or self.exact
-
-    @cached_property
-    def p(self) -> float:
-        found = [0.0 if self.tells else 1.0]
-        if self.mean is not None:
-            found.append(self.mean.cautious_p if self.cautious else self.mean.p)
-        if self.exact:
-            found.append(mcnemar_p(round(self.gained), round(self.lost), "exact"))
-        if self.score:
-            found.append(score_p(self.gained / self.seeds, self.lost / self.seeds))
-        return max(found)
-
-    def interval(self, level: float) -> Interval:
-        found = [] if self.tells else [(-1.0, 1.0)]
-        if self.mean is not None:
-            found.append(self.mean.cautious_interval(level) if self.cautious else self.mean.interval(level))
-        if self.score:
-            found.append(
-                score_interval(self.gained / self.seeds, self.lost / self.seeds, self.examples, level)
-            )
-        if self.exact:
-            share = exact_interval(round(self.gained), round(self.gained + self.lost), level)
-            flips = (self.gained + self.lost) / self.examples
-            found.append((flips * (2 * share[0] - 1), flips * (2 * share[1] - 1)))
-        return max(-1.0, min(low for low, _ in found)), min(1.0, max(high for _, high in found))
-
-    def detectable(self, alpha: float, power: float) -> float:
-        found = [0.0 if self.tells else 1.0]
-        if self.mean is not None:
-            mean, critical, degrees = self.mean, None, self.mean.planning_degrees
-            if self.cautious and mean.standard_error > 0:
-                critical = mean.cautious_half_width(1 - alpha) / mean.standard_error
-                degrees = mean.cautious_degrees(1 - alpha)
-            found.append(t_detectable(mean.standard_error, degrees, alpha, power, critical))
-        if self.score or self.exact:
-            flips = round((self.gained + self.lost) / self.seeds)
-            found.append(mcnemar_detectable(flips, self.examples, alpha, power))
-        return min(1.0, max(found))
-
-
-@dataclass(frozen=True)
-class Pair:
-    """The values of two methods for one cell of a table, and the design that they come from.
-
-    Attributes:
-        first, second: (seeds, examples) or (examples,), the same seeds and examples in the same order; values in
-            [0, 1], usually 1 for right and 0 for wrong; a mean over attack seeds is allowed.
-        clusters: (examples,) which examples are not independent (template, source sentence, contrast pair); None
-            where all are.
-        strata: (examples,) fixed parts of the data set, such as HANS' subcases; None for one part.
-    """
-
-    first: ArrayLike
-    second: ArrayLike
-    clusters: ArrayLike | None = None
-    strata: ArrayLike | None = None
-
-
 def compare(
     first: ArrayLike,
     second: ArrayLike,
@@ -230,7 +129,7 @@ def compare_all(pairs: Mapping[K, Pair], *, level: float = 0.95, power: float = 
     if not pairs:
         return {}
     check_level(level)
-    tests = {key: _choose(pair) for key, pair in pairs.items()}
+    tests = {key: choose_tests(pair) for key, pair in pairs.items()}
     alpha = 1 - level
     strict = {key: replace(test, cautious=len(pairs) > 1) for key, test in tests.items()}
     adjusted = holm([test.p for test in strict.values()], alpha)
@@ -249,76 +148,9 @@ def compare_all(pairs: Mapping[K, Pair], *, level: float = 0.95, power: float = 
     }
 
 
-def _choose(pair: Pair) -> _Tests:
-    """The tests that fit the design of a pair."""
-    first, second = (
-        np.atleast_2d(np.asarray(values, dtype=np.float64)) for values in (pair.first, pair.second)
-    )
-    if first.shape != second.shape or first.ndim != 2:
-        raise ValueError(
-            f"{first.shape} and {second.shape}: both methods must have the same seeds and answered the same examples"
-        )
-    if first.size == 0:
-        raise ValueError("nothing to compare: there are no examples")
-    if not all(bool(((values >= 0) & (values <= 1)).all()) for values in (first, second)):
-        raise ValueError("a value lies outside 0 to 1")
-    differences = second - first
-    seeds, examples = differences.shape
-    gained = float(differences[differences > 0].sum())
-    lost = float(-differences[differences < 0].sum())
-    flipped = int(np.count_nonzero(differences.any(axis=0)))
-    binary = bool(np.isin(differences, (-1, 0, 1)).all())
-    few = flipped < EXACT_BELOW
-    exact = few and seeds == 1 and binary
-    notes = []
-    if seeds == 1:
-        notes.append("one seed: how much another training seed would change this is unknown and not counted")
-    if 1 < seeds < ENOUGH_SEEDS:
-        notes.append(
-            f"{seeds} seeds: with fewer than {ENOUGH_SEEDS} the interval covers less often than it says"
-        )
-    if few:
-        notes.append(f"only {flipped} examples flip")
-    if seeds == 1 and binary and pair.clusters is None and pair.strata is None:
-        method = (
-            "McNemar, exact; interval: score and exact conditional"
-            if exact
-            else "McNemar, score; score interval"
-        )
-        return _Tests(
-            gained, lost, flipped, None, True, exact, binary, examples, examples, seeds, method, tuple(notes)
-        )
-    units = examples if pair.clusters is None else len(set(np.asarray(pair.clusters).tolist()))
-    if units < 2:
-        notes.append(
-            "cannot tell: a single example or cluster says nothing about how much another would differ"
-        )
-        return _Tests(
-            gained, lost, flipped, None, False, False, binary, examples, units, seeds, "none", tuple(notes)
-        )
-    mean = crossed_mean(differences, pair.clusters, pair.strata)
-    named = "examples" if pair.clusters is None else f"{mean.clusters} clusters"
-    if pair.clusters is not None and mean.clusters < FEW_CLUSTERS:
-        notes.append(f"only {mean.clusters} clusters")
-    if mean.pooled_strata:
-        notes.append("strata of a single cluster are pooled with others")
-    method = "t, " + (
-        f"{named} as a sample" if seeds == 1 else f"{seeds} seeds and {named} as crossed random effects"
-    )
-    method += ", within strata" if pair.strata is not None else ""
-    method += (
-        " (with score and exact tests, for few flips)"
-        if exact
-        else (" (with a score test, for few flips)" if few else "")
-    )
-    return _Tests(
-        gained, lost, flipped, mean, few, exact, binary, examples, mean.clusters, seeds, method, tuple(notes)
-    )
-
-
 def _comparison(
-    tests: _Tests,
-    strict: _Tests,
+    tests: Tests,
+    strict: Tests,
     level: float,
     power: float,
     family: int,
@@ -332,7 +164,7 @@ def _comparison(
         odds = flip_odds(int(tests.gained), int(tests.lost), level)
     alpha = (1 - level) / family
     return Comparison(
-        difference=(tests.gained - tests.lost) / (tests.seeds * tests.examples),
+        difference=(tests.gained - tests.lost) / (tests.repeats * tests.examples),
         interval=tests.interval(level),
         p=tests.p,
         level=level,

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Floats = NDArray[np.float64]
+from asa_bench.measures.sampling import Design, Floats
 
 
 @dataclass(frozen=True)
@@ -29,6 +27,7 @@ class CrossedMean:
             the seeds.
         seed_mean_variance, interaction_variance: V1 and V3 of `crossed_mean`; 0 for one seed.
         example_degrees: degrees of freedom of the examples' part.
+        seed_degrees: degrees of freedom of V1; 0 for one seed.
         seeds, examples, clusters, strata: how many; `clusters` equals `examples` where all are independent.
         pooled_strata: strata that had a single cluster and were therefore pooled with others.
     """
@@ -42,11 +41,53 @@ class CrossedMean:
     seed_mean_variance: float
     interaction_variance: float
     example_degrees: float
+    seed_degrees: float
     seeds: int
     examples: int
     clusters: int
     strata: int
     pooled_strata: int = 0
+
+    def repeated(self, seeds: float = 1.0, examples: float = 1.0, more_seeds: int = 0) -> CrossedMean:
+        """What an experiment of another size would give, all variances being as they were estimated here.
+
+        Args:
+            seeds: the factor by which the seeds' part of the variance shrinks; `more_seeds` of them are added.
+            examples: the factor by which there are more examples (or clusters).
+        """
+        own = max(self.example_variance - self.interaction_variance, 0.0)
+        third = self.interaction_variance * seeds / examples
+        clusters = round(self.clusters * examples)
+        counts = (self.seeds + more_seeds, round(self.examples * examples), clusters, self.strata)
+        freedom = self.example_degrees * examples
+        if self.seed_variance is None:
+            between = self.example_variance / examples
+            return CrossedMean(
+                self.mean, between**0.5, freedom, freedom, None, between, 0.0, 0.0, freedom, 0.0, *counts
+            )
+        first = max(self.seed_mean_variance - self.interaction_variance, 0.0) * seeds + third
+        return combined_mean(
+            self.mean, first, own / examples + third, third, self.seed_degrees + more_seeds, freedom, *counts
+        )
+
+    def with_more(self, variance: float) -> CrossedMean:
+        """The same with so much more in the squared standard error, of examples in interaction with seeds."""
+        counts = (self.seeds, self.examples, self.clusters, self.strata, self.pooled_strata)
+        between = self.example_variance + variance
+        if self.seed_variance is None:
+            freedom = self.example_degrees
+            return CrossedMean(
+                self.mean, between**0.5, freedom, freedom, None, between, 0.0, 0.0, freedom, 0.0, *counts
+            )
+        return combined_mean(
+            self.mean,
+            self.seed_mean_variance + variance,
+            between,
+            self.interaction_variance + variance,
+            self.seed_degrees,
+            self.example_degrees,
+            *counts,
+        )
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Student's t-interval of the mean."""
@@ -77,7 +118,7 @@ class CrossedMean:
         seeds, examples, least = self._cautious_squares(level)
         if seeds == 0 or least >= seeds + examples:
             return self.example_degrees
-        rest = seeds**2 / (self.seeds - 1) + examples**2 / self.example_degrees
+        rest = seeds**2 / self.seed_degrees + examples**2 / self.example_degrees
         return (seeds + examples) ** 2 / rest
 
     def _cautious_squares(self, level: float) -> tuple[float, float, float]:
@@ -85,9 +126,9 @@ class CrossedMean:
         from scipy.special import stdtrit
 
         examples = float(stdtrit(self.example_degrees, (1 + level) / 2)) ** 2
-        if self.seeds == 1:
+        if self.seed_variance is None:
             return 0.0, examples * self.example_variance, 0.0
-        seeds = float(stdtrit(self.seeds - 1, (1 + level) / 2)) ** 2
+        seeds = float(stdtrit(self.seed_degrees, (1 + level) / 2)) ** 2
         alone = max(self.example_variance - self.interaction_variance, 0.0)
         return seeds * self.seed_mean_variance, examples * alone, examples * self.example_variance
 
@@ -106,7 +147,7 @@ class CrossedMean:
     @property
     def cautious_p(self) -> float:
         """The p value that inverts `cautious_interval`."""
-        if self.seeds == 1 or self.mean == 0:
+        if self.seed_variance is None or self.mean == 0:
             return self.p
         from scipy.optimize import brentq
 
@@ -154,136 +195,140 @@ def crossed_mean(
         ValueError: shapes differ, a value is not finite, a cluster lies in two strata, or there are fewer
             than two clusters.
     """
+    table = _table(values)
+    seeds, examples = table.shape
+    design = Design.of(examples, clusters, strata)
+    deviations = design.deviations(table)
+    between, freedom = design.between(table, deviations.mean(axis=0))
+    mean = float((table.sum(axis=1) / examples).mean())
+    if seeds == 1:
+        return _assembled(mean, None, between, 0.0, 0.0, freedom, 1, design)
+    first = float((table.sum(axis=1) / examples).var(ddof=1)) / seeds
+    third = design.within(deviations) / (seeds * (seeds - 1))
+    return _assembled(mean, first, between, third, seeds - 1.0, freedom, seeds, design)
+
+
+def difference_of_means(
+    first: ArrayLike,
+    second: ArrayLike,
+    clusters: ArrayLike | None = None,
+    strata: ArrayLike | None = None,
+) -> CrossedMean:
+    """The mean of `second` minus that of `first`, both on the same examples but from seeds that share nothing.
+
+    For a model that was trained again from other seeds, or another number of them. The three parts of `crossed_mean`, for two
+    independent samples of seeds of S and T members:
+
+    - ``V1`` = (1/S + 1/T) times the variance of the seed means, pooled over both samples (Student's two-sample t-test,
+      S + T - 2 degrees of freedom; one sample may have a single seed);
+    - ``V2`` = as there, from each example's (or cluster's) difference of the two means;
+    - ``V3`` = (1/S + 1/T) times the pooled variance of the interaction of seeds and examples.
+
+    The spread over seeds is thus taken to be the same before and after: true where nothing changed, which is what a false
+    alarm is about.
+
+    Args:
+        first: (S, examples); second: (T, examples), the same examples in the same order.
+        clusters, strata: as for `crossed_mean`.
+
+    Returns:
+        `seeds` counts both samples.
+
+    Raises:
+        ValueError: as `crossed_mean`, or one seed on both sides, which tells nothing of the spread over seeds.
+    """
+    tables = [_table(first), _table(second)]
+    if tables[0].shape[1] != tables[1].shape[1]:
+        raise ValueError(
+            f"{tables[0].shape[1]} and {tables[1].shape[1]} examples: both must have answered the same"
+        )
+    seeds, examples = [len(table) for table in tables], tables[0].shape[1]
+    if seeds == [1, 1]:
+        raise ValueError("one seed on either side: nothing tells how much another one would differ")
+    design = Design.of(examples, clusters, strata)
+    change = tables[1].mean(axis=0, keepdims=True) - tables[0].mean(axis=0, keepdims=True)
+    between, freedom = design.between(change, design.deviations(change)[0])
+    pooled, share = sum(seeds) - 2, 1 / seeds[0] + 1 / seeds[1]
+    means = [table.sum(axis=1) / examples for table in tables]
+    spread = sum(float(((own - own.mean()) ** 2).sum()) for own in means) / pooled
+    interaction = sum(design.within(design.deviations(table)) for table in tables) / pooled
+    return _assembled(
+        float(change.mean()),
+        share * spread,
+        between,
+        share * interaction,
+        float(pooled),
+        freedom,
+        sum(seeds),
+        design,
+    )
+
+
+def _table(values: ArrayLike) -> Floats:
     table = np.atleast_2d(np.asarray(values, dtype=np.float64))
     if table.ndim != 2 or table.size == 0:
         raise ValueError(f"expected a table of seeds by examples that is not empty, not {table.shape}")
     if not np.isfinite(table).all():
         raise ValueError("a value is not a finite number")
-    seeds, examples = table.shape
-    cluster_of = None if clusters is None else _codes(clusters, examples, "clusters")
-    stratum_of = np.zeros(examples, np.intp) if strata is None else _codes(strata, examples, "strata")
-    if cluster_of is None:
-        sizes, totals, stratum = np.ones(examples), table, stratum_of
-    else:
-        number = int(cluster_of.max()) + 1
-        sizes = np.bincount(cluster_of, minlength=number).astype(np.float64)
-        totals = np.stack([np.bincount(cluster_of, row, number) for row in table])
-        stratum = np.zeros(number, np.intp)
-        stratum[cluster_of] = stratum_of
-        if bool((stratum[cluster_of] != stratum_of).any()):
-            raise ValueError("a cluster lies in two strata")
-    if len(sizes) < 2:
-        raise ValueError("a single example or a single cluster: nothing tells how much another would differ")
-    strata_found = int(stratum.max()) + 1
-    stratum = _pool_single(stratum, sizes)
-    number = int(stratum.max()) + 1
-    stratum_sizes = np.bincount(stratum, sizes, number)
-    seed_means = totals.sum(axis=1) / examples
-    share = sizes / stratum_sizes[stratum]
-    correction = 1 / (1 - share)
-    stratum_means = np.stack([np.bincount(stratum, row, number) for row in totals]) / stratum_sizes
-    deviations = (totals - sizes * stratum_means[:, stratum]) / examples
-    mean_deviation = deviations.mean(axis=0)
-    parts = np.bincount(stratum, correction * mean_deviation**2, number)
-    degrees = _stratum_degrees(
-        share, correction, sizes, stratum, number, _correlation(table, sizes, mean_deviation)
-    )
-    between = float(parts.sum())
-    rest = float((parts**2 / degrees).sum())
-    freedom = between**2 / rest if rest > 0 else float(len(sizes) - number)
-    mean = float(seed_means.mean())
-    pooled = strata_found - number
-    counts = (seeds, examples, len(sizes), strata_found, pooled)
-    if seeds == 1:
-        return CrossedMean(mean, between**0.5, freedom, freedom, None, between, 0.0, 0.0, freedom, *counts)
-    first = float(seed_means.var(ddof=1)) / seeds
-    third = float((correction * (deviations - mean_deviation) ** 2).sum()) / (seeds * (seeds - 1))
-    of_seeds = max(first - third, 0.0)
-    variance = of_seeds + between
-    spread = (first**2 + third**2 / freedom) / (seeds - 1) + between**2 / freedom
-    planning = max(variance**2 / spread, seeds - 1.0) if spread > 0 else freedom
-    combined = variance**2 / spread if of_seeds > 0 else freedom
-    return CrossedMean(
-        mean, variance**0.5, combined, planning, of_seeds, between, first, third, freedom, *counts
-    )
+    return table
 
 
-def clusters_of(groups: Sequence[str] | NDArray[np.object_]) -> NDArray[np.intp] | None:
-    """Groups of rows as clusters, each row without a group ("") being its own; None where no two rows share one.
+def _assembled(
+    mean: float,
+    first: float | None,
+    between: float,
+    third: float,
+    seed_degrees: float,
+    freedom: float,
+    seeds: int,
+    design: Design,
+) -> CrossedMean:
+    """The standard error from V1 (None for one seed), V2 and V3, and Satterthwaite's degrees of freedom."""
+    counts = (seeds, design.examples, len(design.sizes), design.strata, design.strata - design.number)
+    if first is None:
+        return CrossedMean(
+            mean, between**0.5, freedom, freedom, None, between, 0.0, 0.0, freedom, 0.0, *counts
+        )
+    return combined_mean(mean, first, between, third, seed_degrees, freedom, *counts)
+
+
+def combined_mean(
+    mean: float,
+    first: float,
+    between: float,
+    third: float,
+    seed_degrees: float,
+    freedom: float,
+    seeds: int,
+    examples: int,
+    clusters: int,
+    strata: int = 1,
+    pooled_strata: int = 0,
+) -> CrossedMean:
+    """What V1, V2 and V3 of `crossed_mean` make together, measured or supposed.
 
     Args:
-        groups: (examples,) e.g. names of templates, source sentences or contrast pairs.
+        first, between, third: V1, V2, V3; seed_degrees, freedom: degrees of freedom of V1 and of V2.
     """
-    named = np.array([group or f"\0{row}" for row, group in enumerate(map(str, groups))])
-    if len(named) == 0:
-        return None
-    codes = np.unique(named, return_inverse=True)[1].astype(np.intp)
-    return codes if int(codes.max()) + 1 < len(codes) else None
-
-
-def _codes(values: ArrayLike, examples: int, name: str) -> NDArray[np.intp]:
-    """Each value as the number of its kind."""
-    array = np.asarray(values)
-    if array.shape != (examples,):
-        raise ValueError(f"{name} {array.shape} must have one value for each of the {examples} examples")
-    if array.dtype == object:
-        array = array.astype(str)
-    codes: Any = np.unique(array, return_inverse=True)[1]
-    return np.asarray(codes, dtype=np.intp)
-
-
-def _pool_single(stratum: NDArray[np.intp], sizes: Floats) -> NDArray[np.intp]:
-    """`stratum` with strata of a single cluster pooled, so that every one has at least two."""
-    counts = np.bincount(stratum)
-    single = np.flatnonzero(counts == 1)
-    if len(single) == 0:
-        return stratum
-    joined = single
-    if len(single) == 1:
-        others = np.flatnonzero(counts > 1)
-        joined = np.append(single, others[np.argmin(np.bincount(stratum, sizes)[others])])
-    result = np.where(np.isin(stratum, joined), joined[0], stratum)
-    return np.unique(result, return_inverse=True)[1].astype(np.intp)
-
-
-def _correlation(table: Floats, sizes: Floats, mean_deviation: Floats) -> float:
-    """Correlation of two examples of one cluster, by moments, in [0, 1]: from the spread of cluster totals.
-
-    ``Var(total) = v n (1 + (n - 1) rho)``, so ``rho = (sum of squared total deviations / v - N) / sum of n (n - 1)``.
-    """
-    pairs = float((sizes * (sizes - 1)).sum())
-    per_example = table.mean(axis=0)
-    variance = float(per_example.var())
-    if pairs == 0 or variance == 0:
-        return 0.0
-    examples = table.shape[1]
-    squares = float(((mean_deviation * examples) ** 2).sum())
-    return min(max((squares / variance - examples) / pairs, 0.0), 1.0)
-
-
-def _stratum_degrees(
-    share: Floats, correction: Floats, sizes: Floats, stratum: NDArray[np.intp], number: int, rho: float
-) -> Floats:
-    """(strata,) Bell and McCaffrey's degrees of freedom of each stratum's part of V2.
-
-    The corrected deviations have the covariance ``M = D - a b' - b a' + W a a'`` (a diagonal and a matrix of rank
-    two), and the degrees of freedom are ``trace(M)^2 / trace(M M)``.
-    """
-    weight = sizes * (1 + (sizes - 1) * rho)
-    root = np.sqrt(correction)
-    a, b, diagonal = share * root, weight * root, weight * correction
-
-    def total(values: Floats) -> Floats:
-        return np.bincount(stratum, weights=values, minlength=number).astype(np.float64)
-
-    w = total(weight)
-    aa, bb, ab = total(a * a), total(b * b), total(a * b)
-    trace = total(diagonal) - 2 * ab + w * aa
-    square = (
-        total(diagonal**2)
-        + 2 * (aa * bb + ab**2)
-        - 4 * w * ab * aa
-        + w**2 * aa**2
-        + 2 * (w * total(diagonal * a * a) - 2 * total(diagonal * a * b))
+    of_seeds = max(first - third, 0.0)
+    variance = of_seeds + between
+    spread = (first**2 + third**2 / freedom) / seed_degrees + between**2 / freedom
+    planning = max(variance**2 / spread, seed_degrees) if spread > 0 else freedom
+    combined = variance**2 / spread if of_seeds > 0 else freedom
+    return CrossedMean(
+        mean,
+        variance**0.5,
+        combined,
+        planning,
+        of_seeds,
+        between,
+        first,
+        third,
+        freedom,
+        seed_degrees,
+        seeds,
+        examples,
+        clusters,
+        strata,
+        pooled_strata,
     )
-    return trace**2 / square

@@ -1,0 +1,233 @@
+"""The gate as a user meets it: save, gate, update; verdicts, exit codes, and what cannot be compared."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gate_runs import answers, make_run
+
+from asa_bench.cli import main
+from asa_bench.errors import BadInput
+from asa_bench.gating import baseline as baselines
+from asa_bench.gating import collect, decide, outputs
+from asa_bench.gating import policy as policies
+from asa_bench.store import Store
+
+KEY = "tiny/asa/sst2:accuracy"
+TOTAL = 400
+
+
+def command(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as end:
+        main(list(arguments))
+    return int(end.value.code or 0)
+
+
+@pytest.fixture
+def baseline(tmp_path: Path) -> Path:
+    make_run(tmp_path / "old", {1: answers(TOTAL, range(40))})
+    assert command("baseline", "save", str(tmp_path / "old"), "-o", str(tmp_path / "b.json")) == 0
+    return tmp_path / "b.json"
+
+
+def gate(folder: Path, baseline: Path, *more: str) -> int:
+    return command("gate", str(folder), "--baseline", str(baseline), *more)
+
+
+def test_nothing_changed_passes(baseline: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert gate(baseline.parent / "old", baseline) == 0
+    assert "passed: of 1 scores 0 failed" in capsys.readouterr().out
+
+
+def test_the_same_weights_that_answer_worse_fail(
+    baseline: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_run(tmp_path / "new", {1: answers(TOTAL, range(90))})
+    files = {name: tmp_path / name for name in ("s.md", "j.xml", "d.json")}
+    options = [
+        "--summary",
+        str(files["s.md"]),
+        "--junit",
+        str(files["j.xml"]),
+        "--json",
+        str(files["d.json"]),
+    ]
+    assert gate(tmp_path / "new", baseline, *options, "--annotations") == 1
+    out = capsys.readouterr().out
+    assert "FAIL  tiny ASA, SST-2, accuracy: 90.0 -> 77.5" in out
+    assert "\n::error title=asa-bench%3A tiny ASA%2C SST-2%2C accuracy::90.0 -> 77.5" in out
+    assert "50 examples newly wrong, 0 newly right" in files["s.md"].read_text()
+    root = ET.fromstring(files["j.xml"].read_text())
+    failure = root.find("testsuite/testcase/failure")
+    assert failure is not None and "below the margin of −2 points" in failure.attrib["message"]
+    assert (root.attrib["tests"], root.attrib["failures"]) == ("1", "1")
+    content = json.loads(files["d.json"].read_text())
+    assert content["failed"] and content["judged"][0]["newly_broken"] == 50
+    assert len(content["judged"][0]["broken"]) == 10
+
+
+@pytest.mark.parametrize(("action", "code"), [("fail", 1), ("warn", 0), ("pass", 0)])
+def test_what_nobody_can_tell_does_what_the_policy_says(
+    baseline: Path, tmp_path: Path, action: str, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_run(tmp_path / "new", {1: answers(TOTAL, range(46))})
+    rules = tmp_path / "gate.yaml"
+    rules.write_text(f"schema: 1\ndefaults: {{cannot_tell: {action}}}\n")
+    assert gate(tmp_path / "new", baseline, "--policy", str(rules)) == code
+    shown = capsys.readouterr().out
+    assert ("examples instead of 400" in shown) == (action != "pass")
+
+
+def test_one_seed_trained_again_cannot_tell_until_a_second_is_there(baseline: Path, tmp_path: Path) -> None:
+    make_run(tmp_path / "new", {2: answers(TOTAL, range(200))}, weights="other")
+    stored = baselines.read(baseline)
+    found = decide(collect(Store(tmp_path / "new")), stored, policies.load(None)).judged[0]
+    assert (found.verdict, found.action) == ("cannot tell", "warn")
+    assert "2 seeds of this run" in found.reason
+    rules = tmp_path / "gate.yaml"
+    rules.write_text("schema: 1\ndefaults: {seeds: fixed}\n")
+    assert gate(tmp_path / "new", baseline, "--policy", str(rules)) == 1
+
+
+def test_seeds_of_their_own_carry_their_spread(tmp_path: Path) -> None:
+    generator = np.random.default_rng(3)
+
+    def run(name: str, first: int, rate: float) -> Path:
+        rates = rate + generator.normal(0, 0.01, 5)
+        seeds = {first + at: generator.random(2000) < chance for at, chance in enumerate(rates)}
+        return make_run(tmp_path / name, seeds, weights=name)
+
+    stored = baselines.of(collect(Store(run("old", 1, 0.9))))
+    for name, first, rate, verdict in (("same", 6, 0.9, "pass"), ("worse", 1, 0.8, "fail")):
+        found = decide(collect(Store(run(name, first, rate))), stored, policies.load(None)).judged[0]
+        assert found.verdict == verdict, found.reason
+        assert found.against is not None and "5 and 5 seeds of their own" in found.against.method
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {"fingerprint": "e" * 64},
+            "other data: the baseline has fingerprint ffffffffffff, this run fingerprint eeee",
+        ),
+        ({"identities": [f"test-{n}" for n in range(TOTAL)]}, "other examples"),
+        (
+            {"training": {"epochs": 2}},
+            "other recipe, training.training.epochs: the baseline has '1', this run '2'",
+        ),
+        (
+            {"exposures": {"tiny": "saw it all"}},
+            "other exposure, said of the model: the baseline has 'nothing'",
+        ),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_until_updated(
+    baseline: Path, tmp_path: Path, change: dict, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_run(tmp_path / "new", {1: answers(TOTAL, range(40))}, **change)
+    assert gate(folder, baseline) == 2
+    error = capsys.readouterr().err
+    assert said in error and "baseline update" in error
+    assert command("baseline", "update", str(folder), "--baseline", str(baseline)) == 0
+    assert "other " in capsys.readouterr().out
+    assert gate(folder, baseline) == 0
+
+
+def test_other_schema_is_refused(baseline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gate_runs.VERSIONS", {"train": 1, "evaluate": 99})
+    folder = make_run(tmp_path / "new", {1: answers(TOTAL, range(40))})
+    with pytest.raises(BadInput, match=r"other schema, evaluate: the baseline has '1', this run '99'"):
+        decide(collect(Store(folder)), baselines.read(baseline), policies.load(None))
+
+
+def test_a_score_that_failed_to_be_measured_fails(
+    baseline: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_run(tmp_path / "new", {1: answers(TOTAL)}, fails=[1])
+    assert gate(folder, baseline) == 1
+    assert "Missing" in capsys.readouterr().out
+    assert command("baseline", "save", str(folder), "-o", str(tmp_path / "holes.json")) == 2
+
+
+def test_floors_and_ignored_scores(
+    baseline: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rules = tmp_path / "gate.yaml"
+    rules.write_text("schema: 1\nscores:\n  - {match: '*:accuracy', floor: 95}\n")
+    assert gate(tmp_path / "old", baseline, "--policy", str(rules)) == 1
+    assert "90.0 % is below the floor of 95 %" in capsys.readouterr().out
+    rules.write_text("schema: 1\nscores:\n  - match: '*'\n    ignore: true\n")
+    assert gate(tmp_path / "old", baseline, "--policy", str(rules)) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "schema: 1\ndefaults:\n  margn: 1\n",
+            "gate.yaml:3: unknown key 'defaults.margn'; did you mean 'margin'?",
+        ),
+        ("schema: 1\ndefaults:\n  cannot_tell: maybe\n", "gate.yaml:3: defaults.cannot_tell"),
+        ("schema: 1\nscores:\n  - match: 'x/*'\n", "gate.yaml:3: match 'x/*' fits none of the scores"),
+        ("schema: 1\ndefaults:\n  ignored_slices: heuristic\n", "is no pattern COLUMN=VALUE"),
+        ("", "a policy is a mapping with defaults and scores"),
+    ],
+)
+def test_a_mistake_in_a_policy_names_its_line(
+    baseline: Path, tmp_path: Path, text: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gate.yaml").write_text(text)
+    assert gate(tmp_path / "old", baseline, "--policy", str(tmp_path / "gate.yaml")) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_baselines_have_the_same_bytes_and_no_flipped_bit_is_read(baseline: Path, tmp_path: Path) -> None:
+    again = baselines.of(collect(Store(tmp_path / "old"))).text()
+    assert baseline.read_text() == again
+    raw = baseline.read_bytes()
+    for place in np.random.default_rng(0).integers(0, 8 * len(raw), 200).tolist():
+        damaged = bytearray(raw)
+        damaged[place // 8] ^= 1 << (place % 8)
+        (tmp_path / "damaged.json").write_bytes(damaged)
+        with pytest.raises(BadInput):
+            baselines.read(tmp_path / "damaged.json")
+    assert command("baseline", "save", str(tmp_path / "old"), "-o", str(baseline)) == 2
+
+
+HOSTILE = [
+    "::set-output name=x::y",
+    "##[error]x",
+    "a\n::error::b",
+    "%0A::stop-commands::x",
+    "<script>alert(1)</script>",
+    "|x|`y`[z](javascript:1)",
+    "\x00\x1b[2J\x08",
+    "\u202egnp.exe",
+    "]]>&lt;",
+]
+
+
+def test_hostile_names_are_harmless_everywhere(tmp_path: Path) -> None:
+    names = [*HOSTILE, *(f"dev-{number}" for number in range(TOTAL - len(HOSTILE)))]
+    make_run(tmp_path / "old", {1: answers(TOTAL)}, identities=names)
+    stored = baselines.of(collect(Store(tmp_path / "old")))
+    make_run(tmp_path / "new", {1: answers(TOTAL, range(TOTAL // 2))}, identities=names)
+    decision = decide(collect(Store(tmp_path / "new")), stored, policies.load(None))
+    assert decision.failed
+    shown = "".join(example.id for example in decision.judged[0].broken)
+    assert sum(name in shown for name in HOSTILE) >= 5
+    for line in outputs.text(decision).splitlines():
+        assert not line.lstrip().startswith("::") and "##[" not in line and line.isprintable()
+    commands = list(outputs.workflow_commands(decision))
+    assert len(commands) == 1 and commands[0].isprintable() and "##[" not in commands[0]
+    assert commands[0].startswith("::error title=")
+    root = ET.fromstring(outputs.junit(decision))
+    assert "<script>" in (root.findtext("testsuite/testcase/failure") or "")
+    text = outputs.markdown(decision)
+    assert "<script" not in text and "\x1b" not in text and "](javascript" not in text
+    json.loads(outputs.as_json(decision))
