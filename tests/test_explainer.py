@@ -13,9 +13,11 @@ import torch
 from hostile import HOSTILE
 from models_for_tests import tiny_bert
 from rich.cells import cell_len
+from test_attention import FAMILIES, victim
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 import asa_bench
+from asa_bench import explainer
 from asa_bench.cli import main
 from asa_bench.errors import BadInput
 from asa_bench.models.asa import attach
@@ -88,6 +90,20 @@ def test_the_mask_is_the_adversarys_where_there_is_one(models: dict[str, Path], 
     assert 0 < mask.sum() < mask.numel()
     np.testing.assert_array_equal(asa.mask, mask)
     assert asa.kept == pytest.approx(float(mask.mean()))
+
+
+@pytest.mark.parametrize("family", sorted(set(FAMILIES) - {"deberta"}))  # ASA knows its second version alone
+def test_every_family_shows_attention_and_mask_and_stays_as_it_was(family: str, tmp_path: Path) -> None:
+    texts = ("a film was good", "not bad")
+    asked_model = victim(family, "eager")
+    asa = attach(asked_model.model, seed=4)
+    asa.save(tmp_path)
+    asa.detach()
+    before = asked_model.logits([texts])
+    seen = explainer.view("m", asked_model, texts, folder=tmp_path)
+    np.testing.assert_allclose(np.sum(seen.attention or (), axis=1), 1, atol=1e-5)
+    assert seen.kept is not None and 0 < seen.kept < 1
+    np.testing.assert_array_equal(asked_model.logits([texts]), before)
 
 
 def test_layer_label_and_pairs(models: dict[str, Path], found: Explanation) -> None:
