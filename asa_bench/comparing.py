@@ -157,7 +157,15 @@ def to_csv(found: Compared) -> str:
             *(*cell.means, told.difference, *told.interval, *told.adjusted_interval),
             *(told.p, told.adjusted_p, told.detectable),
         )
-        counts = (told.gained, told.lost, told.flipped, told.seeds, told.examples, told.clusters, told.family)
+        counts = (
+            told.gained + 0.0,
+            told.lost + 0.0,
+            told.flipped,
+            told.seeds,
+            told.examples,
+            told.clusters,
+            told.family,
+        )
         writer.writerow(
             [
                 *map(guard, texts),

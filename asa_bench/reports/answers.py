@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,9 @@ _RIGHT_OR_WRONG = ("classification", "multiple_choice")
 #: Slices that stand for clusters or strata where a task names no group: HANS' templates, else its subcases.
 _ENTAILED = "entailment"
 _TEMPLATE, _SUBCASE = "template", "subcase"
+
+
+Order = Callable[[Any], tuple[NDArray[np.intp], NDArray[np.object_]]]
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,14 @@ class Answers:
 
 
 def of_evaluations(
-    found: Mapping[str, Evaluation], heuristic: tuple[str, str] | None = None
+    found: Mapping[str, Evaluation], heuristic: tuple[str, str] | None = None, order_by: Order | None = None
 ) -> Answers | None:
     """1 where a prediction is the gold label; None for tasks whose score is no mean of right and wrong.
 
     Args:
         found: seed -> evaluation, of the same examples.
         heuristic: only the examples of this HANS heuristic and gold label.
+        order_by: what to use for `order_of`, e.g. what remembers its answers.
     """
     if not found:
         return None
@@ -63,10 +67,11 @@ def of_evaluations(
     task = first.task
     if task.kind not in _RIGHT_OR_WRONG or task.unlabelled or task.metrics[0] != "accuracy":
         return None
-    order, ids = _order(first.rows)
+    sort = order_by or order_of
+    order, ids = sort(first.rows)
     values: dict[str, NDArray[np.float64]] = {}
     for seed, item in found.items():
-        own, _ = _order(item.rows)
+        own, _ = sort(item.rows)
         gold, said = (item.rows[name].to_numpy(object)[own] for name in ("label", "prediction"))
         if heuristic is not None:  # as HANS' authors do: neutral and contradiction are both not entailed
             gold, said = gold == _ENTAILED, said == _ENTAILED
@@ -91,10 +96,10 @@ def of_attacks(
     if not found:
         return None
     first = next(iter(found.values()))[0]
-    order, ids = _order(first.rows)
+    order, ids = order_of(first.rows)
     means: dict[str, NDArray[np.float64]] = {}
     for seed, outcomes in found.items():
-        each = [truth[_order(item.rows)[0]] for item, truth in zip(outcomes, values[seed], strict=True)]
+        each = [truth[order_of(item.rows)[0]] for item, truth in zip(outcomes, values[seed], strict=True)]
         means[seed] = np.stack(each).astype(np.float64).mean(axis=0)
     return _designed(Answers(ids, means), first.rows, order, first.task)
 
@@ -113,7 +118,8 @@ def paired(first: Answers | None, second: Answers | None) -> Pair | None:
     return Pair(arrays[0], arrays[1], first.clusters, first.strata)
 
 
-def _order(rows: Any) -> tuple[NDArray[np.intp], NDArray[np.object_]]:
+def order_of(rows: Any) -> tuple[NDArray[np.intp], NDArray[np.object_]]:
+    """The places of a record's rows in the order of their ids, and the ids in that order."""
     ids = rows["id"].to_numpy(dtype=object)
     order = np.argsort(_texts(ids).astype(str), kind="stable")
     return order, ids[order]

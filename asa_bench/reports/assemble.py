@@ -233,7 +233,7 @@ def _notes(
     faced: Sequence[TaskColumn],
     title: str,
 ) -> list[str]:
-    notes = test_notes(rows, columns, _baseline_title(data), title)
+    notes = [*test_notes(rows, columns, _baseline_title(data), title), *_designs(rows, faced)]
     cells = [cell for row in rows for cell in row.cells]
     if any(cell.few for cell in cells):
         most = max(cell.n_seeds for cell in cells)
@@ -250,6 +250,26 @@ def _notes(
     if averages:
         notes.append("Averages count every column of their group once and are blank where one is missing.")
     return notes + _training_notes(data, faced)
+
+
+def _designs(rows: Sequence[Row], faced: Sequence[TaskColumn]) -> list[str]:
+    """Which examples the tests took as belonging together."""
+    if not any(cell.comparison for row in rows for cell in row.cells):
+        return []
+    told: dict[str, list[str]] = {}
+    for task in {column.task.name: column.task for column in faced}.values():
+        if task.group:
+            told.setdefault(f"rows of one {task.group.replace('_', ' ')} as one cluster", []).append(
+                task.title
+            )
+        elif "template" in task.slices:
+            told.setdefault("rows of one template as one cluster", []).append(task.title)
+        elif "subcase" in task.slices:
+            told.setdefault("within subcases, since the rows name no template", []).append(task.title)
+        elif task.name.startswith("advglue/"):
+            text = "rows as independent, since they do not name their source sentences"
+            told.setdefault(text, []).append(task.title)
+    return [f"Tested with {how}: {', '.join(titles)}." for how, titles in told.items()]
 
 
 def _baseline_title(data: Gathered) -> str:

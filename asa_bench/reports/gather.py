@@ -19,7 +19,7 @@ from asa_bench.measures import (
     attack_measures,
     macro_average,
 )
-from asa_bench.reports.answers import Answers, of_attacks, of_evaluations
+from asa_bench.reports.answers import Answers, of_attacks, of_evaluations, order_of
 from asa_bench.reports.inputs import (
     LEAVING_OUT,
     AttackOutcome,
@@ -116,6 +116,9 @@ class Gathered:
         counts += [len(found) for found in self._probes.values()]
         self.seeds = max(counts, default=0)
         self._measures: dict[int, AttackMeasures] = {}
+        self._answers: dict[tuple[Any, ...], Answers | None] = {}
+        self._orders: dict[int, tuple[NDArray[np.intp], NDArray[np.object_]]] = {}
+        self._slice_values: dict[tuple[Any, ...], NDArray[np.object_]] = {}
         self._slices: dict[tuple[int, str], dict[str, tuple[float | Proportion | None, int]]] = {}
 
     # -- order -----------------------------------------------------------------------------------------
@@ -295,8 +298,28 @@ class Gathered:
     def answers(
         self, row: MethodRow, column: TaskColumn, heuristic: tuple[str, str] | None = None
     ) -> Answers | None:
-        """What a method answered to each example; see `asa_bench.reports.answers.of_evaluations`."""
-        return of_evaluations(self.evaluations(row, column), heuristic)
+        """What a method answered to each example; see `asa_bench.reports.answers.of_evaluations`. Made once."""
+        key = (row, column.identity, heuristic)
+        if key not in self._answers:
+            self._answers[key] = of_evaluations(self.evaluations(row, column), heuristic, self._order)
+        return self._answers[key]
+
+    def slice_answers(self, row: MethodRow, column: TaskColumn, name: str, value: str) -> Answers | None:
+        """Those to the examples with one value of a slice column."""
+        whole = self.answers(row, column)
+        if whole is None:
+            return None
+        key = (column.identity, name)
+        if key not in self._slice_values:  # the same for every method: all face the same examples
+            rows = next(iter(self.evaluations(row, column).values())).rows
+            self._slice_values[key] = rows[name].to_numpy(object)[self._order(rows)[0]]
+        return whole.where(np.asarray(self._slice_values[key] == value, dtype=np.bool_))
+
+    def _order(self, rows: Any) -> tuple[NDArray[np.intp], NDArray[np.object_]]:
+        """`order_of`, once for every record."""
+        if id(rows) not in self._orders:
+            self._orders[id(rows)] = order_of(rows)
+        return self._orders[id(rows)]
 
     def attack_answers(self, row: MethodRow, column: TaskColumn, attack: str, robust: bool) -> Answers | None:
         """Whether a method is right about each attacked example, under attack or without."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from asa_bench.measures import Pair, compare_all
+from asa_bench.measures import Comparison, Pair, compare_all
 from asa_bench.reports.tables import DAGGER, Cell, Column, Row
 from asa_bench.reports.text import count_range, shorten
 
@@ -21,11 +21,14 @@ class DifferenceRow(Row):
         pairs: one per column; None where nothing can be tested.
         of: key of the method's own line.
         baseline: key of the baseline's line.
+        rivals: of a line of slices, whose methods stand side by side: column of a difference -> columns of the method,
+            of the baseline, and of all that compete with them.
     """
 
     pairs: tuple[Pair | None, ...] = ()
     of: str = ""
     baseline: str = ""
+    rivals: Mapping[int, tuple[int, int, tuple[int, ...]]] = field(default_factory=dict)
 
 
 def tested(rows: Sequence[Row]) -> list[Row]:
@@ -49,6 +52,9 @@ def tested(rows: Sequence[Row]) -> list[Row]:
             made.append(row)
             continue
         cells = list(row.cells)
+        if row.rivals:
+            made.append(_slice(row, {at: one for (key, at), one in found.items() if key == row.key}))
+            continue
         for at in range(len(cells)):
             comparison = found.get((row.key, at))
             if comparison is None:
@@ -78,6 +84,24 @@ def tested(rows: Sequence[Row]) -> list[Row]:
     ]
 
 
+def _slice(row: DifferenceRow, found: Mapping[int, Comparison]) -> Row:
+    """A line of slices with its differences tested, and the methods that they tell from the baseline marked."""
+    cells = list(row.cells)
+    for at, one in found.items():
+        cells[at] = replace(cells[at], comparison=one, conclusive=one.conclusive)
+        method, _, rivals = row.rivals[at]
+        highest = max(mean for rival in rivals if (mean := row.cells[rival].mean) is not None)
+        wins = one.conclusive and one.difference > 0 and row.cells[method].mean == highest
+        cells[method] = replace(cells[method], conclusive=one.conclusive, best=wins)
+    for base in {base for _, base, _ in row.rivals.values()}:
+        ways = [
+            at for at, (_, other, _) in row.rivals.items() if other == base and cells[at].state == "value"
+        ]
+        beaten = [at in found and found[at].conclusive and found[at].difference < 0 for at in ways]
+        cells[base] = replace(cells[base], best=bool(ways) and all(beaten))
+    return Row(row.key, row.label, tuple(cells), row.group, row.kind, row.model, row.method)
+
+
 def _marked(
     row: Row,
     at: int,
@@ -97,7 +121,7 @@ def _marked(
 
 def test_notes(rows: Sequence[Row], columns: Sequence[Column], baseline: str, title: str) -> list[str]:
     """How the differences were tested, and which were not."""
-    differences = [row for row in rows if row.kind == "difference"]
+    differences = [row for row in rows if row.kind in ("difference", "slice")]
     found = [cell.comparison for row in differences for cell in row.cells if cell.comparison is not None]
     if not found:
         return [
@@ -121,7 +145,7 @@ def test_notes(rows: Sequence[Row], columns: Sequence[Column], baseline: str, ti
     heads = [
         column.head
         for at, column in enumerate(columns)
-        if any(row.cells[at].state == "value" for row in differences)
+        if any(row.cells[at].state == "value" for row in differences if row.kind == "difference")
         and not any(row.cells[at].comparison for row in differences)
     ]
     if heads:
@@ -129,6 +153,13 @@ def test_notes(rows: Sequence[Row], columns: Sequence[Column], baseline: str, ti
             f"Not tested: {', '.join(dict.fromkeys(shorten(head, 60) for head in heads[:_MOST]))}"
             + (" and others." if len(heads) > _MOST else ".")
         )
+    groups = dict.fromkeys(
+        shorten(row.group, 60)
+        for row in differences
+        if row.kind == "slice" and not any(cell.comparison for cell in row.cells)
+    )
+    if groups and any(row.kind == "slice" and any(cell.comparison for cell in row.cells) for row in rows):
+        notes.append(f"Not tested: {', '.join(list(groups)[:_MOST])}{' and others' * (len(groups) > _MOST)}.")
     singles = [one for one in found if one.seeds == 1]
     if singles:
         notes.append(

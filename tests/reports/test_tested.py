@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import made_up
 import numpy as np
 import pandas as pd
 import pytest
@@ -201,3 +202,41 @@ def test_other_examples_are_refused_before_any_test() -> None:
     other = replace(other, rows=other.rows.assign(id=[f"x{number}" for number in range(200)]))
     with pytest.raises(BadInput, match="other examples"):
         tables(evaluation(SST2, "naive", 1, NAIVE), other)
+
+
+def test_slices_are_tested_as_one_family_and_the_best_is_marked() -> None:
+    table = build_tables(
+        made_up.report(methods=("naive", "asa", "freelb"), seeds=(1, 2, 3, 4, 5)), ("slices",)
+    )[0]
+    heads = [column.key for column in table.columns]
+    at = heads.index("minilm-l6/asa-")
+    tests = [row.cells[at].comparison for row in table.rows]
+    assert all(test is not None for test in tests)
+    assert {test.family for test in tests if test is not None} == {2 * len(table.rows)}
+    for row in table.rows:
+        for name in ("asa", "freelb"):
+            method, told = (
+                row.cells[heads.index(f"minilm-l6/{name}")],
+                row.cells[heads.index(f"minilm-l6/{name}-")],
+            )
+            assert told.comparison is not None and told.mean is not None
+            assert abs(told.comparison.difference - told.mean) < 1e-12
+            assert method.conclusive == told.conclusive == told.comparison.conclusive
+            assert not method.best or (told.conclusive and told.mean > 0)
+    assert any(cell.best for row in table.rows for cell in row.cells)
+    assert not any(row.cells[heads.index("n")].conclusive for row in table.rows)
+
+
+def test_notes_say_what_belongs_together_and_the_table_of_comparisons_claims_no_lack_of_tests() -> None:
+    hans, told = build_tables(made_up.report(scale=5), ("hans", "comparisons"))[::-1]
+    assert "within subcases, since the rows name no template: HANS." in " ".join(hans.notes)
+    assert "do not name their source sentences" in " ".join(told.notes)
+    assert "not tested for significance" not in " ".join((*hans.notes, *told.notes))
+
+
+def test_one_seed_leaves_the_part_of_seeds_unknown() -> None:
+    table = build_tables(made_up.report(seeds=(7,), scale=5), ("comparisons",))[0]
+    heads = [column.key for column in table.columns]
+    assert {row.cells[heads.index("seed_share")].text for row in table.rows} == {"unknown"}
+    assert "one seed of their own" in table.caption
+    assert "-0" not in {row.cells[heads.index("lost")].number[:2] for row in table.rows}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from asa_bench.measures import Comparison
 from asa_bench.reports.assemble import finish
 from asa_bench.reports.gather import Gathered
@@ -24,6 +26,9 @@ _COLUMNS = (
     Column("seed_share", "Seeds", _VARIANCE, "percent"),
     Column("example_share", "Examples", _VARIANCE, "percent"),
 )
+
+
+_UNKNOWN = Cell(state="undefined", number="unknown")
 
 
 def comparisons(data: Gathered) -> Table | None:
@@ -49,7 +54,8 @@ def comparisons(data: Gathered) -> Table | None:
         f"Holm's procedure over all of them rejects at {100 * (1 - level):g} %. Smallest found: the minimum detectable "
         f"effect, the true difference that would be found with probability {100 * found[0].power:g} % at the table's "
         "strictest level. Only it right, only other right: examples that one method alone answers, mean over seeds. "
-        "Uncertainty: shares of the squared standard error, where it can be split."
+        "Uncertainty: shares of the squared standard error, where it can be split; unknown with one training seed. "
+        + _attack_seeds(data)
     )
     return finish(
         data,
@@ -64,10 +70,22 @@ def comparisons(data: Gathered) -> Table | None:
     )
 
 
+def _attack_seeds(data: Gathered) -> str:
+    """What is known of the randomness of attacks themselves."""
+    seeds = {outcome.attack_seed for outcome in data.source.attacks}
+    if not seeds:
+        return ""
+    if len(seeds) == 1:
+        return "Attacks ran with one seed of their own: what another one would change is unknown."
+    return (
+        f"Attacks: means over {len(seeds)} attack seeds, whose part stands with the seeds' and the examples'."
+    )
+
+
 def _cells(found: Comparison) -> tuple[Cell, ...]:
     low, high = found.adjusted_interval
     dagger = found.conclusive
-    parts: tuple[Cell, Cell] = (BLANK, BLANK)
+    parts: tuple[Cell, Cell] = (_UNKNOWN if found.seeds == 1 else BLANK, BLANK)
     if found.standard_error and found.seed_variance is not None and found.example_variance is not None:
         whole = found.seed_variance + found.example_variance
         if whole > 0:
@@ -76,14 +94,14 @@ def _cells(found: Comparison) -> tuple[Cell, ...]:
                 _number(found.example_variance / whole, "percent"),
             )
     return (
-        _points(found.difference, dagger),
+        replace(_points(found.difference, dagger), comparison=found),
         _points(low),
         _points(high),
         _number(found.detectable, "percent"),
         _p(found.p),
         _p(found.adjusted_p),
-        _number(found.gained / found.seeds, "number"),
-        _number(found.lost / found.seeds, "number"),
+        _number(found.gained / found.seeds + 0.0, "number"),  # never -0.0
+        _number(found.lost / found.seeds + 0.0, "number"),
         fact_cell(found.seeds),
         fact_cell(found.examples),
         fact_cell(found.clusters),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from asa_bench.measures import Proportion
+from asa_bench.measures import Pair, Proportion
+from asa_bench.reports.answers import paired
 from asa_bench.reports.assemble import (
     DraftColumn,
     baseline_of,
@@ -19,6 +20,7 @@ from asa_bench.reports.parts import (
     measures_of,
 )
 from asa_bench.reports.tables import Column, Row, Table, fact_cell
+from asa_bench.reports.tested import DifferenceRow
 
 
 def metrics(data: Gathered) -> Table | None:
@@ -57,6 +59,8 @@ def slices(data: Gathered) -> Table | None:
         base = baseline_of(data, member)
         if base is not None:
             columns.append(Column(f"{member.key}-", difference_label(member, base), group, "points"))
+    at = {column.key: place for place, column in enumerate(columns)}
+    places = {member: at[member.key] for member in data.rows}
     faced = [column for column in data.columns if column.task.slices]
     rows: list[Row] = []
     for column in faced:
@@ -65,16 +69,36 @@ def slices(data: Gathered) -> Table | None:
             for value, (_, size) in data.slice_scores(evaluations[0], name).items():
                 measure = partial(_slice, data=data, name=name, value=value)
                 cells = [fact_cell(size)]
+                pairs: list[Pair | None] = [None]
+                rivals: dict[int, tuple[int, int, tuple[int, ...]]] = {}
                 for member in data.rows:
                     cell = data.cell(member, column, measure)
                     cells.append(cell)
+                    pairs.append(None)
                     base = baseline_of(data, member)
                     if base is not None:
                         cells.append(
                             difference(cell, data.cell(base, column, measure), "percent", data.seeds)
                         )
+                        sides = (data.slice_answers(one, column, name, value) for one in (base, member))
+                        pairs.append(paired(*sides) if cells[-1].state == "value" else None)
+                        rivals[len(cells) - 1] = (
+                            places[member],
+                            places[base],
+                            tuple(at for one, at in places.items() if one.model == member.model),
+                        )
                 heading = f"{data.head(column, data.columns, metric_shown=True)} by {name.replace('_', ' ')}"
-                rows.append(Row(f"{column.key}/{name}/{value}", value, tuple(cells), heading, "slice"))
+                rows.append(
+                    DifferenceRow(
+                        f"{column.key}/{name}/{value}",
+                        value,
+                        tuple(cells),
+                        heading,
+                        "slice",
+                        pairs=tuple(pairs),
+                        rivals=rivals,
+                    )
+                )
     if not rows:
         return None
     what = "Accuracy, or what a heading names, in percent within each slice of a test set; n: examples of the slice."
