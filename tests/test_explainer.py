@@ -115,6 +115,7 @@ def test_layer_label_and_pairs(models: dict[str, Path], found: Explanation) -> N
     assert not np.allclose(first.attention or (), found.views[0].attention or ())
 
 
+@pytest.mark.slow
 def test_pictures_have_no_clock_and_show_the_numbers(found: Explanation) -> None:
     pictures = {form: mechanism.render(found, form) for form in ("pdf", "png")}
     assert pictures["pdf"].startswith(b"%PDF") and pictures["png"].startswith(b"\x89PNG")

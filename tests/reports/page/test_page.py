@@ -72,6 +72,7 @@ def test_only_our_script_and_style_may_run(hostile_page: str) -> None:
         assert str(attributes.get("href", "#")).startswith("#")
 
 
+@pytest.mark.slow
 def test_the_same_records_have_the_same_bytes(hostile_page: str) -> None:
     source = examples_made_up.report()
     turned = replace(
