@@ -5,11 +5,18 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LONGEST = 1_500  # characters of a message
+
 
 class AsaBenchError(Exception):
     """Base of every error that asa-bench raises on purpose; its text is one line for stderr."""
 
     exit_code = 2
+
+    def __str__(self) -> str:
+        """The text, cut in the middle where a value from outside makes it longer than anybody reads."""
+        text = super().__str__()
+        return text if len(text) <= LONGEST else f"{text[: LONGEST - 400]} [...] {text[-380:]}"
 
 
 class BadInput(AsaBenchError):

@@ -29,6 +29,7 @@ _TITLE, _CAPTION, _NOTE = 150, 1500, 800
 _COMMENT = 2000  # letters of a line of a comment: TeX reads a line at a time, into a buffer
 _LINES_PER_PAGE = 68
 _HEAD_LINES = 8
+_MOST_TOLD = 44  # lines of caption and notes, as estimated: below, they leave room for a part of the table
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -123,6 +124,7 @@ def body(table: Table, width: float = TEXT_WIDTH, label: bool = True) -> str:
         notes=tuple(shorten(printable(note), _NOTE) for note in table.notes),
         legend=tuple(shorten(printable(note), _NOTE) for note in table.legend),
     )
+    table = _with_room(table, width)
     template = _environment().get_template("table.tex.j2")
     text = template.render(
         table={"name": table.name, "title": prose(table.title), "caption": prose(table.caption)},
@@ -171,10 +173,7 @@ def _floats(table: Table, width: float) -> list[list[dict[str, Any]]]:
         *(_points(_fit(row.label, _STUB)) + _indent(row) for row in table.rows),
     )
     widths = [_width(table, at) + _SEPARATION for at in range(len(table.columns))]
-    caption, notes = (
-        sum(1 + int(1.6 * _points(printable(text)) / width) for text in told)
-        for told in ((table.title + table.caption,), (*table.notes, *table.legend))
-    )
+    caption, notes = _told_lines(table, width)
     most = max(8, _LINES_PER_PAGE - caption - notes - _HEAD_LINES)
     floats: list[list[dict[str, Any]]] = [[]]
     used = caption
@@ -194,6 +193,30 @@ def _floats(table: Table, width: float) -> list[list[dict[str, Any]]]:
     if used + notes > _LINES_PER_PAGE and len(floats[-1]) > 1:
         floats.append([floats[-1].pop()])
     return floats
+
+
+def _told_lines(table: Table, width: float) -> tuple[int, int]:
+    """Lines that the caption and the notes need, estimated."""
+    caption, notes = (
+        sum(1 + int(1.6 * _points(printable(text)) / width) for text in told)
+        for told in ((table.title + table.caption,), (*table.notes, *table.legend))
+    )
+    return caption, notes
+
+
+def _with_room(table: Table, width: float) -> Table:
+    """The table with its longest notes cut, where caption and notes alone would fill the page.
+
+    That happens where names from outside are full of characters without a glyph, each of which is spelled out.
+    """
+    for letters in (400, 250, 150, 100):
+        if sum(_told_lines(table, width)) <= _MOST_TOLD:
+            break
+        notes, legend = (
+            tuple(shorten(printable(note), letters) for note in told) for told in (table.notes, table.legend)
+        )
+        table = replace(table, notes=notes, legend=legend)
+    return table
 
 
 def _pages(panel: Table, most: int) -> list[Table]:
