@@ -265,7 +265,9 @@ def _designs(rows: Sequence[Row], faced: Sequence[TaskColumn]) -> list[str]:
         elif "template" in task.slices:
             told.setdefault("rows of one template as one cluster", []).append(task.title)
         elif "subcase" in task.slices:
-            told.setdefault("differences within subcases, since the rows name no template", []).append(task.title)
+            told.setdefault("differences within subcases, since the rows name no template", []).append(
+                task.title
+            )
         elif task.name.startswith("advglue/"):
             text = "rows as independent, since they do not name their source sentences"
             told.setdefault(text, []).append(task.title)

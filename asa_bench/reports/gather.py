@@ -34,6 +34,7 @@ from asa_bench.tasks.base import Family
 
 if TYPE_CHECKING:
     from asa_bench.attacks.base import Attack
+    from asa_bench.reports.tables import Table
     from asa_bench.tasks.base import Task
 
 _FAMILIES: tuple[str, ...] = get_args(Family)
@@ -115,11 +116,18 @@ class Gathered:
         counts += [len(found) for found in self._attacks.values()]
         counts += [len(found) for found in self._probes.values()]
         self.seeds = max(counts, default=0)
+        self._tables: dict[str, Table | None] = {}
         self._measures: dict[int, AttackMeasures] = {}
         self._answers: dict[tuple[Any, ...], Answers | None] = {}
         self._orders: dict[int, tuple[NDArray[np.intp], NDArray[np.object_]]] = {}
         self._slice_values: dict[tuple[Any, ...], NDArray[np.object_]] = {}
         self._slices: dict[tuple[int, str], dict[str, tuple[float | Proportion | None, int]]] = {}
+
+    def table(self, name: str, layout: Callable[[Gathered], Table | None]) -> Table | None:
+        """The table that a layout makes of this, made once: some read others."""
+        if name not in self._tables:
+            self._tables[name] = layout(self)
+        return self._tables[name]
 
     # -- order -----------------------------------------------------------------------------------------
 

@@ -89,7 +89,8 @@ def write_all(source: ReportInput, folder: Path) -> list[Path]:
 
 def contents(source: ReportInput) -> dict[str, str]:
     """File name -> text of everything that `write_all` writes."""
-    tables = build_tables(source)
+    data = Gathered(source)
+    tables = build_tables(data)
     files: dict[str, str] = {}
     for table in tables:
         files[f"{table.name}.tex"] = latex.body(table)
@@ -97,7 +98,7 @@ def contents(source: ReportInput) -> dict[str, str]:
         files[f"{table.name}.md"] = markdown.render(table)
         files[f"{table.name}.csv"] = to_csv(table)
         files[f"{table.name}.json"] = to_json(table)
-    found = curves.curves(Gathered(source))
+    found = curves.curves(data)
     if found:
         files[curves.FILE] = curves.to_csv(found, guard)
     signs = flags.find(source)
@@ -108,7 +109,7 @@ def contents(source: ReportInput) -> dict[str, str]:
         + "\n"
     )
     files["report.txt"] = "\n".join([*(render_text(table) for table in tables), said])
-    files[PAGE] = page.render(source, tables, signs)
+    files[PAGE] = page.render(data, signs)
     return files
 
 

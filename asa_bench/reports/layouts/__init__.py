@@ -40,7 +40,7 @@ LAYOUTS: dict[str, Callable[[Gathered], Table | None]] = {
 }
 
 
-def build_tables(source: ReportInput, names: tuple[str, ...] | None = None) -> list[Table]:
+def build_tables(source: ReportInput | Gathered, names: tuple[str, ...] | None = None) -> list[Table]:
     """The tables of a report, in the order of `LAYOUTS`; those without content are left out.
 
     Raises:
@@ -49,6 +49,8 @@ def build_tables(source: ReportInput, names: tuple[str, ...] | None = None) -> l
     for name in names or ():
         if name not in LAYOUTS:
             raise BadInput(f"unknown table layout {name!r}; {nearest(name, LAYOUTS)}")
-    data = Gathered(source)
-    made = [function(data) for name, function in LAYOUTS.items() if names is None or name in names]
+    data = source if isinstance(source, Gathered) else Gathered(source)
+    made = [
+        data.table(name, function) for name, function in LAYOUTS.items() if names is None or name in names
+    ]
     return [table for table in made if table is not None]

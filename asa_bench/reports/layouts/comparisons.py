@@ -33,7 +33,7 @@ _UNKNOWN = Cell(state="undefined", number="unknown")
 
 def comparisons(data: Gathered) -> Table | None:
     """Difference, interval, p values, what could have been found, and where the uncertainty comes from."""
-    shown = main(data)
+    shown = data.table("main", main)
     if shown is None:
         return None
     rows = []

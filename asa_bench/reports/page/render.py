@@ -23,19 +23,18 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
-def render(
-    source: ReportInput, tables: Sequence[Table] | None = None, signs: Sequence[flags.Sign] | None = None
-) -> str:
+def render(report: ReportInput | Gathered, signs: Sequence[flags.Sign] | None = None) -> str:
     """The page as HTML.
 
     Args:
-        tables, signs: those of the records, if they were made before.
+        report: gathered or not; what was gathered before keeps the tables that were made of it.
+        signs: flags of the records, if they were found before.
 
     Raises:
         BadInput: the records cannot stand in one table.
     """
-    made = build_tables(source) if tables is None else list(tables)
-    data = Gathered(source)
+    data = report if isinstance(report, Gathered) else Gathered(report)
+    source, made = data.source, build_tables(data)
     style, script = _read("page.css"), _read("page.js")
     main = next((table for table in made if table.name == "main"), None)
     shades = charts.colors(data)
