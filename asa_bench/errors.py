@@ -14,9 +14,18 @@ class AsaBenchError(Exception):
     exit_code = 2
 
     def __str__(self) -> str:
-        """The text, cut in the middle where a value from outside makes it longer than anybody reads."""
-        text = super().__str__()
+        """One line, cut in the middle where a value from outside makes it longer than anybody reads."""
+        text = one_line(super().__str__())
         return text if len(text) <= LONGEST else f"{text[: LONGEST - 400]} [...] {text[-380:]}"
+
+
+def one_line(text: str) -> str:
+    """`text` with nothing in it that a terminal would obey: spaces for line breaks, the rest escaped.
+
+    Both come with values from outside: names in a record, texts of a data set.
+    """
+    spaced = " ".join(part for part in text.splitlines() if part.strip())
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in spaced)
 
 
 class BadInput(AsaBenchError):

@@ -471,8 +471,11 @@ def test_rows_of_records(tmp_path: Path) -> None:
         st.text(max_size=8) | st.sampled_from([t for t in ODD_TEXTS if t != "\ud800"]), min_size=2, max_size=2
     )
 
-    @fuzzed(500)
-    @given(column, cells | st.lists(st.floats(), min_size=2, max_size=2) | st.none(), st.booleans())
+    numbers = st.lists(st.floats(), min_size=2, max_size=2)
+    lists = st.lists(st.lists(st.floats(), max_size=3), min_size=2, max_size=2)
+
+    @fuzzed(700)
+    @given(column, cells | numbers | lists | st.none(), st.booleans())
     def run(name: str, content: list[Any] | None, bare: bool) -> None:
         rows = good.drop(columns=name, errors="ignore") if content is None else good.assign(**{name: content})
         rows.to_parquet(path)

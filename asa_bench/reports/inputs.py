@@ -29,8 +29,9 @@ PROBE_COLUMNS = (
     "shortcut_rank",
     "shortcut_rank_normalized",
 )
-# Columns that hold text in every row.
+# Columns that hold text in every row, and those that hold a list of numbers.
 TEXTS = {"id", "text_hash", "label", "prediction", "status", "outcome"}
+LOGITS = {"logits", "original_logits", "perturbed_logits"}
 # What a hole of a probe has in place of an attack's name.
 LEAVING_OUT = "leaving words out"
 REPLAY_COLUMNS = ("id", "text_hash", "label", "status", "outcome")
@@ -319,10 +320,35 @@ def _check_rows(rows: pd.DataFrame, columns: Iterable[str], task: Task, where: s
     for column in TEXTS & set(rows.columns):
         if infer_dtype(rows[column], skipna=False) != "string":
             raise BadInput(f"{where}: column {column!r} holds something else than texts")
+    for column in LOGITS & set(rows.columns):
+        if not _lists_of_numbers(rows[column]):
+            raise BadInput(f"{where}: column {column!r} holds something else than lists of numbers")
+    if "logits" in rows.columns and task.kind != "token_classification":
+        lengths = sorted({len(scores) for scores in rows["logits"]})
+        if len(lengths) > 1 or lengths == [0]:
+            raise BadInput(
+                f"{where}: rows of 'logits' hold different numbers of scores ({lengths[0]} and {lengths[-1]})"
+            )
     if rows["id"].duplicated().any():
         twice = rows["id"][rows["id"].duplicated()].iloc[0]
         raise BadInput(f"{where}: example {twice!r} occurs twice")
     _check_labels(rows, "label", task, where)
+
+
+def _lists_of_numbers(column: pd.Series) -> bool:
+    """Whether every row is a list of numbers, an empty list or nothing."""
+    import pyarrow as pa
+
+    try:
+        kind = pa.array(column.tolist()).type
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return False
+    if pa.types.is_null(kind):
+        return True
+    inner = kind.value_type if pa.types.is_list(kind) else kind
+    return pa.types.is_list(kind) and any(
+        of(inner) for of in (pa.types.is_floating, pa.types.is_integer, pa.types.is_null)
+    )
 
 
 def _check_labels(rows: pd.DataFrame, column: str, task: Task, where: str) -> None:

@@ -221,6 +221,12 @@ def test_what_cannot_be_compared_is_refused(source: ReportInput) -> None:
     refused(replace(first, rows=first.rows.iloc[1:]), "other examples")
     refused(replace(first, rows=first.rows.iloc[:0]), "no rows")
     refused(replace(first, rows=first.rows.drop(columns="logits")), "no column 'logits'")
+    refused(
+        replace(first, rows=first.rows.assign(logits="")),
+        "'logits' holds something else than lists of numbers",
+    )
+    ragged = [[0.5, 1.0], *([[0.5]] * (len(first.rows) - 1))]
+    refused(replace(first, rows=first.rows.assign(logits=ragged)), r"different numbers of scores \(1 and 2\)")
     refused(replace(first, rows=first.rows.assign(prediction="LABEL_0")), "no label of the task")
     refused(replace(first, rows=first.rows.assign(id="x")), "occurs twice")
     with pytest.raises(BadInput, match="recorded twice"):
