@@ -8,7 +8,7 @@ from functools import cached_property
 from importlib import metadata
 from typing import Any
 
-from asa_bench import checkpoints, corpus
+from asa_bench import checkpoints, corpus, judging
 from asa_bench.attacks import ATTACKS, library
 from asa_bench.cell import Cell
 from asa_bench.errors import BadInput, nearest
@@ -54,6 +54,7 @@ class Builder:
         self.machine = machine
         self.cells: list[Cell] = []
         self.used_maps: set[str] = set()
+        self._judges: dict[str, judging.Judge] | None = None
 
     def data(self, task: Task, split: str) -> Mapping[str, Any]:
         return loading.identify(task, split, self.source)
@@ -350,20 +351,44 @@ class Builder:
                 "examples": settings.attack_examples,
                 "library": f"textattack {metadata.version('textattack')}",
             }
-            self.cells.append(
-                Cell(
-                    "attack",
-                    spec,
-                    {
-                        **reads,
-                        "data": self.data(trained_on, split),
-                        **({"resources": resources} if resources else {}),
-                    },
-                    waits,
-                    subject,
-                    {**context, "lanes": options.lanes},  # how many searches run at once decides no result
-                )
+            cell = Cell(
+                "attack",
+                spec,
+                {
+                    **reads,
+                    "data": self.data(trained_on, split),
+                    **({"resources": resources} if resources else {}),
+                },
+                waits,
+                subject,
+                {**context, "lanes": options.lanes},  # how many searches run at once decides no result
             )
+            self.cells.append(cell)
+            self.judged(cell)
+
+    def judged(self, attack: Cell) -> None:
+        """The quality of what an attack made."""
+        asked = self.settings.quality
+        if self._judges is None:
+            named = {"similarity": asked.similarity, "fluency": asked.fluency}
+            self._judges = {
+                role: judging.identify(name, self.settings.models[0], f"quality.{role}")
+                for role, name in named.items()
+                if name is not None
+            }
+        judges = self._judges
+        waits = {"set": attack.address}
+        if any(judge.place is None for judge in judges.values()):
+            own = self.pretraining()
+            if all(cell.address != own.address for cell in self.cells):  # all models are loaded ones
+                self.cells.insert(0, own)
+            waits["encoder"] = own.address
+        kept = ("subject", "task", "split", "attack", "attack_options", "attack_seed", "examples")
+        spec = {name: attack.spec[name] for name in (*kept, *self.machine.asked)}
+        spec |= {role: judges[role].title if role in judges else None for role in judging.ROLES}
+        reads = {role: dict(judge.reads) for role, judge in judges.items() if judge.place is not None}
+        context = {role: judge.place for role, judge in judges.items() if judge.place is not None}
+        self.cells.append(Cell("quality", spec, reads, waits, attack.subject, context))
 
 
 def _pairs(one: Subject, other: Subject) -> bool:

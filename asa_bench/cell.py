@@ -13,7 +13,7 @@ from asa_bench.reports.inputs import Subject
 
 # The meaning of each kind of cell. A number is bumped when the same spec would give another result
 # because the work itself changed; records of the older meaning are then done again.
-VERSIONS = {"pretrain": 1, "train": 1, "evaluate": 1, "attack": 2, "reliance": 1, "replay": 1}
+VERSIONS = {"pretrain": 1, "train": 1, "evaluate": 1, "attack": 2, "reliance": 1, "replay": 1, "quality": 1}
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Cell:
     """One unit of work: a pure function of its spec, the bytes it reads and the cells it waits for.
 
     Attributes:
-        kind: pretrain, train, evaluate, reliance, attack or replay.
+        kind: pretrain, train, evaluate, reliance, attack, quality or replay.
         spec: JSON; everything that decides the result.
         reads: JSON; checksums of the bytes it reads.
         waits: role -> address of a cell whose record it reads.
@@ -55,6 +55,7 @@ class Cell:
             "evaluate": asked,
             "reliance": asked,
             "attack": f"{self.spec['task']} with {self.spec.get('attack')}",
+            "quality": f"of {self.spec['task']} with {self.spec.get('attack')}",
             "replay": f"{self.spec['task']} with {self.spec.get('attack')} made against {_name(self.spec.get('source'))}",
         }[self.kind]
         return f"{self.kind} {who} {what}"

@@ -115,6 +115,8 @@ def rough(cell: Cell) -> float | None:
     None where the size of the model or of the data is not known here (a hub id), or the device is no processor.
     """
     spec = cell.spec
+    if cell.kind == "quality" and not (spec["similarity"] or spec["fluency"]):
+        return _START
     weights = _weights(cell)
     if weights is None or spec["device"] != "cpu":
         return None
@@ -145,6 +147,9 @@ def rough(cell: Cell) -> float | None:
         passes = _QUERIES
     elif cell.kind == "replay":
         passes = 2
+    elif cell.kind == "quality":
+        # Both texts of the examples that are flipped, a good half; a pass per token where fluency is told.
+        passes = bool(spec["similarity"]) + bool(spec["fluency"]) * tokens
     elif cell.kind == "reliance":
         # The text, the text without each word, without several words, and once more for attention.
         passes = 1 + min(int(tokens * _WORDS), spec["max_words"]) + len(spec["removed"])
@@ -160,6 +165,8 @@ def _seconds(operations: float, tokens: float, examples: float, batch_size: int)
 def _weights(cell: Cell) -> float | None:
     """Weights of the encoder's layers, without embeddings, from its config; None where that is not on this disk."""
     where = cell.context.get("model") or cell.context.get("base")
+    if cell.kind == "quality":
+        where, _ = cell.context.get("fluency") or cell.context.get("similarity") or (None, None)
     if cell.spec.get("from_scratch") not in (None, "own"):
         return None
     if (

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError
 from asa_bench.cell import Cell
 from asa_bench.errors import AsaBenchError, StoreError
 from asa_bench.plan import Plan
+from asa_bench.quality import QualitySettings
 from asa_bench.reports.inputs import Subject
 from asa_bench.store import SCHEMA_VERSION, Store
 from asa_bench.tasks.base import Frozen
@@ -210,6 +211,7 @@ class PlannedRun(Frozen):
     methods: tuple[str, ...]
     attacks: tuple[str, ...]
     ensemble: tuple[str, ...] = ()
+    quality: QualitySettings = QualitySettings()
     exposures: dict[str, str]
     left_out: tuple[str, ...] = ()
     settings: dict[str, Any]
@@ -228,6 +230,7 @@ def describe(plan: Plan) -> PlannedRun:
         methods=tuple(settings.methods),
         attacks=tuple(settings.attacks),
         ensemble=settings.ensemble,
+        quality=settings.quality,
         exposures=dict(settings.exposures),
         left_out=plan.left_out,
         settings=settings.model_dump(mode="json", exclude={"models"}),
@@ -314,9 +317,11 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
         Evaluation,
         Hole,
         Probe,
+        QualityOutcome,
         ReplayOutcome,
         ReportInput,
         made_against,
+        quality_of,
     )
     from asa_bench.tasks.base import Task
 
@@ -324,6 +329,7 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
     evaluations: list[Evaluation] = []
     attacks: list[AttackOutcome] = []
     replays: list[ReplayOutcome] = []
+    qualities: list[QualityOutcome] = []
     probes: list[Probe] = []
     holes: list[Hole] = []
     data: dict[str, str] = {}
@@ -339,7 +345,7 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
             manifest = store.told(entry.kind, entry.address)
             if manifest is not None:
                 trainings.append(_training_outcome(_subject(entry), manifest))
-        if entry.kind not in {"evaluate", "reliance", "attack", "replay"}:
+        if entry.kind not in {"evaluate", "reliance", "attack", "quality", "replay"}:
             continue
         subject = _subject(entry)
         record = store.find(entry.kind, entry.address)
@@ -347,6 +353,8 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
             asked = LEAVING_OUT if entry.kind == "reliance" else entry.attack or ""
             if entry.source is not None:
                 asked = made_against(asked, entry.source)
+            elif entry.kind == "quality":
+                asked = quality_of(asked)
             holes.append(Hole(subject, entry.task or "", _why(store, plan, entry), asked))
             continue
         result = record.manifest["result"]
@@ -370,6 +378,11 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
                 attacks.append(
                     AttackOutcome(*common, attack, spec["attack_seed"], record.rows(), budget, recipe)
                 )
+            elif entry.kind == "quality":
+                judges = result["judges"]
+                qualities.append(
+                    QualityOutcome(*common, attack, spec["attack_seed"], record.rows(), judges, recipe)
+                )
             elif entry.source is not None:
                 replays.append(
                     ReplayOutcome(*common, attack, spec["attack_seed"], entry.source, record.rows(), recipe)
@@ -386,6 +399,8 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
         evaluations=tuple(evaluations),
         attacks=tuple(attacks),
         replays=tuple(replays),
+        qualities=tuple(qualities),
+        gate=plan.quality.gate,
         ensemble=plan.ensemble,
         probes=tuple(probes),
         holes=tuple(holes),
@@ -448,12 +463,14 @@ def _pretraining_outcome(manifest: Mapping[str, Any]) -> PretrainingOutcome:
 def _why(store: Store, plan: PlannedRun, entry: PlannedCell) -> str:
     """Why a cell has no record: its own error, else that of a failed training it waits for."""
     before = [cell for cell in plan.cells if cell.kind == "train" and cell.subject == entry.subject]
-    if entry.source is not None:  # a replay waits for the attack that made its texts, too
-        asked = (entry.source, entry.task, entry.attack)
+    # A replay and the quality of texts wait for the attack that made them, too.
+    source = entry.subject if entry.kind == "quality" else entry.source
+    if source is not None:
+        asked = (source, entry.task, entry.attack)
         before = [
             c for c in plan.cells if (c.subject, c.task, c.attack) == asked and c.kind == "attack"
         ] + before
-        before += [cell for cell in plan.cells if cell.kind == "train" and cell.subject == entry.source]
+        before += [cell for cell in plan.cells if cell.kind == "train" and cell.subject == source]
     for cell in (entry, *before, *(cell for cell in plan.cells if cell.kind == "pretrain")):
         model = None if entry.subject is None else entry.subject.model
         if cell.kind == "pretrain" and cell.title and cell.title != model:  # of another row of the table

@@ -26,6 +26,7 @@ MANIFEST = "manifest.json"
 ROWS = "rows.parquet"
 TIMINGS = "timings.json"
 MODEL = "model"
+MASKED = "masked"
 
 
 def canonical_json(value: Any) -> str:
@@ -142,6 +143,10 @@ class Record:
     def model_folder(self) -> Path:
         """The folder of the model that the cell trained."""
         return self.folder / MODEL
+
+    def masked_folder(self) -> Path:
+        """The folder of a pre-trained encoder with its head for masked words, where the cell kept that."""
+        return self.folder / MASKED
 
     def timings(self) -> Mapping[str, Any]:
         """Seconds and peak memory of the work, {} where they were lost; never part of a result."""

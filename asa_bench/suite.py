@@ -17,6 +17,7 @@ from asa_bench.errors import BadInput, nearest
 from asa_bench.methods import METHODS
 from asa_bench.models.laboratory import Pretraining
 from asa_bench.pretraining import PretrainingSettings
+from asa_bench.quality import QualitySettings
 from asa_bench.tasks import TASKS
 from asa_bench.tasks.base import Frozen, LaboratoryOptions, Source
 from asa_bench.yaml_file import KeyPath
@@ -80,6 +81,10 @@ class Settings(Frozen):
         default=False,
         description="face every model with the adversarial texts that the attacks made against the others of its encoder, "
         "task and seed",
+    )
+    quality: QualitySettings = Field(
+        default=QualitySettings(),
+        description="how the quality of adversarial texts is measured, and which of them count",
     )
     train_examples: Mapping[str, int] | int | None = Field(default=None, description="rows; all if absent")
     eval_examples: int | None = Field(default=None, ge=1, description="rows of each test set; all if absent")
@@ -295,7 +300,7 @@ def _merge(
     """Lay `part` over `into`. Mappings of settings merge; names of methods and attacks replace, like lists."""
     for key, value in part.items():
         path = (*at, key)
-        merges = at == () and key in {"training", "laboratory", "pretraining", "exposures"}
+        merges = at == () and key in {"training", "laboratory", "pretraining", "exposures", "quality"}
         if merges and isinstance(value, Mapping) and isinstance(into.get(key), dict):
             _merge(into[key], value, origins, lines, path)
             continue

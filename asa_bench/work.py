@@ -1,4 +1,4 @@
-"""Does the work of one cell: pre-train, train, evaluate, probe, attack, replay. All it needs is in the cell and the store."""
+"""Does the work of one cell: pre-train, train, evaluate, probe, attack, judge, replay. All it needs: cell and store."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ from asa_bench.tasks.base import Kind, Source, Task, TaskData, choose, row_hash
 if TYPE_CHECKING:
     import pandas as pd
 
+    from asa_bench.models.fluency import MaskedScorer
+    from asa_bench.models.similarity import SentenceEncoder
     from asa_bench.victims import Victim
 
 # progress(done, total) in units of the cell's own: steps, batches or examples.
@@ -128,6 +130,8 @@ def check(cells: Sequence[Cell]) -> None:
         if cell.kind == "train" and "model" in cell.context:
             key = (cell.context["model"], cell.context.get("revision"), cell.spec["task"])
             models.setdefault(key, {})[cell.spec["method"]] = cell.spec["method_options"]
+        elif cell.kind == "quality" and not cell.waits.get("encoder"):
+            _judges(cell, None)
         elif cell.subject is not None and cell.subject.loaded:
             _asked(cell, {})
     for (where, revision, task_name), methods in models.items():
@@ -168,6 +172,7 @@ def _pretrain(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: P
         precision=cell.spec["precision"],
         progress=progress,
         options=laboratory.Pretraining(**cell.spec["pretraining"]),
+        masked=scratch / "masked",
     )
     return Outcome(result={"training": summary})
 
@@ -420,6 +425,36 @@ def _replay(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Pro
     return Outcome(frame, {**kept, "examples": len(frame), "set": found.address})
 
 
+def _quality(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Progress) -> Outcome:
+    from asa_bench import adversarial_sets, judging, quality
+
+    source, spec = waits["set"], cell.spec
+    encoder, scorer = _judges(cell, waits.get("encoder"))
+    frame = judging.measure(adversarial_sets.of_record(source), encoder, scorer, progress)
+    made = source.manifest["result"]
+    kept = {name: made[name] for name in ("fingerprint", "origin", "task", "attack", "recipe")}
+    judges = quality.describe(spec["similarity"], spec["fluency"])
+    rows = frame.sort_values(["id"], kind="stable", ignore_index=True)
+    return Outcome(rows, {**kept, "examples": len(frame), "judges": judges})
+
+
+def _judges(cell: Cell, own: Record | None) -> tuple[SentenceEncoder | None, MaskedScorer | None]:
+    """The models that measure similarity and fluency; each is None where it is not asked for.
+
+    Args:
+        own: the laboratory's pre-training, where it serves as one of them.
+    """
+    from asa_bench import judging
+
+    places = {name: cell.context[name] for name in judging.ROLES if name in cell.context}
+    if own is not None:
+        kept = {"similarity": own.model_folder(), "fluency": own.masked_folder()}
+        for name in judging.ROLES:
+            if cell.spec[name] is not None:
+                places.setdefault(name, (str(kept[name]), None))
+    return judging.load(places, cell.spec["device"])
+
+
 def _reliance(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Progress) -> Outcome:
     from asa_bench import reliance
     from asa_bench.tasks.laboratory.shortcuts import planted_word
@@ -453,5 +488,6 @@ _WORK: dict[str, Callable[[Cell, Mapping[str, Record], Any, Progress], Outcome]]
     "train": _train,
     "evaluate": _evaluate,
     "reliance": _reliance,
+    "quality": _quality,
     "replay": _replay,
 }

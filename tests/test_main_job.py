@@ -27,6 +27,7 @@ profiles:
     methods: [naive, asa]
     attacks: [deepwordbug+stopwords, pruthi+stopwords]
     ensemble: [deepwordbug+stopwords, pruthi+stopwords]
+    quality: {similarity: model, fluency: model}
     transfer: true
     seeds: 2
     train_examples: 96
@@ -67,6 +68,7 @@ def test_every_cell_is_recorded(results: asa_bench.Results) -> None:
         "train": 8,
         "evaluate": 8 + 4 + 8,
         "attack": 16,
+        "quality": 16,
         "replay": 16,
     }
     assert results.failures == {}
@@ -76,7 +78,9 @@ def test_tables_come_as_pandas_objects(results: asa_bench.Results) -> None:
     main_table = results.tables["main"]
     assert isinstance(main_table, pd.DataFrame)
     assert list(main_table.index)[:2] == ["Naive", "ASA"]
-    assert {"main", "attacks", "budget", "transfer", "reliance", "hans", "slices"} <= set(results.tables)
+    assert {"main", "attacks", "quality", "budget", "transfer", "reliance", "hans", "slices"} <= set(
+        results.tables
+    )
     assert main_table.notna().to_numpy().any()
 
 
@@ -84,10 +88,17 @@ def test_records_say_what_they_are(results: asa_bench.Results) -> None:
     for record in Store(results.folder).records():
         manifest = record.manifest
         for field in ("label", "spec", "reads", "packages", "machine", "version", "checksum", "files"):
-            if (record.kind, field) != ("replay", "reads"):  # all that it reads are records
+            if (record.kind, field) not in {
+                ("replay", "reads"),
+                ("quality", "reads"),
+            }:  # they read records alone
                 assert manifest[field], (record.kind, field)
         if record.kind == "replay":
             assert set(manifest["waits"]) == {"model", "set"}
+        if record.kind == "quality":
+            judges = manifest["result"]["judges"]
+            assert judges["similarity"]["model"] == judges["fluency"]["model"] == "laboratory-bert"
+            assert set(manifest["waits"]) == {"set", "encoder"}
         assert all(version != "not installed" for version in manifest["packages"].values())
         assert record.timings()["seconds"] >= 0
         if record.kind in {"evaluate", "attack"}:

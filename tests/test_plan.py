@@ -28,6 +28,7 @@ def test_the_embedded_suite_becomes_these_cells() -> None:
     assert kinds.count("evaluate") == 18 + 3 * 2 * 6
     assert kinds.count("attack") == 18 * 2
     assert kinds.count("replay") == 18 * 2
+    assert kinds.count("quality") == 18 * 2
     assert folder == Path("reports/runs/robustness-embedded")
     assert len({cell.address for cell in plan.cells}) == len(plan.cells)
 
@@ -53,7 +54,7 @@ def test_a_change_touches_only_what_depends_on_it() -> None:
     assert changed == {label for label in base if " asa " in label}
     attacked = _addresses(attack_examples=7)
     assert {label for label in base if base[label] != attacked[label]} == {
-        label for label in base if label.startswith(("attack", "replay"))
+        label for label in base if label.startswith(("attack", "quality", "replay"))
     }
 
 
@@ -75,6 +76,37 @@ def test_every_model_faces_what_was_made_against_the_others_of_its_seed() -> Non
         assert cell.waits["model"] == own.waits["model"]
     without, _ = Request(overrides={"transfer": (False, "--set transfer")}).plan()
     assert not any(cell.kind == "replay" for cell in without.cells)
+
+
+def test_quality_depends_on_who_judges_and_not_on_the_gate(tmp_path: Path) -> None:
+    base = _addresses()
+    assert _addresses(quality__gate__min_similarity=0.98) == base
+    without = _addresses(quality__fluency=None)
+    assert {label for label in base if base[label] != without[label]} == {
+        label for label in base if label.startswith("quality")
+    }
+    judge = str(tiny_bert(tmp_path / "judge", ["negative", "positive"]))
+    plan, _ = Request(overrides={"quality.similarity": (judge, "q"), "quality.fluency": (None, "q")}).plan()
+    for cell in plan.cells:
+        if cell.kind == "quality":
+            assert (cell.spec["similarity"], cell.spec["fluency"]) == ("judge", None)
+            assert "model.safetensors" in cell.reads["similarity"]["files"] and set(cell.waits) == {"set"}
+            assert judge not in str((cell.spec, cell.reads))
+    with pytest.raises(BadInput, match=r"quality.similarity .*there is no such folder"):
+        Request(overrides={"quality.similarity": ("absent/x/y", "q")}).plan()
+    with pytest.raises(BadInput, match="min_similarity: input should be less than or equal to 1"):
+        Request(overrides={"quality.gate.min_similarity": (2, "--set")}).plan()
+
+
+def test_loaded_models_alone_are_judged_by_the_laboratory_too(tmp_path: Path) -> None:
+    model = tiny_bert(tmp_path / "m", ["negative", "positive"])
+    plan, _ = Request(
+        overrides={"methods": ([], "methods"), "attacks": (["pruthi+stopwords"], "attacks")},
+        load=(f"mine@laboratory/sentiment={model}",),
+    ).plan()
+    kinds = [cell.kind for cell in plan.cells]
+    assert kinds[0] == "pretrain" and kinds.count("pretrain") == 1
+    assert plan.cells[-1].kind == "quality" and plan.cells[-1].waits["encoder"] == plan.cells[0].address
 
 
 def test_an_ensemble_follows_the_attacks() -> None:

@@ -41,6 +41,7 @@ from asa_bench.measures.paired import (
     score_interval,
 )
 from asa_bench.measures.power import mcnemar_detectable, mcnemar_power, t_detectable, t_power
+from asa_bench.measures.quality import Change, change, gated, gated_robust, within
 from asa_bench.measures.sampling import clusters_of
 from asa_bench.measures.scores import METRICS, Metric, Scored
 from asa_bench.measures.seeds import Summary, paired_differences, summarize, t_interval, wilson_interval
@@ -53,6 +54,7 @@ __all__ = [
     "AttackMeasures",
     "BootstrapInterval",
     "Calibration",
+    "Change",
     "Comparison",
     "Component",
     "CrossedMean",
@@ -74,6 +76,7 @@ __all__ = [
     "bootstrap_interval",
     "calibration",
     "calibration_error",
+    "change",
     "clusters_of",
     "compare",
     "compare_all",
@@ -85,6 +88,8 @@ __all__ = [
     "findings",
     "fit_temperature",
     "flip_odds",
+    "gated",
+    "gated_robust",
     "hans_cells",
     "holm",
     "macro_average",
@@ -108,4 +113,5 @@ __all__ = [
     "t_power",
     "variance_split",
     "wilson_interval",
+    "within",
 ]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 TITLE = "laboratory-bert"
 # Of the vocabulary and of how this module pre-trains; bumped when either changes what comes out.
-MODEL_VERSION = 1
+MODEL_VERSION = 2
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _IGNORED = -100
 
@@ -263,11 +263,13 @@ def pretrain(
     precision: Literal["float32", "bf16"] = "float32",
     progress: Callable[[int, int], None] | None = None,
     options: Pretraining = PRETRAINING,
+    masked: Path | None = None,
 ) -> dict[str, Any]:
     """Pre-train the encoder and save it, with its tokenizer, to `folder` (safetensors).
 
     Args:
         folder: made if need be.
+        masked: where the same encoder goes with its head for masked words, if anywhere.
         seed: of the weights, the order and the noise. Global random state is left as it was.
         precision: bf16 is autocast. At this size it is not faster than float32.
         progress: called with (steps done, steps in all) after each step.
@@ -326,6 +328,9 @@ def pretrain(
         folder.mkdir(parents=True, exist_ok=True)
         model.bert.save_pretrained(folder, safe_serialization=True)
         lines.tokenizer.save_pretrained(folder)
+        if masked is not None:
+            model.save_pretrained(masked, safe_serialization=True)
+            lines.tokenizer.save_pretrained(masked)
     except OSError as error:
         raise StoreError(f"{folder}: the pre-trained encoder cannot be saved: {error}") from error
     right_words, all_words, right_judgements, all_judgements = told.tolist()

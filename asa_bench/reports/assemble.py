@@ -82,13 +82,17 @@ def average(drafts: Sequence[DraftColumn], row: MethodRow, seeds: int) -> Cell:
 
 
 def with_average(
-    data: Gathered, drafts: list[DraftColumn], group: str, head: str = "Average"
+    data: Gathered, drafts: list[DraftColumn], group: str, head: str = "Average", under: str | None = None
 ) -> list[DraftColumn]:
-    """`drafts`, and their average where there are at least two to average."""
+    """`drafts`, and their average where there are at least two to average.
+
+    Args:
+        under: the spanning head of the average, if it is not the group whose name its key has.
+    """
     counted = [draft for draft in drafts if draft.averaged]
     if len(counted) < 2:
         return drafts
-    column = Column(f"average/{group}", head, group)
+    column = Column(f"average/{group}", head, group if under is None else under)
     return [*drafts, DraftColumn(column, lambda row: average(counted, row, data.seeds))]
 
 

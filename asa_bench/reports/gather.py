@@ -17,6 +17,7 @@ from asa_bench.measures import (
     Proportion,
     Scored,
     attack_measures,
+    gated,
     macro_average,
 )
 from asa_bench.reports.answers import Answers, of_attacks, of_evaluations, order_of
@@ -26,8 +27,12 @@ from asa_bench.reports.inputs import (
     Evaluation,
     Hole,
     Probe,
+    QualityOutcome,
+    ReplayOutcome,
     ReportInput,
     Subject,
+    attacked,
+    quality_of,
 )
 from asa_bench.reports.tables import UNDEFINED, Cell, Unit, hole, make_cell
 from asa_bench.tasks.base import Family
@@ -108,6 +113,11 @@ class Gathered:
         for probe in source.probes:
             place = (row_key(probe.subject), probe.task.name, probe.split, probe.subject.train_task)
             self._probes.setdefault(place, {})[seed_text(probe.subject)] = probe
+        self._qualities = {attacked(item): item for item in source.qualities}
+        asked = {quality_of(name) for name in {item.attack.name for item in source.attacks}}
+        #: Whether the quality of attacks' texts was to be measured, so that tables show gated numbers.
+        self.judged = bool(self._qualities) or any(gap.attack in asked for gap in source.holes)
+        self._passes: dict[int, NDArray[np.bool_]] = {}
         self.columns = self._columns(list(source.evaluations))
         self.attack_columns = self._columns(list(source.attacks))
         self.probe_columns = self._columns(list(source.probes))
@@ -251,24 +261,84 @@ class Gathered:
             results[seed] = macro_average(values) if values else None
         return self._finish(results, unit, self.holes(row, column, attack), n)
 
-    def ensemble_cell(self, row: MethodRow, column: TaskColumn, attacks: Sequence[str]) -> Cell:
+    def quality(self, item: AttackOutcome) -> QualityOutcome | None:
+        """How good the texts of an attack are; None where that is not recorded."""
+        return self._qualities.get(attacked(item))
+
+    def passes(self, item: AttackOutcome | ReplayOutcome) -> NDArray[np.bool_] | None:
+        """(rows,) which perturbed texts of an attack, or of a replayed one, pass the gate; False where there is none.
+
+        None where their quality is not recorded.
+        """
+        subject = item.source if isinstance(item, ReplayOutcome) else item.subject
+        key = (subject, item.task.name, item.split, item.attack.name, item.attack_seed)
+        found = self._qualities.get(key)
+        if found is None:
+            return None
+        if id(item) not in self._passes:
+            fine = self.source.gate.applied(found.judges).passes(found.rows)
+            known = dict(zip(found.rows["id"].tolist(), fine.tolist(), strict=True))
+            self._passes[id(item)] = np.array([known[name] for name in item.rows["id"].tolist()], np.bool_)
+        return self._passes[id(item)]
+
+    def gated(self, item: AttackOutcome) -> NDArray[np.bool_] | None:
+        """(rows,) which examples are robust where a success counts only if its text passes the gate; None: not known."""
+        passes = self.passes(item)
+        return None if passes is None else gated(item.rows["status"].tolist(), passes.tolist())
+
+    def gated_outcomes(
+        self, row: MethodRow, column: TaskColumn, attack: str
+    ) -> Mapping[str, list[AttackOutcome]]:
+        """Those of `outcomes` whose quality is known in every attack seed."""
+        found = self.outcomes(row, column, attack)
+        return {
+            seed: many
+            for seed, many in found.items()
+            if all(self.quality(outcome) is not None for outcome in many)
+        }
+
+    def gated_cell(self, row: MethodRow, column: TaskColumn, attack: str) -> Cell:
+        """Robust accuracy where a success counts only if its text passes the gate."""
+        answers = self.gated_answers(row, column, attack)
+        results = {} if answers is None else {seed: float(v.mean()) for seed, v in answers.values.items()}
+        gaps = [*self.holes(row, column, attack), *self.holes(row, column, quality_of(attack))]
+        return self._finish(results, "percent", gaps, None if answers is None else len(answers.ids))
+
+    def gated_answers(self, row: MethodRow, column: TaskColumn, attack: str) -> Answers | None:
+        """Whether a method is robust on each attacked example, by the gate; see `gated`."""
+        found = self.gated_outcomes(row, column, attack)
+        values = {
+            seed: [truth for truth in map(self.gated, outcomes) if truth is not None]
+            for seed, outcomes in found.items()
+        }
+        return of_attacks(found, values)
+
+    def ensemble_cell(
+        self, row: MethodRow, column: TaskColumn, attacks: Sequence[str], by_gate: bool = False
+    ) -> Cell:
         """Robust accuracy in the worst case: an example counts only if it survives every one of `attacks`.
 
         Seeds that lack one of the attacks do not count; attack seeds are paired, then averaged.
+
+        Args:
+            by_gate: a success counts only if its text passes the gate.
         """
-        found = [self.outcomes(row, column, attack) for attack in attacks]
+        outcomes_of = self.gated_outcomes if by_gate else self.outcomes
+        found = [outcomes_of(row, column, attack) for attack in attacks]
         results: dict[str, float | Proportion | None] = {}
         n = None
         for seed in set.intersection(*(set(outcomes) for outcomes in found)) if found else ():
             by_attack_seed = [{one.attack_seed: one for one in outcomes[seed]} for outcomes in found]
             shared = set.intersection(*(set(outcomes) for outcomes in by_attack_seed))
             each = [
-                worst_case([outcomes[number] for outcomes in by_attack_seed]) for number in sorted(shared)
+                worst_case([outcomes[number] for outcomes in by_attack_seed], self.gated if by_gate else None)
+                for number in sorted(shared)
             ]
             if each:
                 n = each[0].total
                 results[seed] = macro_average([one.value for one in each])
-        gaps = [gap for attack in attacks for gap in self.holes(row, column, attack)]
+        names = [*attacks, *(map(quality_of, attacks) if by_gate else ())]
+        gaps = [gap for name in names for gap in self.holes(row, column, name)]
         return self._finish(dict(sorted(results.items())), "percent", gaps, n)
 
     def probe_cell(
@@ -393,10 +463,16 @@ class Gathered:
         return self._measures[key]
 
 
-def worst_case(outcomes: Sequence[AttackOutcome]) -> Proportion:
+def worst_case(
+    outcomes: Sequence[AttackOutcome],
+    robust: Callable[[AttackOutcome], NDArray[np.bool_] | None] | None = None,
+) -> Proportion:
     """The ids that survive every one of several attacks on one model, over all ids.
 
     An id that was skipped, errored or timed out in any of them is not robust.
+
+    Args:
+        robust: tells which rows of an attack are robust; by default those whose search failed.
 
     Raises:
         BadInput: the attacks were not run on the same ids.
@@ -408,7 +484,11 @@ def worst_case(outcomes: Sequence[AttackOutcome]) -> Proportion:
                 f"attacks {outcomes[0].attack.name!r} and {outcome.attack.name!r} were run on different examples; a worst "
                 "case needs the same ids"
             )
-    survived = [set(outcome.rows["id"][outcome.rows["status"] == "failed"]) for outcome in outcomes]
+    survived = []
+    for outcome in outcomes:
+        truth = None if robust is None else robust(outcome)
+        chosen = (outcome.rows["status"] == "failed").to_numpy() if truth is None else truth
+        survived.append(set(outcome.rows["id"].to_numpy(object)[chosen].tolist()))
     return Proportion(len(set.intersection(*survived)), len(ids[0]))
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from asa_bench.errors import BadInput
+from asa_bench.quality import QualityGate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +36,10 @@ LOGITS = {"logits", "original_logits", "perturbed_logits"}
 # What a hole of a probe has in place of an attack's name.
 LEAVING_OUT = "leaving words out"
 REPLAY_COLUMNS = ("id", "text_hash", "label", "status", "outcome")
+QUALITY_COLUMNS = (
+    *("id", "text_hash", "label", "status", "words", "words_changed", "edit_distance"),
+    *("similarity", "perplexity_before", "perplexity_after"),
+)
 ATTACK_COLUMNS = ("id", "text_hash", "label", "status", "queries", "original_logits")
 
 
@@ -116,6 +121,27 @@ class ReplayOutcome:
     attack_seed: int
     source: Subject
     rows: pd.DataFrame
+    recipe: str = ""
+
+
+@dataclass(frozen=True)
+class QualityOutcome:
+    """How good the texts are that an attack made against one subject.
+
+    Attributes:
+        rows: columns of `asa_bench.judging.COLUMNS`.
+        judges: how quality was measured, see `asa_bench.quality.describe`.
+        recipe: as in `AttackOutcome`.
+    """
+
+    subject: Subject
+    task: Task
+    split: str
+    fingerprint: str
+    attack: Attack
+    attack_seed: int
+    rows: pd.DataFrame
+    judges: Mapping[str, Any]
     recipe: str = ""
 
 
@@ -214,6 +240,8 @@ class ReportInput:
             names that they lack come after, in a canonical order.
         ensemble: names of attacks whose worst case per example is a column of its own.
         replays: models before adversarial sets that were made against others.
+        qualities: how good the attacks' texts are.
+        gate: which of these texts count in gated robust accuracy.
         baseline: the method that differences are taken against.
         pretraining: the further pre-trainings behind the models, in the suite's order of methods.
     """
@@ -224,6 +252,8 @@ class ReportInput:
     evaluations: tuple[Evaluation, ...] = ()
     attacks: tuple[AttackOutcome, ...] = ()
     replays: tuple[ReplayOutcome, ...] = ()
+    qualities: tuple[QualityOutcome, ...] = ()
+    gate: QualityGate = field(default_factory=QualityGate)
     probes: tuple[Probe, ...] = ()
     holes: tuple[Hole, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -287,6 +317,30 @@ class ReportInput:
                     f"{where}: another recipe than the {recipes[replay.attack.name][1]}; the numbers cannot be compared"
                 )
             _same(examples, (replay.task.name, replay.split), replay.fingerprint, replay.rows, where)
+        self._check_qualities(examples)
+
+    def _check_qualities(self, examples: dict[tuple[str, str], tuple[str, str, str]]) -> None:
+        seen: set[tuple[object, ...]] = set()
+        attacks = {attacked(item): item for item in self.attacks}
+        first: tuple[Mapping[str, Any], str] | None = None
+        for item in self.qualities:
+            where = f"{quality_of(item.attack.name)} on {_who(item.subject)}, {item.task.name!r}"
+            _check_rows(item.rows, QUALITY_COLUMNS, item.task, where)
+            _once(seen, attacked(item), where)
+            _same(examples, (item.task.name, item.split), item.fingerprint, item.rows, where)
+            first = first or (item.judges, where)
+            if item.judges != first[0]:
+                raise BadInput(
+                    f"{where}: measured otherwise than the {first[1]} ({_difference(item.judges, first[0])}); the numbers "
+                    "cannot be compared"
+                )
+            attack = attacks.get(attacked(item))
+            if attack is not None and (
+                attack.recipe != item.recipe
+                or dict(zip(attack.rows["id"], attack.rows["status"], strict=True))
+                != dict(zip(item.rows["id"], item.rows["status"], strict=True))
+            ):
+                raise BadInput(f"{where}: is not of the attack that stands beside it")
 
     def _check_probes(self) -> None:
         seen: set[tuple[object, ...]] = set()
@@ -296,6 +350,21 @@ class ReportInput:
             _check_rows(item.rows, (*PROBE_COLUMNS, *item.task.slices), item.task, where)
             _once(seen, (item.subject, item.task.name, item.split), where)
             _same(examples, (item.task.name, item.split), item.fingerprint, item.rows, where)
+
+
+def attacked(item: AttackOutcome | QualityOutcome) -> tuple[object, ...]:
+    """Which attack on whom: what an attack and the quality of its texts have in common."""
+    return item.subject, item.task.name, item.split, item.attack.name, item.attack_seed
+
+
+def quality_of(attack: str) -> str:
+    """What a hole of the quality of an attack's texts has in place of the attack's name."""
+    return f"quality of {attack}"
+
+
+def _difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    name = next((key for key in one if one[key] != other.get(key)), "")
+    return f"{name}: {one.get(name)} and {other.get(name)}"
 
 
 def made_against(attack: str, source: Subject) -> str:

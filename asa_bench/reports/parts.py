@@ -35,6 +35,21 @@ def robust(found: AttackMeasures) -> Proportion:
     return found.robust
 
 
+def gate_note(data: Gathered) -> str:
+    """What gated numbers are, for the caption of a table that has them; "" where none has."""
+    if not data.judged:
+        return ""
+    judges = next((item.judges for item in data.source.qualities), {})
+    bounds = data.source.gate.applied(judges).sentence()
+    by = "; ".join(
+        f"{role} by {judges[role]['model']}" for role in ("similarity", "fluency") if judges.get(role)
+    )
+    return (
+        f"Gated: a success counts only if its text stays close to the original ({bounds}{'; ' + by if by else ''}); the "
+        "search did not know of these bounds, so gated numbers are upper ones."
+    )
+
+
 def hans_cells_of(item: Evaluation) -> dict[tuple[str, str], Proportion]:
     """The cells of one evaluation on a HANS-like task."""
     rows = item.rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,11 @@ from asa_bench.measures import Proportion
 from asa_bench.reports.inputs import AttackOutcome, ReplayOutcome, ReportInput, Subject
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
+
+    Passes = Callable[[AttackOutcome | ReplayOutcome], NDArray[np.bool_] | None]
 
 
 @dataclass(frozen=True)
@@ -38,10 +42,14 @@ class Transfer:
         return min(self.transferred, key=lambda one: one[1].value, default=None)
 
 
-def transfers(source: ReportInput) -> list[Transfer]:
+def transfers(source: ReportInput, passes: Passes | None = None) -> list[Transfer]:
     """Per attacked model, task and attack: robust accuracy under the direct attack and before the sets of others.
 
     An example whose search errored or timed out has no text to face; it counts as robust nowhere.
+
+    Args:
+        passes: which texts of an attack, or of a replayed one, pass the quality gate; then a flip counts only by such a
+            text. Attacks of which it knows nothing (None) are left out, and so are replays.
     """
     by_place: dict[tuple[object, ...], list[ReplayOutcome]] = {}
     for replay in source.replays:
@@ -49,7 +57,11 @@ def transfers(source: ReportInput) -> list[Transfer]:
     found = []
     for attack in source.attacks:
         replays = sorted(by_place.get(_place(attack), []), key=lambda one: repr(one.source))
-        survived = [_robust_ids(attack.rows), *(_robust_ids(one.rows) for one in replays)]
+        if passes is not None:
+            if passes(attack) is None:
+                continue
+            replays = [one for one in replays if passes(one) is not None]
+        survived = [_robust_ids(attack, passes), *(_robust_ids(one, passes) for one in replays)]
         total = len(attack.rows)
         found.append(
             Transfer(
@@ -73,7 +85,12 @@ def _place(item: AttackOutcome | ReplayOutcome) -> tuple[object, ...]:
     return item.subject, item.task.name, item.split, item.attack.name, item.attack_seed
 
 
-def _robust_ids(rows: pd.DataFrame) -> set[str]:
-    robust = rows["outcome"] == "robust" if "outcome" in rows else rows["status"] == "failed"
+def _robust_ids(item: AttackOutcome | ReplayOutcome, passes: Passes | None) -> set[str]:
+    rows: pd.DataFrame = item.rows
+    replayed = "outcome" in rows
+    robust = rows["outcome"] == "robust" if replayed else rows["status"] == "failed"
+    fine = None if passes is None else passes(item)
+    if fine is not None:
+        robust |= ~fine & (rows["outcome"] == "fooled" if replayed else rows["status"] == "successful")
     ids: Iterable[str] = rows["id"][robust]
     return set(ids)

@@ -16,6 +16,7 @@ from asa_bench.reports.layouts.main import main
 from asa_bench.reports.layouts.metrics import metrics, slices
 from asa_bench.reports.layouts.paper import paper
 from asa_bench.reports.layouts.pretraining import pretraining
+from asa_bench.reports.layouts.quality import quality
 from asa_bench.reports.layouts.training import training
 from asa_bench.reports.layouts.transfer import transfer
 from asa_bench.reports.tables import Table
@@ -33,6 +34,7 @@ LAYOUTS: dict[str, Callable[[Gathered], Table | None]] = {
     "advglue": advglue,
     "metrics": metrics,
     "attacks": attacks,
+    "quality": quality,
     "budget": budget,
     "transfer": transfer,
     "slices": slices,

@@ -16,6 +16,7 @@ from asa_bench.reports.gather import Gathered, MethodRow
 from asa_bench.reports.parts import (
     attack_fact,
     clean,
+    gate_note,
     robust,
 )
 from asa_bench.reports.tables import Cell, Column, Row, Table, Unit
@@ -25,6 +26,7 @@ _ATTACK_MEASURES: tuple[
 ] = (
     ("clean", "No attack", "Accuracy", "percent", clean),
     ("robust", "Attacked", "Accuracy", "percent", robust),
+    ("gated", "Attacked, gated", "Accuracy", "percent", lambda found: None),
     ("success", "Success rate", "Attack", "percent", lambda found: found.success),
     ("queries", "Queries", "Attack", "number", lambda found: found.mean_queries),
     ("budget", "Budget", "Attack", "count", lambda found: None),
@@ -37,18 +39,22 @@ _ATTACK_MEASURES: tuple[
 def attacks(data: Gathered) -> Table | None:
     """Each attack on each task: every measure with its denominator."""
     rows: list[Row] = []
+    shown = [measure for measure in _ATTACK_MEASURES if measure[0] != "gated" or data.judged]
     for column in data.attack_columns:
         for attack in data.attacks:
             if not any(data.outcomes(row, column, attack.name) for row in data.rows):
                 continue
             drafts = []
-            for key, head, group, unit, measure in _ATTACK_MEASURES:
+            for key, head, group, unit, measure in shown:
                 compute: Callable[[MethodRow], Cell] = partial(
                     data.attack_cell, column=column, attack=attack.name, measure=measure, unit=unit
                 )
                 if key in ("n", "budget"):
                     compute = partial(attack_fact, data=data, column=column, attack=attack.name, key=key)
                 answers = None
+                if key == "gated":
+                    compute = partial(data.gated_cell, column=column, attack=attack.name)
+                    answers = partial(data.gated_answers, column=column, attack=attack.name)
                 if key in ("clean", "robust"):
                     answers = partial(
                         data.attack_answers, column=column, attack=attack.name, robust=key == "robust"
@@ -58,10 +64,11 @@ def attacks(data: Gathered) -> Table | None:
             rows += method_rows(data, drafts, group=heading, prefix=f"{attack.name}/{column.key}/")
     if not rows:
         return None
-    columns = [Column(key, head, group, unit) for key, head, group, unit, _ in _ATTACK_MEASURES]
+    columns = [Column(key, head, group, unit) for key, head, group, unit, _ in shown]
     what = (
         "Accuracy without and under attack in percent of all examples: an example that was wrong before "
         "(skipped) or whose search crashed or timed out (errored) never counts as robust. Success rate in percent of the "
-        "examples that were right before. Queries: mean per completed search; budget: the most allowed."
+        "examples that were right before. Queries: mean per completed search; budget: the most allowed. "
+        + gate_note(data)
     )
     return finish(data, "attacks", "Attacks in detail", what, columns, rows, data.attack_columns, sized=False)

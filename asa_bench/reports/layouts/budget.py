@@ -9,7 +9,7 @@ from asa_bench.reports.assemble import DraftColumn, attack_head, finish, method_
 from asa_bench.reports.curves import half_budget, intervals_of, survivals
 from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn
 from asa_bench.reports.inputs import AttackOutcome
-from asa_bench.reports.parts import attack_fact, clean, robust
+from asa_bench.reports.parts import attack_fact, clean, gate_note, robust
 from asa_bench.reports.tables import UNDEFINED, Cell, Column, Row, Table, make_cell
 
 _BUDGETS = (10, 25, 50, 100, 200, 500, 1000, 2000)
@@ -36,6 +36,7 @@ def budget(data: Gathered) -> Table | None:
         Column("clean", "No attack"),
         *(Column(f"at/{number}", f"{number:,}", _GROUP) for number in shown),
         Column("full", "Full", _GROUP),
+        *([Column("gated", "Full, gated", _GROUP)] if data.judged else []),
         Column("budget", "Full is", "Queries", "count"),
         Column("half", "Half fall at", "Queries", "number"),
     ]
@@ -57,7 +58,12 @@ def budget(data: Gathered) -> Table | None:
                     for each, number in zip(columns[1:], shown, strict=False)
                 ),
                 DraftColumn(
-                    columns[-3], partial(data.attack_cell, column=column, attack=name, measure=robust)
+                    columns[1 + len(shown)],
+                    partial(data.attack_cell, column=column, attack=name, measure=robust),
+                ),
+                *(
+                    DraftColumn(each, partial(data.gated_cell, column=column, attack=name))
+                    for each in columns[2 + len(shown) : -2]
                 ),
                 DraftColumn(
                     columns[-2], partial(attack_fact, data=data, column=column, attack=name, key="budget")
@@ -72,6 +78,8 @@ def budget(data: Gathered) -> Table | None:
         "which the smaller ones are read. Half fall at: the smallest budget at which half of the examples that were "
         "right before have been flipped."
     )
+    if data.judged:
+        what += f" {gate_note(data)} Texts of smaller budgets are not kept, so nothing is gated there."
     return finish(data, "budget", "Query budgets", what, columns, rows, data.attack_columns)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from asa_bench.reports.assemble import (
@@ -15,6 +16,9 @@ from asa_bench.reports.parts import (
     robust,
 )
 from asa_bench.reports.tables import Column
+
+#: Ends the key of a column of gated robust accuracy.
+GATED = "/gated"
 
 
 def score_columns(data: Gathered, faced: list[TaskColumn], group: str) -> list[DraftColumn]:
@@ -32,7 +36,10 @@ def score_columns(data: Gathered, faced: list[TaskColumn], group: str) -> list[D
 
 
 def attack_columns(data: Gathered, group: str) -> list[DraftColumn]:
-    """Per attacked task: accuracy without attack, under each attack and in the worst case; and the attacks' average."""
+    """Per attacked task: accuracy without attack, under each attack and in the worst case; and the attacks' average.
+
+    Where the quality of the attacks' texts is known, each robust accuracy has the gated one beside it.
+    """
     drafts: list[DraftColumn] = []
     for column in data.attack_columns:
         subgroup = data.head(column, data.attack_columns)
@@ -41,22 +48,43 @@ def attack_columns(data: Gathered, group: str) -> list[DraftColumn]:
             ("clean", "No attack", used[0].name, clean),
             *((a.name, attack_head(a), a.name, robust) for a in used),
         ]
-        drafts += [
-            DraftColumn(
-                Column(f"{column.key}/{key}", head, group, subgroup=subgroup),
-                partial(data.attack_cell, column=column, attack=attack, measure=measure),
-                averaged=measure is robust,
-                answers=partial(data.attack_answers, column=column, attack=attack, robust=measure is robust),
-            )
-            for key, head, attack, measure in wanted
-        ]
-        ensemble = data.source.ensemble
-        if ensemble and set(ensemble) <= {attack.name for attack in used}:
+        for key, head, attack, measure in wanted:
             drafts.append(
                 DraftColumn(
-                    Column(f"{column.key}/worst", f"Worst of {len(ensemble)}", group, subgroup=subgroup),
-                    partial(data.ensemble_cell, column=column, attacks=ensemble),
-                    averaged=False,  # it is made of the columns beside it
+                    Column(f"{column.key}/{key}", head, group, subgroup=subgroup),
+                    partial(data.attack_cell, column=column, attack=attack, measure=measure),
+                    averaged=measure is robust,
+                    answers=partial(
+                        data.attack_answers, column=column, attack=attack, robust=measure is robust
+                    ),
                 )
             )
-    return with_average(data, drafts, group, head="Average, attacked")
+            if data.judged and measure is robust:
+                drafts.append(
+                    DraftColumn(
+                        Column(f"{column.key}/{key}{GATED}", f"{head}, gated", group, subgroup=subgroup),
+                        partial(data.gated_cell, column=column, attack=attack),
+                        averaged=False,  # they have an average of their own
+                        answers=partial(data.gated_answers, column=column, attack=attack),
+                    )
+                )
+        ensemble = data.source.ensemble
+        if ensemble and set(ensemble) <= {attack.name for attack in used}:
+            for end, said in (("", ""), (GATED, ", gated")) if data.judged else (("", ""),):
+                head = f"Worst of {len(ensemble)}{said}"
+                drafts.append(
+                    DraftColumn(
+                        Column(f"{column.key}/worst{end}", head, group, subgroup=subgroup),
+                        partial(data.ensemble_cell, column=column, attacks=ensemble, by_gate=bool(end)),
+                        averaged=False,  # it is made of the columns beside it
+                    )
+                )
+    found = with_average(data, drafts, group, head="Average, attacked")
+    if len(found) == len(drafts) or not data.judged:
+        return found
+    by_gate = [
+        replace(draft, averaged=True)
+        for draft in drafts
+        if draft.column.key.endswith(GATED) and draft.answers is not None
+    ]
+    return [*found, with_average(data, by_gate, f"{group}{GATED}", head="Average, gated", under=group)[-1]]

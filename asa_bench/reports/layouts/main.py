@@ -9,6 +9,7 @@ from asa_bench.reports.assemble import (
 )
 from asa_bench.reports.gather import Gathered, metric
 from asa_bench.reports.layouts.columns import attack_columns, score_columns
+from asa_bench.reports.parts import gate_note
 from asa_bench.reports.tables import Table
 
 
@@ -34,6 +35,7 @@ def main(data: Gathered) -> Table | None:
             "examples without attack."
         )
         what += f" Queries allowed per example: {_budgets(data)}."
+        what += f" {gate_note(data)}" if data.judged else ""
         if any(draft.column.key.endswith("/worst") for draft in attacked):
             names = [attack_head(attack) for attack in data.attacks if attack.name in data.source.ensemble]
             what += f" Worst: an example counts only if it survives every one of {', '.join(names)}."

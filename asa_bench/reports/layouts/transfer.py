@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from asa_bench.measures import macro_average
 from asa_bench.reports.assemble import attack_head, finish
 from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn, row_key, seed_text
-from asa_bench.reports.parts import clean
+from asa_bench.reports.layouts.columns import GATED
+from asa_bench.reports.parts import clean, gate_note
 from asa_bench.reports.tables import BLANK, Cell, Column, Row, Table, hole, make_cell
 from asa_bench.reports.transfer import Transfer, transfers
 
 _WORST = "worst"
 _GROUP = "Texts made against"
+_GATED_GROUP = "Gated: texts made against"
 
 # Column key -> seed -> values, one per attack seed.
 _Values = Mapping[str, Mapping[str, list[float]]]
@@ -26,31 +28,31 @@ def transfer(data: Gathered) -> Table | None:
     sources = {row_key(who) for replay in data.source.replays for who in (replay.source, replay.subject)}
     members = [row for row in data.rows if (row.model, row.method, row.loaded) in sources]
     several = len({row.model for row in members}) > 1
-    columns = [
-        Column("clean", "No attack"),
-        *(Column(row.key, f"{row.model}: {row.title}" if several else row.title, _GROUP) for row in members),
-        Column(_WORST, "Worst", _GROUP),
+    heads = [
+        *((row.key, f"{row.model}: {row.title}" if several else row.title) for row in members),
+        (_WORST, "Worst"),
     ]
+    raw = [Column(key, head, _GROUP) for key, head in heads]
+    by_gate = [Column(f"{key}{GATED}", head, _GATED_GROUP) for key, head in heads] if data.judged else []
+    columns = [Column("clean", "No attack"), *raw, *by_gate]
     found = transfers(data.source)
+    gated = transfers(data.source, data.passes) if data.judged else []
     rows = []
     for column in data.attack_columns:
         for attack in data.attacks:
-            its = [
-                one
-                for one in found
-                if (one.task, one.split, one.attack) == (column.task.name, column.split, attack.name)
-                and one.subject.train_task == column.train_task
-            ]
+            its = [one for one in found if _same(one, column, attack.name)]
             if not any(one.transferred for one in its):
                 continue
             heading = f"{attack_head(attack)} on {data.head(column, data.attack_columns)}"
             for row in data.rows:
-                values = _values([one for one in its if row_key(one.subject) == _key(row)])
+                values = _values([one for one in its if _same(one, column, attack.name, row)])
                 if not values:
                     continue
+                kept = _values([one for one in gated if _same(one, column, attack.name, row)])
                 cells = [
                     data.attack_cell(row, column, attack.name, clean),
-                    *(_cell(data, row, column, attack.name, each.key, values) for each in columns[1:]),
+                    *(_cell(data, row, column, attack.name, key, values) for key, _ in heads),
+                    *(_cell(data, row, column, attack.name, key, kept) for key, _ in heads if by_gate),
                 ]
                 label = f"{row.model}: {row.title}" if len(data.models) > 1 else row.title
                 key = f"{attack.name}/{column.key}/{row.key}"
@@ -60,11 +62,18 @@ def transfer(data: Gathered) -> Table | None:
         "the model of a column. Where both are the same it is the attack itself. Worst: right before all of these texts. "
         "An example that was wrong without attack, or whose search errored or timed out, never counts as robust. Both "
         "models of a cell share their training seed (thus data, order and initial weights); a loaded checkpoint "
-        "without a seed meets every seed."
+        "without a seed meets every seed. " + gate_note(data)
     )
     return finish(
         data, "transfer", "Transfer of attacks", what, columns, rows, data.attack_columns, stub="Faced by"
     )
+
+
+def _same(one: Transfer, column: TaskColumn, attack: str, row: MethodRow | None = None) -> bool:
+    """Whether it belongs to an attack on a task, and to a row if one is given."""
+    its = (one.task, one.split, one.attack, one.subject.train_task)
+    wanted = (column.task.name, column.split, attack, column.train_task)
+    return its == wanted and (row is None or row_key(one.subject) == _key(row))
 
 
 def _key(row: MethodRow) -> tuple[str, str, bool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from asa_bench.reports.gather import Gathered, metric
+from asa_bench.reports.layouts.columns import GATED
 from asa_bench.reports.tables import MINUS, Cell, Column, Row, Table, format_number
 
 _LEAST = 0.02  # half the width of a forest's axis is at least so much, a share
@@ -79,7 +80,11 @@ def verdicts(data: Gathered, table: Table) -> list[Verdict]:
             if not column.key.startswith("average/")
         )
         averages = tuple(
-            (column.group, cell.text, _agreement(cell))
+            (
+                f"{column.group}, gated" if column.key.endswith(GATED) else column.group,
+                cell.text,
+                _agreement(cell),
+            )
             for column, cell in pairs
             if column.key.startswith("average/")
         )
