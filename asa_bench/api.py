@@ -184,6 +184,9 @@ def replay(
     label_map: Sequence[str] = (),
     device: str = "cpu",
     threads: int | None = None,
+    similarity: str | None = None,
+    fluency: str | None = None,
+    gate: Sequence[str] = (),
 ) -> list[Faced]:
     """Face checkpoints with stored adversarial sets, as ``asa-bench replay`` does.
 
@@ -192,18 +195,23 @@ def replay(
         load: who faces them, each ``NAME[@TASK][#SEED]=FOLDER_OR_HUB_ID``.
         attack, task, source, seed: which of a folder's sets; all if None.
         threads: of the processor; by default as many as the set was made with.
+        similarity, fluency: models that judge the texts, folders or hub ids; None: words and characters alone.
+        gate: bounds of the quality gate, ``BOUND=VALUE`` each.
 
     Returns:
-        One entry per model and set; ``entry.replay.robust`` is its robust accuracy, ``entry.replay.rows`` has every example.
+        One entry per model and set; ``entry.replay.robust`` is its robust accuracy, ``entry.replay.gated`` the gated
+        one, ``entry.replay.rows`` has every example.
 
     Raises:
         AsaBenchError: the input cannot be used; see its text.
     """
     from asa_bench import facing
+    from asa_bench.quality import quality_settings
 
     which = facing.Which(attack, task, source, seed)
     sets = facing.find(adversarial_set, which)
-    return facing.face(sets, load, label_map, device=resolve_device(device), threads=threads)
+    quality = quality_settings(similarity, fluency, gate)
+    return facing.face(sets, load, label_map, device=resolve_device(device), threads=threads, quality=quality)
 
 
 def gate(folder: str | Path, baseline: str | Path, policy: str | Path | None = None) -> Decision:

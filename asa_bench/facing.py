@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from asa_bench import adversarial_sets, checkpoints, runner
+from asa_bench import adversarial_sets, checkpoints, judging, runner
 from asa_bench.adversarial_sets import AdversarialSet
 from asa_bench.errors import BadInput, StoreError, Unavailable, nearest
+from asa_bench.quality import QualitySettings
 from asa_bench.replaying import Replay, replay
 from asa_bench.store import Store
 from asa_bench.tasks import TASKS, files
@@ -119,6 +120,7 @@ def face(
     *,
     device: str = "cpu",
     threads: int | None = None,
+    quality: QualitySettings | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> list[Faced]:
     """Faces every checkpoint with every set of its task.
@@ -127,6 +129,7 @@ def face(
         loads: ``NAME[@TASK][#SEED]=FOLDER_OR_HUB_ID`` each; without TASK a checkpoint faces the sets whose labels are its.
         label_maps: ``NAME=LABEL,LABEL`` each, in the order of the outputs.
         threads: of the processor; by default as many as the set was made with.
+        quality: how the texts' quality is measured, and the gate; by default words and characters alone.
         progress: called with (name, texts asked, all texts).
 
     Raises:
@@ -149,6 +152,7 @@ def face(
         raise BadInput(f"--load {twice[0]}: given twice; add #SEED or another name")
     faced = []
     before = torch.get_num_threads()
+    judged = {one.address: judging.judge(one, quality or QualitySettings(), device) for one in sets}
     try:
         for request in requests:
             said = f"--load {request.name}"
@@ -171,7 +175,8 @@ def face(
                 for one in its:
                     torch.set_num_threads(threads or one.header.threads)
                     report = None if progress is None else _named(progress, request.name)
-                    faced.append(Faced(request.name, request.seed, replay(one, victim, task, report)))
+                    made = replay(one, victim, task, report, judged[one.address])
+                    faced.append(Faced(request.name, request.seed, made))
     finally:
         torch.set_num_threads(before)
     return faced

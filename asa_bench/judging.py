@@ -12,10 +12,11 @@ import numpy as np
 from asa_bench import checkpoints
 from asa_bench.measures import change
 from asa_bench.models import laboratory
-from asa_bench.quality import OWN
+from asa_bench.quality import OWN, QualityGate, QualitySettings, describe
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
     from asa_bench.adversarial_sets import AdversarialSet
     from asa_bench.models.fluency import MaskedScorer
@@ -90,6 +91,38 @@ def _loaded(role: str, where: str, revision: str | None, device: str) -> Any:
     from asa_bench.models import fluency, similarity
 
     return (similarity if role == "similarity" else fluency).load(where, revision, device)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An adversarial set held against a gate.
+
+    Attributes:
+        passes: (examples,) which perturbed texts pass; False where there is none.
+        gate: the bounds that were asked.
+        judges: how quality was measured, see `asa_bench.quality.describe`.
+        rows: what was measured, see `measure`.
+    """
+
+    passes: NDArray[np.bool_]
+    gate: QualityGate
+    judges: Mapping[str, Any]
+    rows: pd.DataFrame
+
+
+def judge(found: AdversarialSet, settings: QualitySettings, device: str = "cpu") -> Judged:
+    """Measures the quality of a set's texts and holds it against the settings' gate.
+
+    Raises:
+        BadInput: a model cannot be used.
+        Unavailable: a model is not here.
+    """
+    named = {"similarity": settings.similarity, "fluency": settings.fluency}
+    who = {role: identify(name, name, f"--{role}") for role, name in named.items() if name is not None}
+    encoder, scorer = load({role: one.place for role, one in who.items() if one.place is not None}, device)
+    judges = describe(*(who[role].title if role in who else None for role in ROLES))
+    rows, gate = measure(found, encoder, scorer), settings.gate.applied(judges)
+    return Judged(gate.passes(rows), gate, judges, rows)
 
 
 def measure(

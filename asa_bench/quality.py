@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
+from asa_bench.errors import BadInput, nearest
 from asa_bench.tasks.base import Frozen
 
 if TYPE_CHECKING:
@@ -95,6 +96,33 @@ class QualitySettings(Frozen):
         description="masked language model whose pseudo-perplexity tells fluency, named likewise; absent: not measured",
     )
     gate: QualityGate = QualityGate()
+
+
+def quality_settings(
+    similarity: str | None, fluency: str | None, gate: Sequence[str] = ()
+) -> QualitySettings:
+    """Settings from options of a command line.
+
+    Args:
+        gate: ``BOUND=VALUE`` each; the value null lifts a bound.
+
+    Raises:
+        BadInput: no such bound, or a value that it cannot have.
+    """
+    bounds: dict[str, Any] = {}
+    for text in gate:
+        name, equals, value = text.partition("=")
+        if not equals or name not in QualityGate.model_fields:
+            raise BadInput(
+                f"--gate {text!r}: expected BOUND=VALUE; {nearest(name, QualityGate.model_fields)}"
+            )
+        bounds[name] = None if value == "null" else value
+    try:
+        return QualitySettings(similarity=similarity, fluency=fluency, gate=QualityGate(**bounds))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = str(first["loc"][0])
+        raise BadInput(f"--gate {name}={bounds[name]}: {first['msg'].lower()}") from None
 
 
 def describe(similarity: str | None, fluency: str | None) -> dict[str, Any]:

@@ -6,13 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from asa_bench.adversarial_sets import AdversarialSet, check_task
 from asa_bench.attacks.labels import label_groups, probabilities
 from asa_bench.measures import Share, share
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
+    from asa_bench.judging import Judged
     from asa_bench.tasks.base import Task
     from asa_bench.victims import Victim
 
@@ -37,10 +41,12 @@ class Replay:
               original: there is no text to face, and surviving nothing is no robustness.
 
             ``perturbed_prediction`` is "" where there is no perturbed text.
+        judged: how good the perturbed texts are, if that was measured.
     """
 
     source: AdversarialSet
     rows: pd.DataFrame
+    judged: Judged | None = None
 
     def count(self, *outcomes: str) -> int:
         """How many examples ended so."""
@@ -55,6 +61,23 @@ class Replay:
     def robust(self) -> Share:
         """Robust accuracy: outcome ``robust``, over all ids."""
         return share((self.rows["outcome"] == "robust").to_numpy(dtype=bool))
+
+    @property
+    def gated(self) -> Share | None:
+        """Robust accuracy where being fooled counts only if the perturbed text passes the quality gate; None: not judged."""
+        survives = self.survives(by_gate=True)
+        return None if survives is None else share(survives)
+
+    def survives(self, by_gate: bool = False) -> NDArray[np.bool_] | None:
+        """(examples,) outcome ``robust``, or, by the gate, also ``fooled`` by a text that does not pass it.
+
+        None where the gate is asked for and nothing was judged.
+        """
+        outcome = self.rows["outcome"].to_numpy(object)
+        robust = np.asarray(outcome == "robust", dtype=np.bool_)
+        if not by_gate:
+            return robust
+        return None if self.judged is None else robust | ((outcome == "fooled") & ~self.judged.passes)
 
     @property
     def transfer(self) -> Share | None:
@@ -73,6 +96,10 @@ class Replay:
             "examples": len(self.rows),
             "clean_accuracy": asdict(self.clean),
             "robust_accuracy": asdict(self.robust),
+            "gated_robust_accuracy": None if self.gated is None else asdict(self.gated),
+            "quality": None
+            if self.judged is None
+            else {"gate": self.judged.gate.model_dump(), "judges": dict(self.judged.judges)},
             "transfer_rate": None if self.transfer is None else asdict(self.transfer),
             "outcomes": {name: self.count(name) for name in ("robust", "fooled", "wrong", "unknown")},
             "rows": self.rows.to_dict(orient="records"),
@@ -84,6 +111,7 @@ def replay(
     victim: Victim,
     task: Task,
     progress: Callable[[int, int], None] | None = None,
+    judged: Judged | None = None,
 ) -> Replay:
     """Faces `victim` with an adversarial set: every original and every perturbed text once.
 
@@ -95,6 +123,7 @@ def replay(
         victim: whom it faces; its labels are mapped to the task's as an attack maps them.
         task: the task that the set was made of.
         progress: called with (texts asked, all texts).
+        judged: the quality of the set's texts, if it was measured; it changes no outcome.
 
     Raises:
         BadInput: the set is of another task, or the victim's labels are not the task's.
@@ -128,20 +157,28 @@ def replay(
         rows.append(
             (example.id, example.text_hash, example.label, example.status, clean, faced, outcome),
         )
-    return Replay(found, pd.DataFrame.from_records(rows, columns=list(COLUMNS)))
+    return Replay(found, pd.DataFrame.from_records(rows, columns=list(COLUMNS)), judged)
 
 
-def worst_case(replays: Sequence[Replay]) -> Share:
+def worst_case(replays: Sequence[Replay], by_gate: bool = False) -> Share:
     """Robust accuracy over several sets of the same ids: an example must survive every one.
 
+    Args:
+        by_gate: being fooled counts only if the text passes the quality gate.
+
     Raises:
-        ValueError: there are no replays, or their ids or texts differ.
+        ValueError: there are no replays, their ids or texts differ, or a gate is asked for and a set was not judged.
     """
     if not replays:
         raise ValueError("there is nothing to take the worst case of")
     keys = [tuple(zip(one.rows["id"], one.rows["text_hash"], strict=True)) for one in replays]
     if any(sorted(key) != sorted(keys[0]) for key in keys):
         raise ValueError("the sets are of different examples; a worst case needs the same ids in all of them")
-    survived = [set(one.rows["id"][one.rows["outcome"] == "robust"]) for one in replays]
+    survived = []
+    for one in replays:
+        survives = one.survives(by_gate)
+        if survives is None:
+            raise ValueError("the quality of a set was not judged")
+        survived.append(set(one.rows["id"][survives]))
     everywhere = set.intersection(*survived)
     return share(replays[0].rows["id"].isin(everywhere).to_numpy(dtype=bool))

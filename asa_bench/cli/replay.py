@@ -72,6 +72,20 @@ def face(
             metavar="N", min=1, help="Processor threads. [default: as many as the set was made with]"
         ),
     ] = None,
+    similarity: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL", help="Sentence encoder that tells how alike texts are: a folder or hub id."
+        ),
+    ] = None,
+    fluency: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="Masked language model that tells how fluent texts are."),
+    ] = None,
+    gate: Annotated[
+        list[str] | None,
+        typer.Option(metavar="BOUND=VALUE", help="Bound of the quality gate, e.g. min_similarity=0.9."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every example.")] = False,
 ) -> None:
     """Face models with stored adversarial sets: accuracy on the original texts, and robust accuracy over all ids.
@@ -85,6 +99,7 @@ def face(
     from asa_bench import facing
     from asa_bench.errors import BadInput
     from asa_bench.plan import resolve_device
+    from asa_bench.quality import quality_settings
 
     if device not in ("auto", "cpu", "cuda"):
         raise BadInput(f"--device {device!r}: expected auto, cpu or cuda")
@@ -94,6 +109,7 @@ def face(
         label_map or (),
         device=resolve_device(device),
         threads=threads,
+        quality=quality_settings(similarity, fluency, gate or ()),
     )
     if as_json:
         rows = [{"name": one.name, "seed": one.seed, **one.replay.to_json()} for one in found]
@@ -161,11 +177,22 @@ def _print(found: Sequence[Faced]) -> None:
             continue
         label = shorten(f"{_called(name, seed)} on {task}", 60)
         try:
-            typer.echo(
-                f"worst of {len(several)} sets, {label}: {_share(worst_case([o.replay for o in several]))}"
-            )
+            for by_gate, end in ((False, ""), (True, ", gated")):
+                worst = worst_case([one.replay for one in several], by_gate)
+                typer.echo(f"worst of {len(several)} sets{end}, {label}: {_share(worst)}")
         except ValueError as error:
             typer.echo(f"no worst case, {label}: {error}")
+    judged = found[0].replay.judged if found else None
+    if judged is not None:
+        by = "; ".join(
+            f"{role} by {told['model']}" for role, told in judged.judges.items() if isinstance(told, dict)
+        )
+        typer.echo(
+            shorten(
+                f"Gated: a text counts only if it passes: {judged.gate.sentence()}{'; ' + by if by else ''}.",
+                400,
+            )
+        )
     typer.echo(
         "95 % intervals. Robust: right about the original and about the perturbed text, over all examples; one whose "
         "search had errored or timed out is never robust."
@@ -178,6 +205,8 @@ def _model(one: Faced) -> None:
     typer.echo(f"  {shorten(_called(one.name, one.seed), 60)}")
     typer.echo(f"    accuracy without attack  {_share(one.replay.clean)}")
     typer.echo(f"    robust accuracy          {_share(one.replay.robust)}")
+    if one.replay.gated is not None:
+        typer.echo(f"    robust accuracy, gated   {_share(one.replay.gated)}")
     transfer = one.replay.transfer
     shown = "no perturbed text whose original it gets right" if transfer is None else _share(transfer)
     typer.echo(f"    fooled by perturbations  {shown}")

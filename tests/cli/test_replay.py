@@ -141,3 +141,61 @@ def test_sets_that_cannot_be_used_are_one_line(
         assert (code, out) == (2, ""), where
         assert words in err
         assert len(err.strip().splitlines()) == 1 and "\x1b" not in err
+
+
+def test_gated_robust_accuracy_stands_beside_the_raw_one(
+    capsys: pytest.CaptureFixture[str], stored: Path, model: Path
+) -> None:
+    """r0's text has one of three words changed: it passes at 0.4 and not at 0.3."""
+    load = ("--load", f"m={model}", "--label-map", "m=positive,negative")
+    raw = [
+        json.loads(run(capsys, stored, *part, "--json")[1])[0]
+        for part in (load, (*load, "--gate", "max_words_changed=0.3"))
+    ]
+    assert raw[0]["gated_robust_accuracy"] == raw[0]["robust_accuracy"]
+    fooled = raw[1]["outcomes"]["fooled"]
+    assert raw[1]["gated_robust_accuracy"]["hits"] == raw[1]["robust_accuracy"]["hits"] + fooled
+    assert raw[1]["quality"]["judges"]["similarity"] is None
+    code, out, _ = run(capsys, stored, *load, "--similarity", model)
+    assert code == 0 and "robust accuracy, gated" in out and "similarity by model" in out
+
+
+@pytest.mark.parametrize(
+    ("bound", "words"),
+    [
+        ("min_similarity", "expected BOUND=VALUE"),
+        ("min_similarty=0.9", "min_similarity"),
+        ("min_similarity=7", "min_similarity=7: input should be less than or equal to 1"),
+        ("max_edit_distance=few", "max_edit_distance=few: input should be a valid integer"),
+    ],
+)
+def test_bounds_that_are_none_are_refused(
+    capsys: pytest.CaptureFixture[str], stored: Path, bound: str, words: str
+) -> None:
+    code, out, err = run(capsys, stored, "--load", "m=absent", "--gate", bound)
+    assert (code, out) == (2, "") and words in err and err.count("\n") == 1
+
+
+def test_by_the_gate_a_flip_counts_only_by_a_text_that_passes() -> None:
+    import numpy as np
+    import pandas as pd
+
+    from asa_bench.judging import Judged
+    from asa_bench.quality import QualityGate, describe
+    from asa_bench.replaying import COLUMNS, Replay, worst_case
+
+    outcomes = ["fooled", "fooled", "robust", "wrong", "unknown"]
+    rows = pd.DataFrame({name: [f"{name}{i}" for i in range(5)] for name in COLUMNS})
+    rows["outcome"] = outcomes
+
+    def replayed(passes: list[bool]) -> Replay:
+        return Replay(made(), rows, Judged(np.array(passes), QualityGate(), describe(None, None), rows))
+
+    one, other = replayed([True, False, False, False, False]), replayed([False, True, True, True, True])
+    assert one.gated is not None and (one.robust.hits, one.gated.hits) == (1, 2)
+    assert other.gated is not None and other.gated.hits == 2
+    assert worst_case([one, other]).hits == worst_case([one, other], by_gate=True).hits == 1
+    bare = Replay(made(), rows)
+    assert bare.gated is None and bare.to_json()["gated_robust_accuracy"] is None
+    with pytest.raises(ValueError, match="not judged"):
+        worst_case([one, bare], by_gate=True)
