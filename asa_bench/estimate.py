@@ -77,6 +77,11 @@ class Clock:
                 return mean(self.seen[key])
         return None
 
+    def knows(self, cell: Cell) -> bool:
+        """Whether `guess` comes from cells of the same task, method, attack and number of examples."""
+        method = cell.subject.method if cell.subject else None
+        return _keys(cell.kind, cell.spec, method)[0] in self.seen
+
     def estimate(self, cells: Sequence[Cell]) -> Estimate:
         """The time that `cells` will take together, one after the other."""
         guesses = [self.guess(cell) for cell in cells]
