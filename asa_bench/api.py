@@ -13,7 +13,7 @@ from asa_bench.errors import BadInput
 from asa_bench.plan import resolve_device
 from asa_bench.request import Request
 from asa_bench.runner import Watcher
-from asa_bench.store import Store
+from asa_bench.stores import open_store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,7 +87,7 @@ def run(
         label_map=tuple(label_map),
     )
     plan, folder = request.plan()
-    summary = runner.execute(plan, Store(folder), watcher=watcher)
+    summary = runner.execute(plan, open_store(folder), watcher=watcher)
     return _results(folder, summary.report, summary.failures)
 
 
@@ -136,7 +136,7 @@ def report(folder: str | Path) -> Results:
     Raises:
         BadInput: not an output folder.
     """
-    store = Store(Path(folder))
+    store = open_store(folder)
     return _results(store.root, runner.gather(store), {})
 
 
@@ -225,7 +225,7 @@ def gate(folder: str | Path, baseline: str | Path, policy: str | Path | None = N
     from asa_bench.gating import policy as policies
 
     rules = policies.load(None if policy is None else Path(policy))
-    return decide(collect(Store(Path(folder))), baselines.read(Path(baseline)), rules)
+    return decide(collect(open_store(folder)), baselines.read(Path(baseline)), rules)
 
 
 def save_baseline(folder: str | Path, path: str | Path) -> None:
@@ -237,7 +237,7 @@ def save_baseline(folder: str | Path, path: str | Path) -> None:
     from asa_bench.gating import baseline as baselines
     from asa_bench.gating import collect
 
-    baselines.of(collect(Store(Path(folder)))).write(Path(path))
+    baselines.of(collect(open_store(folder))).write(Path(path))
 
 
 def _results(folder: Path, gathered: Any, failures: Mapping[str, str]) -> Results:

@@ -11,7 +11,7 @@ from typing import Any
 from asa_bench import runner
 from asa_bench.errors import AsaBenchError, BadInput
 from asa_bench.reports.comparing import Compared, ComparedCell, Flip, Side, compare_sides
-from asa_bench.store import Store
+from asa_bench.stores import open_store
 
 SCHEMA_VERSION = 1
 CSV_COLUMNS = (
@@ -46,7 +46,7 @@ def compare_folders(
         )
     if flips < 0:
         raise BadInput(f"--flips {flips}: must be 0 or more")
-    stores = [Store(first), Store(second if second is not None else first)]
+    stores = [open_store(first), open_store(second if second is not None else first)]
     gathered = [runner.gather(stores[0])]
     gathered.append(gathered[0] if second is None else runner.gather(stores[1]))
     names = methods or ("", "")

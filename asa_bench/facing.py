@@ -13,6 +13,7 @@ from asa_bench.errors import BadInput, StoreError, Unavailable, nearest
 from asa_bench.quality import QualitySettings
 from asa_bench.replaying import Replay, replay
 from asa_bench.store import Store
+from asa_bench.stores import open_store, url_of
 from asa_bench.tasks import TASKS, files
 
 _ADDRESS = re.compile(r"^[0-9a-f]{20}$")
@@ -61,6 +62,8 @@ def find(where: str | Path, which: Which | None = None) -> list[AdversarialSet]:
     if path.is_dir():
         own = Store.of_record(path)
         sets = _of_run(Store(path), which, shown) if own is None else [_of_record(*own)]
+    elif url_of(where) is not None:
+        sets = _of_run(open_store(where), which, shown)
     elif _ADDRESS.match(str(where)):
         stores = [Store(folder) for folder in sorted(_RUNS.glob("*")) if folder.is_dir()]
         holding = [store for store in stores if store.told("attack", str(where)) is not None]

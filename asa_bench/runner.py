@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pydantic import Field, ValidationError
 
 from asa_bench.cell import Cell
-from asa_bench.errors import AsaBenchError, StoreError
+from asa_bench.errors import StoreError
 from asa_bench.plan import Plan
 from asa_bench.quality import QualitySettings
 from asa_bench.reports.inputs import Subject
@@ -68,7 +66,8 @@ class RunSummary:
     """What a run did.
 
     Attributes:
-        folder: the output folder.
+        folder: the output folder, or the mirror of one behind a URL.
+        shown: its name, for people.
         done: cells done now.
         recorded: cells that were recorded before.
         failures: label of each failed cell -> its error, one line.
@@ -76,6 +75,7 @@ class RunSummary:
     """
 
     folder: Path
+    shown: str
     done: int = 0
     recorded: int = 0
     failures: dict[str, str] = field(default_factory=dict)
@@ -102,10 +102,10 @@ def execute(
         KeyboardInterrupt: passed on; what is recorded stays.
     """
     watch: Watcher = watcher or Silent()
-    summary = RunSummary(store.root)
+    summary = RunSummary(store.root, store.shown)
     with store.lock(watch.waiting):
         store.prepare()
-        todo = [cell for cell in plan.cells if store.find(cell.kind, cell.address) is None]
+        todo = [cell for cell in plan.cells if not store.has(cell.kind, cell.address)]
         summary.recorded = len(plan.cells) - len(todo)
         if only_failed:
             todo = failed_before(todo, store)
@@ -114,43 +114,57 @@ def execute(
             where.check(todo)
         store.write_plan(describe(plan).model_dump(mode="json"))
         watch.planned(plan, todo, summary.recorded)
-        missing: dict[str, str] = {}
-        for cell in todo:
+        try:
+            _walk(todo, store, where, watch, summary)
+        finally:
+            where.close()
+        summary.report = gather(store)
+        summary.files = write_tables(store, summary.report)
+        store.share(summary.files)
+    return summary
+
+
+def _walk(todo: Sequence[Cell], store: Store, where: Executor, watch: Watcher, summary: RunSummary) -> None:
+    """Start every cell as soon as what it waits for is recorded and the executor takes it, in the plan's order."""
+    pending: list[Cell] = list(todo)
+    running: dict[str, Cell] = {}
+    missing: dict[str, str] = {}  # address of what cannot be done -> label of the cell that failed
+    while pending or running:
+        unfinished = {cell.address for cell in pending} | set(running)
+        for cell in list(pending):
+            if len(running) >= where.slots:
+                break
             broken = next((missing[at] for at in cell.waits.values() if at in missing), None)
             if broken is not None:
+                pending.remove(cell)
                 missing[cell.address] = broken
                 summary.failures[cell.label] = f"not done, because '{broken}' failed"
                 watch.failed(cell, summary.failures[cell.label])
-                continue
-            watch.started(cell)
-            begun = time.monotonic()
-            try:
-                where.execute(cell, store, partial(watch.progressed, cell))
-            except Exception as error:  # any failure of the work is recorded, and the rest goes on
-                if "no space left" in str(error).lower():
-                    raise StoreError(
-                        f"{store.root}: no space left on the disk; free some and run the same command again, "
-                        "nothing recorded is lost"
-                    ) from error
-                if isinstance(error, StoreError):
-                    raise
-                line = one_line(error)
-                missing[cell.address] = cell.label
-                summary.failures[cell.label] = line
-                content = {
-                    "label": cell.label,
-                    "error": line,
-                    "traceback": traceback.format_exc(),
-                    "spec": dict(cell.spec),
-                }
-                store.write_failure(cell.kind, cell.address, content)
-                watch.failed(cell, line)
-            else:
-                summary.done += 1
-                watch.finished(cell, time.monotonic() - begun)
-        summary.report = gather(store)
-        summary.files = write_tables(store, summary.report)
-    return summary
+            elif not any(at in unfinished for at in cell.waits.values()):
+                pending.remove(cell)
+                running[cell.address] = cell
+                watch.started(cell)
+                where.start(cell, store, partial(watch.progressed, cell))
+        if not running:  # all that was left waited for what failed
+            continue
+        ended = where.wait()
+        cell = running.pop(ended.cell.address)
+        if ended.failure is None:
+            summary.done += 1
+            watch.finished(cell, ended.seconds)
+            continue
+        if ended.failure.stops:
+            raise StoreError(ended.failure.error)
+        missing[cell.address] = cell.label
+        summary.failures[cell.label] = ended.failure.error
+        content = {
+            "label": cell.label,
+            "error": ended.failure.error,
+            "traceback": ended.failure.traceback,
+            "spec": dict(cell.spec),
+        }
+        store.write_failure(cell.kind, cell.address, content)
+        watch.failed(cell, ended.failure.error)
 
 
 def failed_before(todo: Sequence[Cell], store: Store) -> list[Cell]:
@@ -169,14 +183,6 @@ def failed_before(todo: Sequence[Cell], store: Store) -> list[Cell]:
         if again or any(at in chosen for at in cell.waits.values()):
             choose(cell)
     return [cell for cell in todo if cell.address in chosen]
-
-
-def one_line(error: BaseException) -> str:
-    """An error's text on one line, at most 300 characters, with its kind where the text does not tell."""
-    text = " ".join(str(error).split())[:300]
-    if isinstance(error, AsaBenchError):
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _local() -> Executor:

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -179,6 +179,16 @@ class Store:
         self.root = root
         self._verified: dict[str, Record] = {}
 
+    @property
+    def where(self) -> str:
+        """What opens this store again, here or on another machine: a whole path or a URL."""
+        return str(self.root.resolve())
+
+    @property
+    def shown(self) -> str:
+        """The store's name, for people."""
+        return str(self.root)
+
     def prepare(self) -> None:
         """Make the folder, and sweep what a killed run left half-written. Call it with the lock held.
 
@@ -227,16 +237,29 @@ class Store:
         return self.root / "cells" / kind / at
 
     def scratch(self, at: str) -> Path:
-        """An empty folder on the same file system, for a cell's work."""
+        """An empty folder on the same file system, for one attempt at a cell's work; no other attempt gets it."""
         with storage_errors(self.root):
-            path = self.root / "scratch" / at
-            shutil.rmtree(path, ignore_errors=True)
-            path.mkdir(parents=True)
+            (self.root / "scratch").mkdir(parents=True, exist_ok=True)
+            path = Path(tempfile.mkdtemp(prefix=f"{at}-", dir=self.root / "scratch"))
+            path.chmod(0o755)
             return path
 
     def partial(self, at: str) -> Path:
         """Where a long cell writes how far it has come; it outlives a kill, and ends when the cell is recorded."""
         return self.root / "partial" / at
+
+    def has(self, kind: str, at: str) -> bool:
+        """Whether the cell is recorded and whole."""
+        return self.find(kind, at) is not None
+
+    def share(self, files: Sequence[Path]) -> None:
+        """Files below `root` that are no part of a record go where everybody sees them: they are there already."""
+
+    def share_partial(self, at: str) -> None:
+        """The same of how far a cell has come."""
+
+    def fetch_partial(self, at: str) -> None:
+        """How far others have come with a cell is there already."""
 
     def find(self, kind: str, at: str) -> Record | None:
         """The record of a cell, or None where it is absent or damaged; every file's checksum is verified."""
@@ -311,15 +334,28 @@ class Store:
             for path in staging.rglob("*"):
                 if path.is_file():
                     _sync(path)
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            if folder.exists():  # damaged, or `find` would have found it
-                shutil.rmtree(folder)
-            staging.replace(folder)
+            record = self._place(Record(complete, folder), staging)
             self.failure_file(kind, at).unlink(missing_ok=True)
             shutil.rmtree(self.partial(at), ignore_errors=True)
-        record = Record(complete, folder)
         self._verified[at] = record
         return record
+
+    def _place(self, record: Record, staging: Path) -> Record:
+        """Move a complete record to its place by one rename, unless another attempt at the cell was done first."""
+        record.folder.parent.mkdir(parents=True, exist_ok=True)
+        first = self.find(record.kind, record.address)
+        if first is None:
+            if record.folder.exists():  # damaged
+                shutil.rmtree(record.folder)
+            try:
+                staging.replace(record.folder)
+                return record
+            except OSError:  # the other attempt was done just now
+                first = self.find(record.kind, record.address)
+                if first is None:
+                    raise
+        shutil.rmtree(staging)
+        return first
 
     def publish(self, record: Record, name: str) -> Path:
         """Put a copy of a record's model at ``<root>/<name>``, where a person finds it; a copy from before goes.

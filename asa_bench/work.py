@@ -57,21 +57,14 @@ def perform(cell: Cell, store: Store, progress: Progress) -> Record:
     import torch
 
     torch.set_num_threads(int(cell.spec["threads"]))
-    waits = {}
-    for role, at in cell.waits.items():
-        kind = {"encoder": "pretrain", "measured": cell.kind, "set": "attack"}.get(role, "train")
-        record = store.find(kind, at)
-        if record is None:
-            raise StoreError(
-                f"{store.root}: the record {at} that '{cell.label}' needs is missing or damaged; run again"
-            )
-        waits[role] = record
+    waits = _inputs(cell, store)
     scratch = store.scratch(cell.address)
     started = time.monotonic()
     with memory.watched() as cuts:
         if "corpus" in cell.context:
             outcome = _pretrain_masked(cell, waits, scratch, progress, store.partial(cell.address))
         elif cell.kind == "attack":
+            store.fetch_partial(cell.address)
             outcome = _attack(cell, waits, progress, store.partial(cell.address))
         else:
             outcome = _WORK[cell.kind](cell, waits, scratch, progress)
@@ -95,6 +88,42 @@ def perform(cell: Cell, store: Store, progress: Progress) -> Record:
     }
     _give_back_memory(cell.kind)
     return store.write(cell.kind, cell.address, manifest, outcome.rows, timings, scratch)
+
+
+def perform_part(cell: Cell, store: Store, progress: Progress, part: int, parts: int) -> None:
+    """Attack every `parts`-th example of an attack's cell, for `perform` to find in its journal.
+
+    Outcomes do not depend on who attacks which example with which others, so the record is the same.
+
+    Raises:
+        AsaBenchError: the input cannot be used, or the journal cannot be written.
+    """
+    import torch
+
+    torch.set_num_threads(int(cell.spec["threads"]))
+    store.fetch_partial(cell.address)
+    with memory.watched():
+        _attacked(cell, _inputs(cell, store), progress, store.partial(cell.address), part, parts)
+    store.share_partial(cell.address)
+
+
+def in_parts(cell: Cell) -> bool:
+    """Whether the cell can be done in parts: an attack on one thread, where outcomes depend on nothing else."""
+    return cell.kind == "attack" and cell.spec["threads"] == 1
+
+
+def _inputs(cell: Cell, store: Store) -> dict[str, Record]:
+    """Role -> record of what the cell waits for."""
+    found = {}
+    for role, at in cell.waits.items():
+        kind = {"encoder": "pretrain", "measured": cell.kind, "set": "attack"}.get(role, "train")
+        record = store.find(kind, at)
+        if record is None:
+            raise StoreError(
+                f"{store.where}: the record {at} that '{cell.label}' needs is missing or damaged; run again"
+            )
+        found[role] = record
+    return found
 
 
 def _give_back_memory(kind: str) -> None:
@@ -375,32 +404,40 @@ def _evaluate(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: P
 
 def _attack(cell: Cell, waits: Mapping[str, Record], progress: Progress, partial: Any) -> Outcome:
     from asa_bench.attacks import engine
+
+    data, frame = _attacked(cell, waits, progress, partial)
+    attack = ATTACKS.get(cell.spec["attack"])
+    result = {
+        **_data_result(data, len(frame)),
+        "task": TASKS.get(cell.spec["task"]).model_dump(mode="json"),
+        "attack": attack.model_dump(mode="json"),
+        "recipe": engine.resolve(attack, cell.context["source"].root),
+    }
+    return Outcome(frame, result)
+
+
+def _attacked(
+    cell: Cell, waits: Mapping[str, Record], progress: Progress, partial: Any, part: int = 0, parts: int = 1
+) -> tuple[TaskData, pd.DataFrame]:
+    """The data of an attack's cell, and its outcomes on every `parts`-th example, in order of ids."""
+    from asa_bench.attacks import engine
     from asa_bench.attacks.journal import Journal
 
     task, data, rows = _chosen(cell, cell.spec["split"], "attack")
-    attack = ATTACKS.get(cell.spec["attack"])
-    options = AttackOptions(**cell.spec["attack_options"], lanes=cell.context["lanes"])
-    victim = _asked(cell, waits)
-    data_dir = cell.context["source"].root
+    # With more threads a text's last digits depend on what is asked with it, so an attack is done in one go.
+    folder = partial if in_parts(cell) else None
     frame = engine.attack_rows(
-        attack,
-        victim,
+        ATTACKS.get(cell.spec["attack"]),
+        _asked(cell, waits),
         task,
-        rows,
+        rows.iloc[part::parts],
         seed=cell.spec["attack_seed"],
-        options=options,
-        data_dir=data_dir,
+        options=AttackOptions(**cell.spec["attack_options"], lanes=cell.context["lanes"]),
+        data_dir=cell.context["source"].root,
         progress=progress,
-        # With more threads a text's last digits depend on what is asked with it, so an attack is done in one go.
-        journal=Journal(partial if cell.spec["threads"] == 1 else None, _circumstances()),
-    ).sort_values(["id"], kind="stable", ignore_index=True)
-    result = {
-        **_data_result(data, len(rows)),
-        "task": task.model_dump(mode="json"),
-        "attack": attack.model_dump(mode="json"),
-        "recipe": engine.resolve(attack, data_dir),
-    }
-    return Outcome(frame, result)
+        journal=Journal(folder, _circumstances(), f"{part}-of-{parts}" if parts > 1 else ""),
+    )
+    return data, frame.sort_values(["id"], kind="stable", ignore_index=True)
 
 
 def _circumstances() -> dict[str, Any]:

@@ -49,6 +49,11 @@ def test_only_attacks_import_textattack() -> None:
     assert all(name.startswith("attacks/") for name in importers)
 
 
+@pytest.mark.parametrize(("package", "only"), [("ray", "executors/ray.py"), ("fsspec", "mirror.py")])
+def test_one_file_knows_the_cluster_and_one_the_object_store(package: str, only: str) -> None:
+    assert _importers(package) == {only}
+
+
 @pytest.mark.parametrize("room", ["measures", "reports"])
 @pytest.mark.parametrize("package", ["torch", "transformers", "textattack"])
 def test_measures_and_reports_need_no_model(room: str, package: str) -> None:

@@ -11,9 +11,10 @@ import pytest
 from asa_bench import runner
 from asa_bench.cell import Cell
 from asa_bench.errors import BadInput, StoreError
+from asa_bench.executors import Ended, InTurn
 from asa_bench.plan import Plan
 from asa_bench.reports.inputs import Subject
-from asa_bench.store import Record, Store
+from asa_bench.store import Store
 from asa_bench.suite import Settings
 from asa_bench.tasks import TASKS
 from asa_bench.tasks.base import Source
@@ -36,10 +37,11 @@ def _plan(seeds: int = 2) -> Plan:
     return Plan("test", "A test", "small", settings, Source(kind="hub"), tuple(cells))
 
 
-class Executor:
+class Executor(InTurn):
     """Does every cell at once, unless its label is to fail."""
 
     def __init__(self, fail: dict[str, Exception] | None = None) -> None:
+        super().__init__()
         self.fail = fail or {}
         self.done: list[str] = []
         self.checked: list[str] = []
@@ -47,7 +49,7 @@ class Executor:
     def check(self, cells: Sequence[Cell]) -> None:
         self.checked = [cell.label for cell in cells]
 
-    def execute(self, cell: Cell, store: Store, progress: Progress) -> Record:
+    def execute(self, cell: Cell, store: Store, progress: Progress) -> None:
         for part, error in self.fail.items():
             if part in cell.label:
                 raise error
@@ -70,7 +72,7 @@ class Executor:
             )
             result = {"task": TASK.model_dump(mode="json"), "fingerprint": "f" * 64}
         manifest = {"label": cell.label, "spec": dict(cell.spec), "result": result}
-        return store.write(cell.kind, cell.address, manifest, rows, {"seconds": 0.0})
+        store.write(cell.kind, cell.address, manifest, rows, {"seconds": 0.0})
 
 
 def test_everything_is_done_once(tmp_path: Path) -> None:
@@ -127,6 +129,55 @@ def test_a_resumed_run_ends_with_the_bytes_of_an_unbroken_one(tmp_path: Path) ->
     assert {path.name: path.read_bytes() for path in resumed.files} == names
 
 
+class Crowd(Executor):
+    """Takes three cells at once, and ends the one that came last first."""
+
+    slots = 3
+
+    def __init__(self, fail: dict[str, Exception] | None = None) -> None:
+        super().__init__(fail)
+        self.at_once: list[set[str]] = []
+        self.waiting: list[tuple[Cell, Store, Progress]] = []
+        self.closed = False
+
+    def start(self, cell: Cell, store: Store, progress: Progress) -> None:
+        for at in cell.waits.values():
+            assert store.find("train", at) is not None, "started before what it waits for was recorded"
+        self.waiting.append((cell, store, progress))
+        self.at_once.append({waiting.label for waiting, *_ in self.waiting})
+
+    def wait(self) -> Ended:
+        self._started = self.waiting.pop()
+        return super().wait()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_cells_that_end_in_any_order_give_the_same_tables(tmp_path: Path) -> None:
+    plan, crowd = _plan(), Crowd()
+    in_turn = runner.execute(plan, Store(tmp_path / "in-turn"), Executor())
+    at_once = runner.execute(plan, Store(tmp_path / "at-once"), crowd)
+    assert (at_once.done, crowd.closed) == (8, True)
+    assert max(map(len, crowd.at_once)) == 3
+    assert {"train tiny naive seed 1 on sst2", "train tiny asa seed 1 on sst2"} <= crowd.at_once[1]
+    names = {path.name: path.read_bytes() for path in in_turn.files}
+    assert {path.name: path.read_bytes() for path in at_once.files} == names
+
+
+def test_a_failure_among_others_keeps_back_only_what_waits_for_it(tmp_path: Path) -> None:
+    crowd = Crowd({"train tiny asa seed 1": RuntimeError("exploded")})
+    done = runner.execute(_plan(), Store(tmp_path), crowd)
+    assert (done.done, list(done.failures)) == (
+        6,
+        ["train tiny asa seed 1 on sst2", "evaluate tiny asa seed 1 on sst2"],
+    )
+    crowd = Crowd({"train": StoreError("gone")})
+    with pytest.raises(StoreError, match="gone"):
+        runner.execute(_plan(), Store(tmp_path / "gone"), crowd)
+    assert crowd.closed
+
+
 @pytest.mark.parametrize(
     "error", [StoreError("disk"), RuntimeError("I/O error: No space left on device (os error 28)")]
 )
@@ -173,10 +224,3 @@ def test_tables_hold_no_clock_path_or_machine(tmp_path: Path) -> None:
 def test_a_folder_that_is_none_is_told(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="not an output folder"):
         runner.gather(Store(tmp_path / "absent"))
-
-
-def test_errors_become_one_line() -> None:
-    assert runner.one_line(ValueError("a\n  b")) == "ValueError: a b"
-    assert runner.one_line(BadInput("plain")) == "plain"
-    assert runner.one_line(KeyError()) == "KeyError"
-    assert len(runner.one_line(ValueError("x" * 10_000))) < 400

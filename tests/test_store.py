@@ -159,6 +159,22 @@ def test_lost_timings_do_no_harm(tmp_path: Path) -> None:
     assert record.timings() == {}
 
 
+def test_of_two_attempts_at_a_cell_the_first_stays(tmp_path: Path) -> None:
+    """A worker that was taken for dead may wake up and record what another has recorded since."""
+    store, at = _record(tmp_path)
+    before = (store.folder("evaluate", at) / "manifest.json").read_bytes()
+    late = Store(tmp_path)
+    works = [late.scratch(at), late.scratch(at)]
+    assert works[0] != works[1]
+    (works[0] / "half").write_text("of the sleeper")
+    manifest = {"spec": SPEC, "reads": {}, "waits": {}, "version": 1, "result": {"other": 1}}
+    record = late.write("evaluate", at, manifest, ROWS, {}, works[0])
+    assert record.manifest["result"] == {}
+    assert (store.folder("evaluate", at) / "manifest.json").read_bytes() == before
+    assert list(store.faults()) == [(4, [])]
+    assert not works[0].exists()
+
+
 def test_another_schema_is_not_read(tmp_path: Path) -> None:
     store, at = _record(tmp_path)
     path = store.folder("evaluate", at) / "manifest.json"

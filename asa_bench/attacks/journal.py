@@ -23,10 +23,14 @@ class Journal:
         folder: where it lies; made when the first example ends. None for no journal.
         circumstances: JSON; what outcomes may depend on beside the attack itself, such as versions of packages. Lines
             written under others are not used.
+        part: which part of the examples this is, where several processes attack one cell's; each writes a file of its
+            own, and all are read.
     """
 
-    def __init__(self, folder: Path | None, circumstances: Mapping[str, Any] | None = None) -> None:
-        self.path = None if folder is None else folder / FILE
+    def __init__(
+        self, folder: Path | None, circumstances: Mapping[str, Any] | None = None, part: str = ""
+    ) -> None:
+        self.path = None if folder is None else folder / (f"examples-{part}.jsonl" if part else FILE)
         self._head = json.dumps(dict(circumstances or {}), sort_keys=True)
         self._length: int | None = None  # bytes that stay when the next line is written
 
@@ -39,25 +43,34 @@ class Journal:
         self._length = 0
         if self.path is None:
             return {}
-        try:
-            content = self.path.read_bytes()
-        except FileNotFoundError:
-            return {}
-        except OSError as error:
-            raise StoreError(f"{self.path}: cannot be read: {error.strerror}") from error
         found: dict[str, dict[str, Any]] = {}
+        for path in sorted({self.path, *self.path.parent.glob("examples*.jsonl")}):
+            length, records = self._read(path)
+            if path == self.path:
+                self._length = length
+            found |= {record["id"]: record for record in records if record["status"] != "errored"}
+        return found
+
+    def _read(self, path: Path) -> tuple[int, list[dict[str, Any]]]:
+        """Bytes of a file that can be used, and what they say."""
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return 0, []
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
+        records = []
         head, *lines = content.splitlines(keepends=True) or [b""]
         if head != self._head.encode() + b"\n":
-            return {}
-        self._length = len(head)
+            return 0, []
+        length = len(head)
         for line in lines:
             record = _record(line)
             if record is None:
                 break
-            self._length += len(line)
-            if record["status"] != "errored":
-                found[record["id"]] = record
-        return found
+            length += len(line)
+            records.append(record)
+        return length, records
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Adds one example's record; `read` comes first, since it decides which lines stay.

@@ -103,9 +103,9 @@ def update(
 def _write(folder: Path, path: Path) -> Baseline:
     from asa_bench.gating import baseline as baselines
     from asa_bench.gating import collect
-    from asa_bench.store import Store
+    from asa_bench.stores import open_store
 
-    made = baselines.of(collect(Store(folder)))
+    made = baselines.of(collect(open_store(folder)))
     made.write(path)
     typer.echo(f"{path}: {len(made.scores)} scores, {path.stat().st_size:,} bytes")
     return made

@@ -41,11 +41,12 @@ def command(
     from asa_bench.gating import baseline as baselines
     from asa_bench.gating import collect, decide, outputs
     from asa_bench.gating import policy as policies
-    from asa_bench.store import Store, storage_errors, write_atomically
+    from asa_bench.store import storage_errors, write_atomically
+    from asa_bench.stores import open_store
 
     rules = policies.load(policy)
     stored = baselines.read(baseline)
-    decision = decide(collect(Store(folder)), stored, rules)
+    decision = decide(collect(open_store(folder)), stored, rules)
     typer.echo(outputs.text(decision), nl=False)
     for path, content in (
         (summary, outputs.markdown),

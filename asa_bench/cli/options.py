@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from asa_bench.errors import BadInput
+from asa_bench.errors import BadInput, nearest
 
 if TYPE_CHECKING:
+    from asa_bench.executors import Executor
     from asa_bench.request import Request
 
 SuiteOption = Annotated[
@@ -54,7 +55,10 @@ AttackExamplesOption = Annotated[
 OutputOption = Annotated[
     Path | None,
     typer.Option(
-        "--output", "-o", metavar="FOLDER", help="Output folder. [default: reports/runs/<suite>-<profile>]"
+        "--output",
+        "-o",
+        metavar="FOLDER",
+        help="Output folder, or its URL (s3://BUCKET/NAME, ...). [default: reports/runs/<suite>-<profile>]",
     ),
 ]
 DeviceOption = Annotated[str | None, typer.Option(metavar="NAME", help="auto, cpu or cuda.")]
@@ -78,6 +82,66 @@ LabelMapOption = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=LABEL,LABEL", help="What a checkpoint's outputs mean, in order. Repeatable."),
 ]
+ExecutorOption = Annotated[str, typer.Option(metavar="NAME", help="Where cells run: local or ray.")]
+RayAddressOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="A running cluster: auto, HOST:PORT or ray://HOST:PORT. [default: one on this machine]",
+    ),
+]
+CpusOption = Annotated[
+    float | None, typer.Option(metavar="N", help="With ray: processors per cell. [default: its threads]")
+]
+GpusOption = Annotated[float, typer.Option(metavar="N", help="With ray: GPUs per cell; 0.25 shares one.")]
+MemoryOption = Annotated[float | None, typer.Option(metavar="GIB", help="With ray: main memory per cell.")]
+SILENCE = 120.0
+ShardsOption = Annotated[
+    int, typer.Option(metavar="N", help="With ray: in how many parts an attack on one thread is done.")
+]
+SilenceOption = Annotated[
+    float,
+    typer.Option(
+        "--ray-silence",
+        metavar="SECONDS",
+        help="With ray: a worker without a sign of life for so long is given up.",
+    ),
+]
+
+
+def executor(
+    name: str,
+    ray_address: str | None,
+    cpus: float | None,
+    gpus: float,
+    memory: float | None,
+    shards: int,
+    silence: float,
+) -> Executor | None:
+    """The executor that the options of `run` ask for; None for this process.
+
+    Raises:
+        BadInput: no such executor, or options of another one.
+        Unavailable: Ray is not installed, or no cluster answers.
+    """
+    if name == "ray":
+        from asa_bench.executors.ray import RayExecutor, Resources
+
+        return RayExecutor(ray_address, Resources(cpus, gpus, memory, shards, silence))
+    if name != "local":
+        raise BadInput(f"--executor {name}: there is none of that name; {nearest(name, ('local', 'ray'))}")
+    given = {
+        "--ray-address": ray_address is not None,
+        "--cpus-per-cell": cpus is not None,
+        "--gpus-per-cell": gpus != 0,
+        "--memory-per-cell": memory is not None,
+        "--attack-shards": shards != 1,
+        "--ray-silence": silence != SILENCE,
+    }
+    for option, said in given.items():
+        if said:
+            raise BadInput(f"{option}: needs --executor ray; this process does one cell after the other")
+    return None
 
 
 def request(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from asa_bench.cli import options as o
+from asa_bench.errors import BadInput
 
 
 def command(
@@ -29,7 +31,22 @@ def command(
     set_: o.SetOption = None,
     load: o.LoadOption = None,
     label_map: o.LabelMapOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the cells as JSON.")] = False,
+    cost: Annotated[
+        bool, typer.Option("--cost", help="Print hours and money by kind of cell, from recorded timings.")
+    ] = False,
+    timings: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="With --cost: output folders to learn from. [default: --output]"),
+    ] = None,
+    workers: Annotated[int, typer.Option(metavar="N", help="With --cost: cells that go on at once.")] = 1,
+    gpus_per_cell: Annotated[
+        float, typer.Option(metavar="N", help="With --cost: share of a GPU that a cell takes.")
+    ] = 1.0,
+    price: Annotated[
+        float | None,
+        typer.Option("--price", metavar="DOLLARS", help="With --cost: of one worker for an hour."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the cells, or the costs, as JSON.")] = False,
 ) -> None:
     """Show what `run` would do with the same options: its cells, what is recorded, and an estimate.
 
@@ -38,7 +55,18 @@ def command(
     Example:
 
     asa-bench plan --suite robustness --seeds 5
+
+    asa-bench plan --suite robustness --seeds 5 --cost --workers 8 --price 1.20
     """
+    if not cost and (timings or workers != 1 or gpus_per_cell != 1.0 or price is not None):
+        raise BadInput("--timings, --workers, --gpus-per-cell and --price: need --cost")
+    for option, value, right in (
+        ("--workers", workers, workers >= 1),
+        ("--gpus-per-cell", gpus_per_cell, gpus_per_cell > 0),
+        ("--price", price, price is None or price >= 0),
+    ):
+        if not right:
+            raise BadInput(f"{option} {value}: should be more than 0")
     request = o.request(
         suite,
         profile=profile,
@@ -62,10 +90,21 @@ def command(
     plan, folder = request.plan()
 
     from asa_bench.estimate import estimate
-    from asa_bench.store import Store
+    from asa_bench.stores import open_store
 
-    store = Store(folder)
-    todo = [cell for cell in plan.cells if store.find(cell.kind, cell.address) is None]
+    store = open_store(folder)
+    if cost:
+        from asa_bench import costing
+        from asa_bench.cli import printing
+
+        known = [record for where in (timings or [folder]) for record in open_store(where).records()]
+        found = costing.cost(plan.cells, known, workers, gpus_per_cell)
+        if as_json:
+            typer.echo(json.dumps(costing.as_json(found, price), indent=1))
+        else:
+            printing.cost(plan, found, price)
+        return
+    todo = [cell for cell in plan.cells if not store.has(cell.kind, cell.address)]
     waiting = {cell.address for cell in todo}
     if as_json:
         cells = [
@@ -84,4 +123,4 @@ def command(
 
     from asa_bench.cli import printing
 
-    printing.plan(plan, todo, folder, estimate(todo, store))
+    printing.plan(plan, todo, store.shown, estimate(todo, store))

@@ -123,9 +123,9 @@ def _suite(model: str, corpus: str, method: str) -> tuple[Any, str, dict[str, tu
 def _run(plan: Plan, output: Path) -> None:
     from asa_bench import runner
     from asa_bench.cli.progress import make_watcher
-    from asa_bench.store import Store
+    from asa_bench.stores import open_store
 
-    store = Store(output)
+    store = open_store(output)
     with make_watcher(store) as watcher:
         summary = runner.execute(plan, store, watcher=watcher)
     for label, error in summary.failures.items():

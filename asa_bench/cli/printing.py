@@ -14,13 +14,14 @@ from asa_bench.cli.progress import duration
 
 if TYPE_CHECKING:
     from asa_bench.cell import Cell
+    from asa_bench.costing import Costs
     from asa_bench.estimate import Estimate
     from asa_bench.plan import Plan
     from asa_bench.reports.inputs import ReportInput
     from asa_bench.runner import RunSummary
 
 
-def plan(plan: Plan, todo: Sequence[Cell], folder: Path, guess: Estimate) -> None:
+def plan(plan: Plan, todo: Sequence[Cell], folder: str, guess: Estimate) -> None:
     """The cells of a plan, by kind, and what is known of the time they will take."""
     settings = plan.settings
     typer.echo(f"suite {plan.suite}, profile {plan.profile}: {plan.title}")
@@ -54,10 +55,43 @@ def plan(plan: Plan, todo: Sequence[Cell], folder: Path, guess: Estimate) -> Non
             typer.echo("no estimate: neither sizes of models nor recorded times are known here")
 
 
+def cost(plan: Plan, costs: Costs, price: float | None) -> None:
+    """What a plan costs, by kind of cell; a dollar is what the user says it is."""
+    typer.echo(f"suite {plan.suite}, profile {plan.profile}: all {len(plan.cells)} cells, recorded ones too")
+    money = "" if price is None else f"{'dollars':>10}"
+    typer.echo(
+        f"  {'cells of':<24}{'cells':>6}{'seconds':>10}{'hours':>8}{'GPU hours':>11}{money}  known from"
+    )
+    for row in (*costs.rows, costs.total):
+        basis = [
+            f"{count} {what}"
+            for count, what in (
+                (row.recorded, "recorded"),
+                (row.alike, "recorded of similar cells"),
+                (row.computed, "arithmetic"),
+                (row.unknown, "unknown, not counted"),
+            )
+            if count
+        ]
+        paid = "" if price is None else f"{row.seconds / 3600 * price:>10.2f}"
+        typer.echo(
+            f"  {row.kind:<24}{row.cells:>6}{row.seconds:>10.0f}{row.seconds / 3600:>8.2f}"
+            f"{row.gpu_seconds / 3600:>11.2f}{paid}  {', '.join(basis)}"
+        )
+    found = costs.schedule
+    labels = {cell.address: cell.label for cell in plan.cells}
+    typer.echo(
+        f"{found.workers} workers: about {duration(found.seconds)}, busy {100 * found.efficiency:.0f} % of it; "
+        f"no number of workers takes less than {duration(found.critical_seconds)}:"
+    )
+    for name in found.critical_path:
+        typer.echo(f"  {labels[name]}")
+
+
 def summary(done: RunSummary) -> None:
     """The tables of a run, where they are, and what failed."""
     if done.report is not None:
-        tables(done.report, done.files)
+        tables(done.report, done.files, done.shown)
     if done.failures:
         typer.echo(
             f"{len(done.failures)} cells failed; the tables show the holes, and the next run tries them again:",
@@ -67,13 +101,13 @@ def summary(done: RunSummary) -> None:
             typer.echo(f"  {label}: {error}", err=True)
 
 
-def tables(report: ReportInput, files: Sequence[Path]) -> None:
-    """The main tables in the terminal, then the files."""
+def tables(report: ReportInput, files: Sequence[Path], store: str) -> None:
+    """The main tables in the terminal, then the files, which are in this store."""
     from asa_bench.reports.terminal import render
 
     width = shutil.get_terminal_size((100, 24)).columns
     typer.echo(render(report, width=width))
     if files:
         typer.echo(
-            f"{len(files)} files in {files[0].parent}: LaTeX, Markdown, CSV and JSON of every table; report.html"
+            f"{len(files)} files in {store}/{files[0].parent.name}: LaTeX, Markdown, CSV and JSON of every table; report.html"
         )

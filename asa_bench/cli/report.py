@@ -23,13 +23,15 @@ def command(
     from asa_bench import runner
     from asa_bench.cli import printing
     from asa_bench.reports.write import PAGE
-    from asa_bench.store import Store, write_atomically
+    from asa_bench.store import write_atomically
+    from asa_bench.stores import open_store
 
-    store = Store(folder)
+    store = open_store(folder)
     report = runner.gather(store)
     with store.lock():
         files = runner.write_tables(store, report)
+        store.share(files)
     if html is not None:
         made = next(path for path in files if path.name == PAGE)
         write_atomically(html, made.read_bytes())
-    printing.tables(report, files)
+    printing.tables(report, files, store.shown)

@@ -28,6 +28,13 @@ def command(
     set_: o.SetOption = None,
     load: o.LoadOption = None,
     label_map: o.LabelMapOption = None,
+    executor: o.ExecutorOption = "local",
+    ray_address: o.RayAddressOption = None,
+    cpus_per_cell: o.CpusOption = None,
+    gpus_per_cell: o.GpusOption = 0.0,
+    memory_per_cell: o.MemoryOption = None,
+    attack_shards: o.ShardsOption = 1,
+    ray_silence: o.SilenceOption = o.SILENCE,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Do only what failed before, and what waited for it.")
     ] = False,
@@ -42,6 +49,8 @@ def command(
     asa-bench run --suite robustness
 
     asa-bench run --suite robustness --profile laptop --model FOLDER --data-dir FOLDER --seeds 2
+
+    asa-bench run --suite robustness --executor ray --ray-address auto --output s3://bucket/robustness
 
     asa-bench run --methods none --profile laptop --load mine@sst2=FOLDER --data-dir FOLDER
     """
@@ -66,16 +75,19 @@ def command(
         label_map=label_map,
     )
     plan, folder = request.plan()
+    place = o.executor(
+        executor, ray_address, cpus_per_cell, gpus_per_cell, memory_per_cell, attack_shards, ray_silence
+    )
 
     from asa_bench import runner
     from asa_bench.cli.progress import make_watcher
-    from asa_bench.store import Store
+    from asa_bench.stores import open_store
 
-    store = Store(folder)
+    store = open_store(folder)
     if retry_failed and not runner.failed_before(plan.cells, store):
         typer.echo(f"{folder}: nothing has failed; without --retry-failed, run does what is left", err=True)
     with make_watcher(store) as watcher:
-        summary = runner.execute(plan, store, watcher=watcher, only_failed=retry_failed)
+        summary = runner.execute(plan, store, place, watcher, only_failed=retry_failed)
 
     from asa_bench.cli import printing
 

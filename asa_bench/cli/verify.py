@@ -22,9 +22,9 @@ def command(
     """
     from asa_bench.reports.text import visible
     from asa_bench.runner import unrecorded
-    from asa_bench.store import Store
+    from asa_bench.stores import open_store
 
-    store = Store(folder)
+    store = open_store(folder)
     records = files = 0
     faults = []
     for count, found in store.faults():

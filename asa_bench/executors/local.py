@@ -1,4 +1,4 @@
-"""Runs a cell in this process."""
+"""Runs cells in this process."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 from asa_bench import work
 from asa_bench.cell import Cell
-from asa_bench.store import Record, Store
+from asa_bench.executors import InTurn
+from asa_bench.store import Store
 
 
-class LocalExecutor:
+class LocalExecutor(InTurn):
     """One cell after the other, here. Two trainings at once on the same processors are slower than in turn."""
 
     def check(self, cells: Sequence[Cell]) -> None:
         work.check(cells)
 
-    def execute(self, cell: Cell, store: Store, progress: work.Progress) -> Record:
-        return work.perform(cell, store, progress)
+    def execute(self, cell: Cell, store: Store, progress: work.Progress) -> None:
+        work.perform(cell, store, progress)
