@@ -372,7 +372,7 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
         data[f"{task.name} {record.spec['split']}{part}"] = result["fingerprint"]
         common = (subject, task, record.spec["split"], result["fingerprint"])
         if entry.kind == "evaluate":
-            evaluations.append(Evaluation(*common, record.rows()))
+            evaluations.append(Evaluation(*common, record.rows(), result.get("seen_in_training")))
         elif entry.kind == "reliance":
             probes.append(Probe(*common, record.rows()))
         else:

@@ -126,13 +126,18 @@ class Record:
         spec: Mapping[str, Any] = self.manifest["spec"]
         return spec
 
+    @property
+    def has_rows(self) -> bool:
+        """Whether the cell left rows."""
+        return ROWS in self.manifest["files"]
+
     def rows(self) -> pd.DataFrame:
         """The per-example rows.
 
         Raises:
             StoreError: the cell left none, or they cannot be read.
         """
-        if ROWS not in self.manifest["files"]:
+        if not self.has_rows:
             raise StoreError(f"{self.folder}: a {self.kind} cell has no rows")
         try:
             return parquet.read(self.folder / ROWS)

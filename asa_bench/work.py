@@ -159,8 +159,9 @@ def check(cells: Sequence[Cell]) -> None:
         if cell.kind == "train" and "model" in cell.context:
             key = (cell.context["model"], cell.context.get("revision"), cell.spec["task"])
             models.setdefault(key, {})[cell.spec["method"]] = cell.spec["method_options"]
-        elif cell.kind == "quality" and not cell.waits.get("encoder"):
-            _judges(cell, None)
+        elif cell.kind == "quality":
+            if not cell.waits.get("encoder"):
+                _judges(cell, None)
         elif cell.subject is not None and cell.subject.loaded:
             _asked(cell, {})
     for (where, revision, task_name), methods in models.items():
@@ -286,6 +287,8 @@ def _pretrain_masked(
 
 
 def _train(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Progress) -> Outcome:
+    import pandas as pd
+
     from asa_bench import training
 
     spec = cell.spec
@@ -307,7 +310,9 @@ def _train(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Prog
     if "measured" in waits:
         method.read(waits["measured"].manifest["result"]["training"]["losses"])
     summary = training.train(rows, task, method, model, tokenizer, options, scratch / "model", progress)
-    return Outcome(result={**_data_result(data, len(rows)), "training": summary.as_json()})
+    # What was trained on, so that test rows among it are found.
+    hashes = pd.DataFrame({"text_hash": [row_hash(text)[:16] for text in _texts(rows, task)]})
+    return Outcome(hashes, {**_data_result(data, len(rows)), "training": summary.as_json()})
 
 
 @lru_cache(maxsize=1)
@@ -399,7 +404,16 @@ def _evaluate(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: P
             "logits": [[float(value) for value in array] for array in logits],
         }
     ).sort_values(["id"], kind="stable", ignore_index=True)
-    return Outcome(frame, {**_data_result(data, len(rows)), "task": task.model_dump(mode="json")})
+    seen = {} if "model" not in waits else _seen(waits["model"], frame["text_hash"].tolist())
+    return Outcome(frame, {**_data_result(data, len(rows)), **seen, "task": task.model_dump(mode="json")})
+
+
+def _seen(trained: Record, hashes: list[str]) -> dict[str, int]:
+    """How many of these texts a training learned from; nothing where its record does not tell."""
+    if not trained.has_rows:
+        return {}
+    known = set(trained.rows()["text_hash"].tolist())
+    return {"seen_in_training": sum(text in known for text in hashes)}
 
 
 def _attack(cell: Cell, waits: Mapping[str, Record], progress: Progress, partial: Any) -> Outcome:

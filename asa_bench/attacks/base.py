@@ -47,6 +47,14 @@ class Attack(Frozen):
         "a data folder",
     )
     note: str = ""
+    control_of: str = Field(
+        default="",
+        description="the attack whose search this one does without the victim's scores; a control of it",
+    )
+    raw: str = Field(
+        default="",
+        description="of an attack on a calibrated victim: the name of the same attack on the victim as it is",
+    )
 
 
 class AttackOptions(Frozen):

@@ -55,9 +55,9 @@ def budget_never_helps(robust_by_budget: Mapping[int, float]) -> Flag:
     drop = start - end
     raised = drop <= 0 and end > 0
     seen = (
-        f"robust accuracy is {_percent(start)} with {smallest:,} queries and {_percent(end)} with {largest:,}"
+        f"robust accuracy is {percent(start)} with {smallest:,} queries and {percent(end)} with {largest:,}"
     )
-    return _flag(
+    return make_flag(
         "budget_never_helps",
         raised,
         drop,
@@ -108,6 +108,46 @@ def random_beats_guided(guided_broken: ArrayLike, random_broken: ArrayLike) -> F
     )
 
 
+def calibrated_beats_raw(raw_broken: ArrayLike, calibrated_broken: ArrayLike) -> Flag:
+    """A temperature changes no answer, so the same search should not find more once it is fitted (Raina et al. 2024).
+
+    Args:
+        raw_broken, calibrated_broken: (examples,) bool: the search on the victim as it is, and on the same victim with a
+            temperature, succeeded. Value and test as in `transfer_beats_direct`.
+
+    Raises:
+        ValueError: lengths differ or there are no examples.
+    """
+    return _one_sided(
+        "calibrated_beats_raw",
+        raw_broken,
+        calibrated_broken,
+        "the attack breaks {first} of the model as it is, {second} once its temperature is fitted",
+        "its confidence hides it from the search: report the worst case of both",
+    )
+
+
+def training_overlap(shared: int, total: int, threshold: float = 0.01) -> Flag:
+    """Test rows that stood in the training data are remembered, not generalized to.
+
+    Args:
+        shared: test rows whose texts are, in canonical form, those of a training row; of `total`. Value: their share;
+            raised above `threshold`.
+
+    Raises:
+        ValueError: it is no proportion.
+    """
+    value = Proportion(shared, total).value
+    return make_flag(
+        "training_overlap",
+        value > threshold,
+        value,
+        threshold,
+        f"{shared:,} of {total:,} test rows stand in the training data",
+        "the test set leaked: take these rows out of the training data and train again",
+    )
+
+
 def saturated_scores(
     confidence: ArrayLike, gradient_norms: ArrayLike | None = None, threshold: float = 0.1
 ) -> Flag:
@@ -128,10 +168,10 @@ def saturated_scores(
     at_one = float(np.mean(sure >= 1))
     at_zero = 0.0 if gradient_norms is None else float(np.mean(np.asarray(gradient_norms) == 0))
     value = max(at_one, at_zero)
-    seen = f"{_percent(at_one)} of confidences are exactly 1"
+    seen = f"{percent(at_one)} of confidences are exactly 1"
     if gradient_norms is not None:
-        seen += f" and {_percent(at_zero)} of gradients exactly 0"
-    return _flag(
+        seen += f" and {percent(at_zero)} of gradients exactly 0"
+    return make_flag(
         "saturated_scores",
         value > threshold,
         value,
@@ -158,7 +198,7 @@ def stochastic_outputs(first_logits: ArrayLike, second_logits: ArrayLike, tolera
     scale = np.maximum(1.0, np.maximum(np.abs(first), np.abs(second)))
     with np.errstate(invalid="ignore"):
         value = float(np.max(np.where(np.isfinite(first - second), np.abs(first - second) / scale, np.inf)))
-    return _flag(
+    return make_flag(
         "stochastic_outputs",
         value > tolerance,
         value,
@@ -178,47 +218,13 @@ def crash_rate(crashed: int, total: int, threshold: float = 0.01) -> Flag:
         ValueError: it is no proportion.
     """
     value = Proportion(crashed, total).value
-    return _flag(
+    return make_flag(
         "crash_rate",
         value > threshold,
         value,
         threshold,
         f"{crashed} of {total} searches crashed or timed out",
         "read their errors and mend the cause; until then robust accuracy is a lower bound",
-    )
-
-
-def slice_at_extreme(slices: Mapping[str, Proportion], overall: Proportion, chance: float = 0.5) -> Flag:
-    """A slice that is all right or all wrong, against all odds, usually means swapped labels or a leaked one.
-
-    Args:
-        slices: name -> right answers.
-        overall: right answers of all examples, the slices' among them.
-        chance: accuracy of guessing, 1 / number of labels. With n examples and the accuracy a of all examples outside
-            the slice, being all right has the probability a^n, being all wrong ``(1 - max(a, chance))^n``. Value: how
-            many slices are at exactly 0 or 1 with a probability below `FLAG_ALPHA`; raised above 0. A small slice,
-            or one that is all right where nearly everything is, does not count.
-    """
-    extreme = {}
-    for name, part in slices.items():
-        others = overall.total - part.total
-        outside = (overall.hits - part.hits) / others if others > 0 else float(part.hits > 0)
-        right = outside if part.hits else 1 - max(outside, chance)
-        if part.hits in (0, part.total) and right**part.total < FLAG_ALPHA:
-            extreme[name] = part
-    named = ", ".join(
-        f"{_plain(name)} ({part.hits}/{part.total})" for name, part in list(extreme.items())[:3]
-    )
-    more = f" and {len(extreme) - 3} more" if len(extreme) > 3 else ""
-    return _flag(
-        "slice_at_extreme",
-        bool(extreme),
-        float(len(extreme)),
-        0.0,
-        f"all right or all wrong: {named}{more}"
-        if extreme
-        else "no slice is all right or all wrong against the odds",
-        "check the order of the labels, and whether the slice gives its label away",
     )
 
 
@@ -234,42 +240,53 @@ def robust_above_clean(clean: Proportion, robust: Proportion) -> Flag:
     if clean.total != robust.total:
         raise ValueError(f"clean is of {clean.total} examples and robust of {robust.total}")
     value = robust.value - clean.value
-    return _flag(
+    return make_flag(
         "robust_above_clean",
         value > 0,
         value,
         0.0,
-        f"robust accuracy is {_percent(robust.value)}, clean accuracy {_percent(clean.value)}",
+        f"robust accuracy is {percent(robust.value)}, clean accuracy {percent(clean.value)}",
         "the two were not scored on the same examples or labels: score both again",
     )
 
 
-def ranking_changes(raw: Mapping[str, float], gated: Mapping[str, float], margin: float = 0.0) -> Flag:
+def ranking_changes(raw: Mapping[str, ArrayLike], gated: Mapping[str, ArrayLike]) -> Flag:
     """Methods that trade places when invalid adversarial examples are left out were ranked by what is invalid.
 
     Args:
-        raw, gated: method -> robust accuracy, counting all and only valid adversarial examples.
-        margin: differences up to this count as ties. Value: how many pairs change their order; raised above 0.
+        raw, gated: method -> (examples,) whether, or in which share of its seeds, each of the same examples is robust,
+            counting every adversarial text, and only those that pass the gate. Value: how many pairs trade places by
+            their means while the gate shifts their difference by more than chance: exact one-sided sign test over the
+            examples, at `FLAG_ALPHA` shared by all pairs; raised above 0.
 
     Raises:
-        ValueError: the methods differ.
+        ValueError: the methods or the numbers of examples differ.
     """
+    from scipy.stats import binom
+
     if raw.keys() != gated.keys():
         raise ValueError("the raw and the gated ranking must hold the same methods")
+    before = {name: np.asarray(values, dtype=np.float64) for name, values in raw.items()}
+    after = {name: np.asarray(values, dtype=np.float64) for name, values in gated.items()}
+    if len({values.shape for values in (*before.values(), *after.values())}) > 1:
+        raise ValueError("the raw and the gated ranking must be of the same examples")
     names = list(raw)
-    changed = [
-        (one, other)
-        for at, one in enumerate(names)
-        for other in names[at + 1 :]
-        if (raw[one] - raw[other] > margin and gated[other] - gated[one] > margin)
-        or (raw[other] - raw[one] > margin and gated[one] - gated[other] > margin)
-    ]
+    pairs = [(one, other) for at, one in enumerate(names) for other in names[at + 1 :]]
+    changed = []
+    for one, other in pairs:
+        first, second = before[one] - before[other], after[one] - after[other]
+        if first.mean() * second.mean() >= 0:
+            continue
+        shift = (second - first) * np.sign(second.mean())
+        up, down = int(np.sum(shift > 1e-9)), int(np.sum(shift < -1e-9))
+        if binom.sf(up - 1, up + down, 0.5) < FLAG_ALPHA / len(pairs):
+            changed.append((one, other))
     seen = "no two methods trade places when invalid adversarial examples are left out"
     if changed:
         one, other = changed[0]
-        pairs = "pair of methods trades" if len(changed) == 1 else "pairs of methods trade"
-        seen = f"{len(changed)} {pairs} places when invalid examples are left out, e.g. {_plain(one)} and {_plain(other)}"
-    return _flag(
+        told = "pair of methods trades" if len(changed) == 1 else "pairs of methods trade"
+        seen = f"{len(changed)} {told} places when invalid examples are left out, e.g. {plain(one)} and {plain(other)}"
+    return make_flag(
         "ranking_changes",
         bool(changed),
         float(len(changed)),
@@ -293,22 +310,24 @@ def _one_sided(name: str, first: ArrayLike, second: ArrayLike, words: str, advic
         raise ValueError(f"{one.shape} and {other.shape}: both attacks must have met the same examples")
     more, fewer = int(np.sum(other & ~one)), int(np.sum(one & ~other))
     p = float(binom.sf(more - 1, more + fewer, 0.5)) if more else 1.0
-    seen = words.format(first=_percent(float(one.mean())), second=_percent(float(other.mean())))
-    return _flag(
+    seen = words.format(first=percent(float(one.mean())), second=percent(float(other.mean())))
+    return make_flag(
         name, p < FLAG_ALPHA, (more - fewer) / one.size, 0.0, f"{seen} (one-sided p = {p:.2g})", advice
     )
 
 
-def _flag(name: str, raised: bool, value: float, threshold: float, seen: str, advice: str) -> Flag:
+def make_flag(name: str, raised: bool, value: float, threshold: float, seen: str, advice: str) -> Flag:
+    """A flag whose sentence says what was `seen` and, where raised, what to do."""
     sentence = f"{seen[0].upper()}{seen[1:]}" + (f": {advice}." if raised else ".")
     return Flag(name, raised, value, threshold, sentence)
 
 
-def _plain(text: str, limit: int = 60) -> str:
+def plain(text: str, limit: int = 60) -> str:
     """A name from data as it may stand in a sentence: one line, printable, cut short."""
     shown = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
     return shown if len(shown) <= limit else f"{shown[: limit - 3]}..."
 
 
-def _percent(value: float) -> str:
+def percent(value: float) -> str:
+    """A share in [0, 1] as a sentence tells it."""
     return f"{100 * value:.1f} %"

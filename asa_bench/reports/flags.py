@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from asa_bench.measures import Proportion, flags, robust_by_budget
 from asa_bench.measures.flags import Flag
+from asa_bench.measures.label_flags import answers_contradict, slice_at_extreme
 from asa_bench.reports import markdown
-from asa_bench.reports.inputs import AttackOutcome, Evaluation, ReportInput, Subject
+from asa_bench.reports.gather import Gathered
+from asa_bench.reports.inputs import AttackOutcome, Evaluation, ReportInput
+from asa_bench.reports.paired_flags import Sign as Sign
+from asa_bench.reports.paired_flags import comparisons
 from asa_bench.reports.text import shorten, visible
 
 if TYPE_CHECKING:
@@ -24,32 +28,22 @@ _WIDTH = 300
 _SEARCHES = 10
 # Kinds whose logits are one number per label of an example.
 _CLASSED = ("classification", "multiple_choice")
+# Slice columns by a shortcut that the task planted: all wrong where it is reversed is what such a set is there to measure.
+_PLANTED = ("shortcut",)
 
 
-@dataclass(frozen=True)
-class Sign:
-    """One flag and whom it is about.
-
-    Attributes:
-        subject: the model that was asked.
-        task: name of the data set.
-        attack: name of the attack; "" for an evaluation.
-        flag: what was measured, whether it is raised, and the sentence with what to do.
-    """
-
-    subject: Subject
-    task: str
-    attack: str
-    flag: Flag
-
-
-def find(source: ReportInput) -> list[Sign]:
+def find(source: ReportInput | Gathered) -> list[Sign]:
     """Every flag that the records allow to compute, raised or not, in a canonical order.
 
-    Evaluations: saturated scores, a slice (or class) at exactly 0 or 1. Attacks: saturated scores, crash rate, budget
-    that never helps. An attack beside the evaluation of the same examples: stochastic outputs (the same texts in
-    batches of another size), robust accuracy above clean accuracy.
+    Evaluations: saturated scores, a slice at exactly 0 or 1, answers that contradict the labels that were trained on, test
+    rows that stood in the training data. Attacks: saturated scores, gradients of 0, crash rate, budget that never helps. An
+    attack beside the evaluation of the same examples: stochastic outputs (the same texts in batches of another size),
+    robust accuracy above clean accuracy. Two attacks on the same examples: random search beside guided search, the
+    calibrated victim beside the raw one, texts made against another model beside the attack itself. Methods beside each
+    other: rankings that the quality gate changes.
     """
+    data = source if isinstance(source, Gathered) else Gathered(source)
+    source = data.source
     found: list[Sign] = []
     for evaluation in source.evaluations:
         if evaluation.task.kind in _CLASSED:
@@ -60,28 +54,33 @@ def find(source: ReportInput) -> list[Sign]:
         clean = evaluations.get((outcome.subject, outcome.task.name, outcome.split))
         for flag in _of_attack(outcome, clean):
             found.append(Sign(outcome.subject, outcome.task.name, outcome.attack.name, flag))
+    found += comparisons(data)
     return sorted(found, key=lambda sign: (sign.flag.name, sign.task, sign.attack, repr(sign.subject)))
 
 
 def _of_evaluation(item: Evaluation) -> Iterator[Flag]:
     yield from _saturated(item.rows["logits"])
+    if item.seen_in_training is not None:
+        yield flags.training_overlap(item.seen_in_training, len(item.rows))
     rows = item.rows[item.rows["label"] != ""]
     if len(rows) == 0:
         return
-    right = (rows["label"] == rows["prediction"]).to_numpy()
-    slices: dict[str, Proportion] = {}
-    for column in (*item.task.slices, "label"):
+    gold, said = (rows[name].to_numpy(object) for name in ("label", "prediction"))
+    slices: dict[str, Any] = {}
+    for column in item.task.slices:
+        if column in _PLANTED:
+            continue
         values = np.array([str(value) for value in rows[column].tolist()], dtype=object)
         for value in sorted(set(values.tolist()) - {""}):
-            chosen = values == value
-            slices[f"{column} {value}"] = Proportion(int(right[chosen].sum()), int(chosen.sum()))
-    overall = Proportion(int(right.sum()), len(right))
-    yield flags.slice_at_extreme(slices, overall, 1 / max(2, len(item.task.labels)))
+            slices[f"{column} {value}"] = np.asarray(values == value, dtype=np.bool_)
+    yield slice_at_extreme(gold, said, slices)
+    if item.task.name == item.subject.train_task:
+        yield answers_contradict(gold, said)
 
 
 def _of_attack(outcome: AttackOutcome, clean: Evaluation | None) -> Iterator[Flag]:
     rows = outcome.rows
-    yield from _saturated(rows["original_logits"])
+    yield from _saturated(rows["original_logits"], outcome)
     crashed = rows["status"].isin(("errored", "timed_out"))
     yield flags.crash_rate(int(crashed.sum()), len(rows))
     yield from _budgets(rows)
@@ -100,15 +99,23 @@ def _of_attack(outcome: AttackOutcome, clean: Evaluation | None) -> Iterator[Fla
     yield flags.robust_above_clean(Proportion(right, len(both)), Proportion(survived, len(both)))
 
 
-def _saturated(logits: pd.Series) -> Iterator[Flag]:
-    """Of the softmax in float32, which is what a search sees."""
+def _saturated(logits: pd.Series, outcome: AttackOutcome | None = None) -> Iterator[Flag]:
+    """Of the softmax in float32: as near to 1 as that is, a search in float64 still has next to nothing to follow.
+
+    Of an attack as it saw the victim: by the temperature, and with the gradients that it took.
+    """
     from scipy.special import softmax
 
+    temperature = 1.0 if outcome is None or outcome.temperature is None else outcome.temperature
     with np.errstate(over="ignore"):  # too large for float32 is infinite, which is what the search saw
         known = [np.asarray(row, dtype=np.float32) for row in logits if len(row) > 1]
-    if known:
-        confidence = [float(np.max(softmax(row))) for row in known]
-        yield flags.saturated_scores(confidence)
+    if not known:
+        return
+    confidence = [float(np.max(softmax(row / np.float32(temperature)))) for row in known]
+    norms = None
+    if outcome is not None and "gradient_norm" in outcome.rows.columns:
+        norms = outcome.rows["gradient_norm"].dropna().to_numpy(np.float64)
+    yield flags.saturated_scores(confidence, norms if norms is not None and len(norms) else None)
 
 
 def _budgets(rows: pd.DataFrame) -> Iterator[Flag]:
@@ -150,12 +157,31 @@ def lines(signs: Sequence[Sign]) -> list[str]:
     raised = [sign for sign in signs if sign.flag.raised]
     said = [f"{len(raised):,} of {len(signs):,} checks raised a flag ({names})." if signs else ""]
     for sign in raised:
-        subject = sign.subject
-        seed = "" if subject.seed is None else f" seed {subject.seed}"
-        who = f"{subject.model} {subject.method_title}{seed} on {sign.task}"
-        where = f"{who} under {sign.attack}" if sign.attack else who
-        said.append(f"{sign.flag.name}, {shorten(where, _WIDTH)}: {visible(sign.flag.sentence)}")
+        said.append(f"{sign.flag.name}, {_where(sign)}: {visible(sign.flag.sentence)}")
     return [line for line in said if line]
+
+
+def notes(signs: Sequence[Sign]) -> tuple[str, ...]:
+    """One note per kind of flag that is raised, for a table that is read alone: how often, and its first sentence."""
+    found: dict[str, list[Sign]] = {}
+    for sign in signs:
+        if sign.flag.raised:
+            found.setdefault(sign.flag.name, []).append(sign)
+    return tuple(
+        shorten(
+            f"Flag {name}, raised {len(its):,} times, first for {_where(its[0])}: {its[0].flag.sentence}", 650
+        )
+        if len(its) > 1
+        else shorten(f"Flag {name}, raised for {_where(its[0])}: {its[0].flag.sentence}", 650)
+        for name, its in found.items()
+    )
+
+
+def _where(sign: Sign) -> str:
+    subject = sign.subject
+    seed = "" if subject.seed is None else f" seed {subject.seed}"
+    who = f"{subject.model} {subject.method_title}{seed} on {sign.task}"
+    return shorten(f"{who} under {sign.attack}" if sign.attack else who, _WIDTH)
 
 
 def section(signs: Sequence[Sign]) -> str:

@@ -70,6 +70,7 @@ class Evaluation:
 
     Attributes:
         fingerprint: of the rows that were read (`TaskData.fingerprint`).
+        seen_in_training: how many of the rows stood in the data that the subject was trained on; None: not known.
         rows: columns id, text_hash, label and prediction (see `asa_bench.tasks.base.TaskData` for how each kind of
             task writes them), logits (list of float; of token classification word by word) and the task's extra
             columns; one row per example, in any order.
@@ -80,6 +81,7 @@ class Evaluation:
     split: str
     fingerprint: str
     rows: pd.DataFrame
+    seen_in_training: int | None = None
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ class AttackOutcome:
         rows: columns of `asa_bench.attacks.base.COLUMNS` and the task's slice columns.
         query_budget: queries allowed per example; None where the recipe sets no limit.
         recipe: fingerprint of what the attack's recipe turned out to be; "" where it is not known.
+        temperature: by which the victim's logits were divided before the search saw them; None for the victim as it is.
     """
 
     subject: Subject
@@ -101,6 +104,7 @@ class AttackOutcome:
     rows: pd.DataFrame
     query_budget: int | None = None
     recipe: str = ""
+    temperature: float | None = None
 
 
 @dataclass(frozen=True)

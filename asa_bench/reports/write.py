@@ -7,7 +7,7 @@ import io
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -59,6 +59,8 @@ NUMBERS = (
     *("adjusted_low", "adjusted_high", "adjusted_p", "detectable"),
 )
 PAGE = "report.html"
+# The tables whose numbers a flag is a warning of.
+_FLAGGED = ("main", "attacks", "calibration")
 _SUFFIXES = (".tex", ".standalone.tex", ".md", ".csv", ".json")
 
 
@@ -92,16 +94,18 @@ def contents(source: ReportInput) -> dict[str, str]:
     data = Gathered(source)
     tables = build_tables(data)
     files: dict[str, str] = {}
+    signs = flags.find(data)
     for table in tables:
-        files[f"{table.name}.tex"] = latex.body(table)
-        files[f"{table.name}.standalone.tex"] = latex.standalone(table)
+        # A LaTeX table is read without the report around it, so it carries the flags itself.
+        alone = replace(table, notes=(*table.notes, *flags.notes(signs))) if table.name in _FLAGGED else table
+        files[f"{table.name}.tex"] = latex.body(alone)
+        files[f"{table.name}.standalone.tex"] = latex.standalone(alone)
         files[f"{table.name}.md"] = markdown.render(table)
         files[f"{table.name}.csv"] = to_csv(table)
         files[f"{table.name}.json"] = to_json(table)
     found = curves.curves(data)
     if found:
         files[curves.FILE] = curves.to_csv(found, guard)
-    signs = flags.find(source)
     files["flags.json"] = flags.to_json(signs)
     files["report.md"] = report_markdown(source, tables, signs)
     said = (

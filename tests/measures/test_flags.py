@@ -77,29 +77,6 @@ def test_a_crashing_victim() -> None:
     assert "3 of 200" in flags.crash_rate(3, 200).sentence
 
 
-def test_swapped_labels_put_a_slice_at_an_end() -> None:
-    overall = Proportion(100, 200)
-    trap = flags.slice_at_extreme({"a": Proportion(0, 40), "b": Proportion(30, 40)}, overall)
-    assert trap.raised
-    assert trap.value == 1
-    assert "a (0/40)" in trap.sentence
-    assert flags.slice_at_extreme({"a": Proportion(40, 40)}, overall).raised
-    assert flags.slice_at_extreme({"all": Proportion(0, 40)}, Proportion(0, 40)).raised  # everything swapped
-    hostile = flags.slice_at_extreme({"\x1b[31m\nred" + "x" * 500: Proportion(0, 40)}, overall)
-    assert "\x1b" not in hostile.sentence
-    assert "\n" not in hostile.sentence
-    assert len(hostile.sentence) < 300
-
-
-def test_a_slice_at_an_end_by_chance_is_no_trap() -> None:
-    assert not flags.slice_at_extreme({"a": Proportion(39, 40)}, Proportion(100, 200)).raised
-    assert not flags.slice_at_extreme({"small": Proportion(5, 5)}, Proportion(100, 200)).raised
-    # Outside the slice 95 %: 40 right ones have the probability 0.95^40 = 0.13, 95 have 0.0076.
-    assert not flags.slice_at_extreme({"easy": Proportion(40, 40)}, Proportion(230, 240)).raised
-    assert flags.slice_at_extreme({"easy": Proportion(95, 95)}, Proportion(285, 295)).raised
-    assert not flags.slice_at_extreme({"all": Proportion(40, 40)}, Proportion(40, 40)).raised
-
-
 def test_robust_accuracy_above_clean() -> None:
     trap = flags.robust_above_clean(Proportion(70, 100), Proportion(71, 100))
     assert trap.raised
@@ -110,18 +87,38 @@ def test_robust_accuracy_above_clean() -> None:
 
 
 def test_a_ranking_that_changes_once_gated() -> None:
-    trap = flags.ranking_changes(
-        {"naive": 0.3, "asa": 0.4, "smart": 0.5}, {"naive": 0.6, "asa": 0.5, "smart": 0.7}
-    )
+    # Naive survives 60 of 200, ASA 80; by the gate 140 and 100: what ASA wins raw is texts that no reader would accept.
+    raw = {"naive": broken(60), "asa": broken(80)}
+    trap = flags.ranking_changes(raw, {"naive": broken(140), "asa": broken(100)})
     assert trap.raised
     assert trap.value == 1
     assert "naive and asa" in trap.sentence
-    same = {"naive": 0.3, "asa": 0.4}
-    assert not flags.ranking_changes(same, {"naive": 0.6, "asa": 0.8}).raised
-    assert not flags.ranking_changes(same, {"naive": 0.6, "asa": 0.6}).raised  # a tie is no change
-    assert not flags.ranking_changes(same, {"naive": 0.61, "asa": 0.6}, margin=0.02).raised
+    assert "report the gated ranking" in trap.sentence
+    assert not flags.ranking_changes(raw, {"naive": broken(100), "asa": broken(140)}).raised
+    assert not flags.ranking_changes(
+        raw, {"naive": broken(100), "asa": broken(100)}
+    ).raised  # a tie is no change
+    # They trade places, but by 5 examples in one direction and none in the other: p = 1/32.
+    near = {"naive": broken(60), "asa": broken(62)}
+    assert not flags.ranking_changes(near, {"naive": broken(65), "asa": broken(62)}).raised
     with pytest.raises(ValueError, match="same methods"):
-        flags.ranking_changes(same, {"naive": 0.6})
+        flags.ranking_changes(raw, {"naive": broken(60)})
+    with pytest.raises(ValueError, match="same examples"):
+        flags.ranking_changes(raw, {"naive": broken(60), "asa": broken(60, 100)})
+
+
+def test_a_calibrated_victim_that_falls_more_often() -> None:
+    trap = flags.calibrated_beats_raw(broken(30), broken(80))
+    assert trap.raised
+    assert "15.0 % of the model as it is, 40.0 %" in trap.sentence
+    assert not flags.calibrated_beats_raw(broken(80), broken(81)).raised
+    assert not flags.calibrated_beats_raw(broken(80), broken(30)).raised
+
+
+def test_test_rows_in_the_training_data() -> None:
+    assert flags.training_overlap(3, 200).raised
+    assert not flags.training_overlap(2, 200).raised
+    assert "leaked" in flags.training_overlap(200, 200).sentence
 
 
 def test_sentences_are_one_sentence_and_say_what_to_do_only_when_raised() -> None:

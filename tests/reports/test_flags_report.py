@@ -12,7 +12,14 @@ import pytest
 from made_up import DEEPWORDBUG, QQP, SST2
 
 from asa_bench.reports import flags
-from asa_bench.reports.inputs import AttackOutcome, Evaluation, ReportInput, Subject
+from asa_bench.reports.inputs import (
+    AttackOutcome,
+    Evaluation,
+    QualityOutcome,
+    ReplayOutcome,
+    ReportInput,
+    Subject,
+)
 from asa_bench.reports.write import contents
 
 SUBJECT = Subject("encoder", "naive", "Naive", False, "sst2", 1)
@@ -63,6 +70,7 @@ def test_a_clean_record_raises_none_and_every_check_was_made() -> None:
     assert {sign.flag.name for sign in signs} == {
         "saturated_scores",
         "slice_at_extreme",
+        "answers_contradict",
         "crash_rate",
         "budget_never_helps",
         "stochastic_outputs",
@@ -121,6 +129,68 @@ def test_a_planted_trap_is_caught(trap: Callable[[Frame, Frame], None], name: st
     assert name in raised(clean, attacked)
 
 
+def _pair(trap: str, more: bool) -> ReportInput:
+    """A record with a second attack, replay or method that finds more than, or exactly, what the first one does."""
+    clean, attacked = records()
+    found = attacked.copy()
+    if more:
+        found["status"] = found["status"].replace("failed", "successful")
+    source = report(clean, attacked)
+    raw = source.attacks[0]
+    if trap == "transfer_beats_direct":
+        outcome = found["status"].map({"skipped": "wrong", "successful": "fooled", "failed": "robust"})
+        rows = found[["id", "text_hash", "label", "status"]].assign(outcome=outcome)
+        other = replace(SUBJECT, method="asa", method_title="ASA")
+        replay = ReplayOutcome(SUBJECT, SST2, "validation", "f", DEEPWORDBUG, 0, other, rows)
+        return replace(source, replays=(replay,))
+    field = "control_of" if trap == "random_beats_guided" else "raw"
+    attack = DEEPWORDBUG.model_copy(update={"name": "second", field: DEEPWORDBUG.name})
+    return replace(source, attacks=(raw, replace(raw, attack=attack, rows=found)))
+
+
+@pytest.mark.parametrize("trap", ["transfer_beats_direct", "random_beats_guided", "calibrated_beats_raw"])
+def test_two_attacks_on_the_same_examples_are_compared(trap: str) -> None:
+    assert {sign.flag.name for sign in flags.find(_pair(trap, True)) if sign.flag.raised} >= {trap}
+    signs = flags.find(_pair(trap, False))
+    assert trap in {sign.flag.name for sign in signs}
+    assert not [sign for sign in signs if sign.flag.raised]
+
+
+def _judged(naive_fine: bool) -> ReportInput:
+    """Naive is broken more often than ASA; by the gate, where `naive_fine` is False, by texts that do not count."""
+    clean, attacked = records()
+    better = attacked.copy()
+    won = (attacked["status"] == "successful").to_numpy()
+    better.loc[won & (np.arange(100) % 3 == 0), "status"] = "failed"
+    asa = replace(SUBJECT, method="asa", method_title="ASA")
+    attacks, qualities = [], []
+    for subject, rows, fine in ((SUBJECT, attacked, naive_fine), (asa, better, True)):
+        attacks.append(AttackOutcome(subject, SST2, "validation", "f", DEEPWORDBUG, 0, rows))
+        changed = np.where(rows["status"] == "successful", 1 if fine else 9, -1)
+        judged = rows[["id", "text_hash", "label", "status"]].assign(
+            words=10,
+            words_changed=changed,
+            edit_distance=changed,
+            similarity=np.nan,
+            perplexity_before=np.nan,
+        )
+        judged["perplexity_after"] = np.nan
+        judges = {"similarity": None, "fluency": None}
+        qualities.append(QualityOutcome(subject, SST2, "validation", "f", DEEPWORDBUG, 0, judged, judges))
+    return replace(report(clean, attacked), attacks=tuple(attacks), qualities=tuple(qualities))
+
+
+def test_a_ranking_that_the_gate_turns_around_is_flagged() -> None:
+    raised_by = {name: flags.find(_judged(name)) for name in (True, False)}
+    found = {
+        name: [sign for sign in signs if sign.flag.name == "ranking_changes"]
+        for name, signs in raised_by.items()
+    }
+    assert [sign.flag.raised for sign in found[True]] == [False]
+    assert [sign.flag.raised for sign in found[False]] == [True]
+    assert "all methods" in flags.lines(found[False])[1] and "Naive and ASA" in flags.lines(found[False])[1]
+
+
 def test_only_evaluations_of_the_same_model_and_task_stand_beside_an_attack() -> None:
     source = report(*records())
     other = replace(source.evaluations[0], subject=replace(SUBJECT, seed=2))
@@ -133,10 +203,13 @@ def test_pages_show_what_is_raised_and_what_to_do() -> None:
     _scaled(clean, attacked)
     files = contents(report(clean, attacked))
     found = json.loads(files["flags.json"])
-    assert found["raised"] == 2 and found["checked"] == 7
+    assert found["raised"] == 2 and found["checked"] == 8
     assert "## Flags" in files["report.md"]
     assert "calibrate the temperature" in files["report.md"]
-    assert "calibrate the temperature" in files["report.txt"]
+    assert "calibrate the temperature" in files["report.txt"].replace("\n  ", " ")
+    assert "calibrate the temperature" in files["report.html"]
+    assert "Flag saturated\\_scores" in files["attacks.tex"] and "temperature" in files["attacks.tex"]
+    assert "Flag" not in contents(report(*records()))["attacks.tex"]
 
 
 def test_logits_that_are_not_finite_are_valid_json() -> None:
@@ -151,7 +224,10 @@ def test_names_from_data_do_nothing_on_a_page() -> None:
     clean, _ = records()
     task = QQP.model_copy(update={"slices": ("part",)})
     clean = clean.assign(label="paraphrase", prediction="paraphrase", part="<b>\x1b[31m|`x`")
-    clean.loc[100:, ["part", "prediction"]] = ["other", "different"]
+    swapped = {task.labels[0]: task.labels[1], task.labels[1]: task.labels[0]}
+    clean["label"] = [task.labels[i % 2] for i in range(SIZE)]
+    clean["prediction"] = clean["label"].where(np.arange(SIZE) < 100, clean["label"].map(swapped))
+    clean.loc[100:, "part"] = "<b>\x1b[31m|`y`"
     evaluation = Evaluation(SUBJECT, task, "validation", "f", clean)
     page = flags.section(flags.find(ReportInput("s", "t", "p", (evaluation,))))
     assert "slice_at_extreme" in page.replace("\\", "")
