@@ -125,8 +125,8 @@ def execute(
 
 
 def _walk(todo: Sequence[Cell], store: Store, where: Executor, watch: Watcher, summary: RunSummary) -> None:
-    """Start every cell as soon as what it waits for is recorded and the executor takes it, in the plan's order."""
-    pending: list[Cell] = list(todo)
+    """Start every cell as soon as what it waits for is recorded and the executor takes it, in its order."""
+    pending = where.order(todo, store)
     running: dict[str, Cell] = {}
     missing: dict[str, str] = {}  # address of what cannot be done -> label of the cell that failed
     while pending or running:

@@ -59,6 +59,10 @@ class Executor(Protocol):
         """Tell what is wrong with the data and models of `cells` before any work; see `asa_bench.work.check`."""
         ...
 
+    def order(self, cells: Sequence[Cell], store: Store) -> list[Cell]:
+        """The same cells, in the order in which those that are ready are to be started."""
+        ...
+
     def start(self, cell: Cell, store: Store, progress: Progress) -> None:
         """Take a cell, which is to be done and recorded in `store`."""
         ...
@@ -82,6 +86,10 @@ class InTurn:
 
     def check(self, cells: Sequence[Cell]) -> None:
         """Nothing is checked."""
+
+    def order(self, cells: Sequence[Cell], store: Store) -> list[Cell]:
+        """The plan's own."""
+        return list(cells)
 
     def execute(self, cell: Cell, store: Store, progress: Progress) -> None:
         """Do the cell and record it; raise what the work raises."""

@@ -18,6 +18,8 @@ from small_suite import SUITE
 from asa_bench.cell import Cell
 from asa_bench.errors import BadInput
 from asa_bench.executors.ray import RayExecutor, Resources, Sign, _everywhere, _Piece
+from asa_bench.reports.inputs import Subject
+from asa_bench.store import Store
 from asa_bench.tasks.base import Source
 
 ray = pytest.importorskip("ray", reason="Ray is not installed")
@@ -114,6 +116,29 @@ def test_a_cell_that_no_machine_holds_is_told_before_any_work() -> None:
         executor.check([CELL])
 
 
+def test_the_longest_chain_is_started_first(tmp_path: Path) -> None:
+    store, cells = Store(tmp_path), []
+    for task, behind in (("sst2", 0), ("qqp", 2)):
+        subject = Subject("m", "asa", "ASA", False, task, 1)
+        train = Cell("train", {**CELL.spec, "task": task}, {}, {}, subject)
+        cells.append(train)
+        for at in range(behind):
+            spec = {**CELL.spec, "task": task, "split": f"s{at}"}
+            cells.append(Cell("evaluate", spec, {}, {"model": train.address}, subject))
+    for cell, seconds in zip(cells, (9.0, 7.0, 1.0, 3.0), strict=True):
+        store.write(cell.kind, cell.address, {"spec": cell.spec, "result": {}}, None, {"seconds": seconds})
+    found = _executor({}, {}).order(cells, store)
+    # 7 + 2, the mean of the evaluations, is as long as 9, which comes first in the plan.
+    assert [(cell.kind, cell.spec["task"]) for cell in found] == [
+        ("train", "sst2"),
+        ("train", "qqp"),
+        ("evaluate", "qqp"),
+        ("evaluate", "qqp"),
+    ]
+    shorter = _executor({}, {}).order(cells[1:] + cells[:1], store)
+    assert shorter[0].spec["task"] == "qqp"
+
+
 def test_as_many_slots_as_cells_fit_and_one_for_each_machine() -> None:
     executor = _executor({"a": True, "b": True, "c": False}, {})
     executor._cells = ()
@@ -124,7 +149,9 @@ def test_as_many_slots_as_cells_fit_and_one_for_each_machine() -> None:
     assert executor.slots == 2 + 2
 
 
-FAULTS = os.environ.get("ASA_BENCH_RAY_FAULTS", "none:1 worker:2 node:1 driver:1 pause:1 store:1").split()
+FAULTS = os.environ.get(
+    "ASA_BENCH_RAY_FAULTS", "none:1 worker:2 node:1 driver:1 pause:1 store:1 deadly:1"
+).split()
 
 
 @pytest.mark.slow
@@ -146,5 +173,10 @@ def test_the_same_bytes_whatever_is_lost(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
     runs = json.loads(done.stdout.splitlines()[-1])
     assert [run for run in runs if run["code"] or run["different"] or run["files"] < 20] == []
+    for run in runs:
+        if run["fault"] == "deadly":
+            assert len(run["hit"]) == 3
+            (error,) = run["failures"]
+            assert error.startswith("its worker died 3 times")
     # A fault that hit nothing would prove nothing.
     assert [run for run in runs if not run["hit"] and run["fault"] != "none"] == []
