@@ -206,6 +206,13 @@ class Store:
             (self.root / "cells").mkdir(parents=True, exist_ok=True)
             shutil.rmtree(self.root / "scratch", ignore_errors=True)
             (self.root / "scratch").mkdir(exist_ok=True)
+            for half in (
+                ".plan.json.*",
+                "tables/.*.????????",
+                "failures/.*.????????",
+            ):  # of `write_atomically`
+                for path in self.root.glob(half):
+                    path.unlink(missing_ok=True)
             for path in (self.root / "partial").glob("*"):  # of a run that was killed just after it recorded
                 if any((self.root / "cells").glob(f"*/{path.name}/{MANIFEST}")):
                     shutil.rmtree(path, ignore_errors=True)

@@ -1,4 +1,7 @@
-"""kill -9 at random moments: the run carries on, and ends with the same tables and the same per-example rows."""
+"""kill -9 at random moments of every kind of cell: the run carries on, and ends with the same bytes.
+
+``ASA_BENCH_KILLS=50`` kills more often, ``ASA_BENCH_KILL_SEED=1`` at other moments.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,14 @@ from pathlib import Path
 import pytest
 from small_suite import SUITE
 
+EVERY_KIND = (
+    SUITE.replace("[laboratory/sentiment, laboratory/inference]", "[laboratory/sentiment]")
+    .replace("[laboratory/keyword, laboratory/hans]", "[laboratory/keyword]")
+    .replace("    seeds: 1\n", "    seeds: 1\n    transfer: true\n    pretraining: {FURTHER}\n")
+    .replace("FURTHER", "start: false, methods: [asa], corpus: {source: laboratory, lines: 400}, FOR")
+    .replace("FOR", "steps: 6, block_length: 32, batch_size: 8")
+)
+
 # One process imports everything once and forks a child per run, so that a kill costs no new imports.
 PROGRAM = """\
 import json, os, random, shutil, signal, sys, time
@@ -18,10 +29,11 @@ from pathlib import Path
 from asa_bench.cli import main
 import asa_bench.attacks.engine, asa_bench.attacks.adapter, asa_bench.training, asa_bench.trainer
 import asa_bench.models.laboratory, asa_bench.reports.write, asa_bench.runner, asa_bench.checkpoints
+import asa_bench.pretraining_trainer, asa_bench.replaying
 import torch
 torch.set_num_threads(1)
 
-work, kills = Path(sys.argv[1]), int(sys.argv[2])
+work, kills, seed = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 
 def start(folder):
     child = os.fork()
@@ -38,51 +50,86 @@ def start(folder):
     return child
 
 def finish(folder):
-    begun = time.monotonic()
     _, status = os.waitpid(start(folder), 0)
     assert os.waitstatus_to_exitcode(status) == 0, status
-    return time.monotonic() - begun
+
+def recorded(folder):
+    return list(folder.glob("cells/*/*/manifest.json"))
 
 def result(folder):
-    paths = [*folder.glob("tables/*"), *folder.glob("cells/*/*/rows.parquet"), *folder.glob("cells/*/*/model/*.safetensors")]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+    # Of the whole folder, but for what tells the time: timings, and the lock.
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.name not in ("timings.json", ".lock")]
+    return {str(path.relative_to(folder)): content(path) for path in paths}
 
-seconds = finish(work / "whole")
+def content(path):
+    if path.name != "manifest.json":
+        return path.read_bytes()
+    # The checkout may change while this test runs.
+    return {name: value for name, value in json.loads(path.read_bytes()).items() if name not in ("git", "checksum")}
+
+begun = time.time()
+finish(work / "whole")
+ended = time.time()
 whole = result(work / "whole")
-moments = random.Random("kill")
-landed, different, late = [], [], 0
-while len(landed) < kills and late < 10 * kills:
-    folder = work / "killed"
-    shutil.rmtree(folder, ignore_errors=True)
+order = sorted(recorded(work / "whole"), key=lambda path: path.stat().st_mtime)
+times = [begun, *(path.stat().st_mtime for path in order), ended]
+kinds = [path.parent.parent.name for path in order] + ["report"]
+moments = random.Random(seed)
+landed, different, late, turn = {}, [], 0, 0
+folder = work / "killed"
+while sum(landed.values()) < kills and late < 10 * kills:
+    # Each kind in turn; a cell of that kind, and a moment while it is worked on.
+    kind = sorted(set(kinds))[turn % len(set(kinds))]
+    at = moments.choice([place for place, name in enumerate(kinds) if name == kind])
+    turn += 1
+    if len(recorded(folder)) > at:
+        shutil.rmtree(folder, ignore_errors=True)
     child = start(folder)
-    time.sleep(moments.uniform(0, seconds))
-    if os.waitpid(child, os.WNOHANG) != (0, 0):
+    gone = False
+    while len(recorded(folder)) < at and not gone:
+        time.sleep(0.002)
+        gone = os.waitpid(child, os.WNOHANG) != (0, 0)
+    time.sleep(0 if gone else moments.uniform(0, times[at + 1] - times[at]))
+    if gone or os.waitpid(child, os.WNOHANG) != (0, 0):
         late += 1
+        shutil.rmtree(folder, ignore_errors=True)
         continue
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    landed.append(len(list(folder.glob("cells/*/*/manifest.json"))))
+    now = kinds[len(recorded(folder))]
+    landed[now] = landed.get(now, 0) + 1
+    # Every second time it is killed again on the way, in a later cell.
+    if moments.random() < 0.5 and at + 1 < len(kinds):
+        continue
     finish(folder)
-    if result(folder) != whole:
-        different.append(landed[-1])
-print(json.dumps({"files": len(whole), "recorded_when_killed": landed, "different": different}))
+    found = result(folder)
+    different += [name for name in {*found, *whole} if found.get(name) != whole.get(name)]
+    shutil.rmtree(folder)
+if folder.exists():
+    finish(folder)
+    found = result(folder)
+    different += [name for name in {*found, *whole} if found.get(name) != whole.get(name)]
+print(json.dumps({"files": len(whole), "kinds": sorted(set(kinds)), "landed": landed, "different": different}))
 """
 
 
-KILLS = int(os.environ.get("ASA_BENCH_KILLS", "20"))
+KILLS = int(os.environ.get("ASA_BENCH_KILLS", "12"))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(90 * KILLS)
 def test_kills_leave_no_trace(tmp_path: Path) -> None:
-    (tmp_path / "killed.yaml").write_text(SUITE)
+    (tmp_path / "killed.yaml").write_text(EVERY_KIND)
+    seed = os.environ.get("ASA_BENCH_KILL_SEED", "0")
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(tmp_path), str(KILLS)], capture_output=True, text=True
+        [sys.executable, "-c", PROGRAM, str(tmp_path), str(KILLS), seed], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
+    print(found["landed"])
     assert found["files"] > 20
-    assert len(found["recorded_when_killed"]) == KILLS
     assert found["different"] == []
-    # Kills that all fell before the first record or after the last would prove nothing.
-    assert len(set(found["recorded_when_killed"])) > 3
+    assert sum(found["landed"].values()) == KILLS
+    assert {"pretrain", "train", "evaluate", "attack", "replay", "report"} <= set(found["kinds"])
+    # Kills that all fell into one kind of cell would prove little.
+    assert len(found["landed"]) >= min(KILLS, len(found["kinds"])) // 2

@@ -187,8 +187,17 @@ def test_what_a_killed_run_left_is_swept(tmp_path: Path) -> None:
     store, _ = _record(tmp_path)
     left = store.scratch("0123")
     (left / "half").write_text("x")
+    for name in ("tables/.main.tex.a1_b2c3d", "failures/.train-0123.json.a1_b2c3d", ".plan.json.a1_b2c3d"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("half")
     store.prepare()
     assert not left.exists()
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [
+        "manifest.json",
+        "rows.parquet",
+        "timings.json",
+        "weights",
+    ]
 
 
 def test_a_file_in_place_of_the_folder_is_told(tmp_path: Path) -> None:
