@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asa_bench.errors import BadInput, Unavailable
+from asa_bench.errors import BadInput, Unavailable, is_failure
 from asa_bench.models.loading import check_folder
 from asa_bench.store import file_sha256
 from asa_bench.tasks.base import Kind, Task
@@ -257,13 +257,14 @@ def load_victim(
     import torch
     from transformers import AutoTokenizer
 
-    from asa_bench.models.loading import head_class, longest_input
+    from asa_bench.models.loading import check_config, head_class, longest_input
     from asa_bench.victims import Victim
 
     what = {"classification": "sequence classifier", "regression": "sequence regressor"}.get(
         kind, kind.replace("_", "-") + " model"
     )
     try:
+        check_config(where, revision)
         tokenizer = AutoTokenizer.from_pretrained(where, revision=revision, trust_remote_code=False)
         model, info = head_class(kind).from_pretrained(
             where,
@@ -273,7 +274,11 @@ def load_victim(
             dtype=torch.float32,
             output_loading_info=True,
         )
-    except Exception as error:  # damaged files raise anything from KeyError to SafetensorError
+    except BadInput:
+        raise
+    except BaseException as error:
+        if not is_failure(error):
+            raise
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise BadInput(f"{said}: cannot be loaded as a {what}: {reason}") from error
     if info["missing_keys"]:
@@ -283,14 +288,16 @@ def load_victim(
     outputs = 1 if kind == "regression" else len(labels)
     if kind != "multiple_choice" and model.config.num_labels != outputs:
         raise BadInput(f"{said}: has {model.config.num_labels} outputs, {outputs} labels are expected")
-    limit = min(max_length, longest_input(model, tokenizer))
-    victim = Victim(model.to(device), tokenizer, labels, kind=kind, max_length=limit)
     try:  # a config can describe a model that is made and then cannot compute
+        limit = min(max_length, longest_input(model, tokenizer))
+        victim = Victim(model.to(device), tokenizer, labels, kind=kind, max_length=limit)
         if kind == "token_classification":
             victim.token_logits([("a",)])
         else:
             victim.logits([("a",) * (2 + len(labels) if kind == "multiple_choice" else 1)])
-    except Exception as error:
+    except BaseException as error:
+        if not is_failure(error):
+            raise
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise BadInput(f"{said}: is loaded, but cannot be asked: {reason}") from error
     return victim

@@ -40,6 +40,11 @@ class StoreError(AsaBenchError):
     """The output folder cannot be read or written (rights, full disk, torn record): names the file."""
 
 
+def is_failure(error: BaseException) -> bool:
+    """Whether what was read or asked may have caused it: any exception, and the panic of a library in Rust, which is none."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint for a misspelled `name`: the nearest known names, or all of them where none is near.
 

@@ -45,11 +45,7 @@ def read(
     except UnicodeDecodeError as error:
         raise BadInput(f"{name}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
     try:
-        for token in yaml.scan(text):
-            if isinstance(token, yaml.AnchorToken | yaml.AliasToken | yaml.TagToken):
-                raise BadInput(
-                    f"{name}:{token.start_mark.line + 1}: anchors, aliases and tags are not allowed; write the value out"
-                )
+        _check_tokens(text, name)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -66,6 +62,32 @@ def read(
         )
     lines: dict[KeyPath, str] = {}
     return _build(node, (), name, lines), lines
+
+
+_OPENING = (
+    yaml.BlockMappingStartToken,
+    yaml.BlockSequenceStartToken,
+    yaml.FlowMappingStartToken,
+    yaml.FlowSequenceStartToken,
+)
+_CLOSING = (yaml.BlockEndToken, yaml.FlowMappingEndToken, yaml.FlowSequenceEndToken)
+
+
+def _check_tokens(text: str, name: str) -> None:
+    """Refuses what makes a small file enormous before anything is built: reading 100,000 brackets takes a minute.
+
+    Raises:
+        BadInput: an anchor, alias or tag, or too deep.
+        yaml.YAMLError: no YAML.
+    """
+    depth = 0
+    for token in yaml.scan(text):
+        here = f"{name}:{token.start_mark.line + 1}"
+        if isinstance(token, yaml.AnchorToken | yaml.AliasToken | yaml.TagToken):
+            raise BadInput(f"{here}: anchors, aliases and tags are not allowed; write the value out")
+        depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
+        if depth > MAX_DEPTH + 1:
+            raise BadInput(f"{here}: nested too deeply")
 
 
 def _build(node: yaml.Node, path: KeyPath, name: str, lines: dict[KeyPath, str]) -> Any:
@@ -108,9 +130,7 @@ def scalar(node: yaml.Node, here: str) -> Any:
 def parse_value(text: str, shown: str) -> Any:
     """The value of one option given on the command line, read as YAML: ``3``, ``0.5``, ``[a, b]``, ``all``."""
     try:
-        for token in yaml.scan(text):
-            if isinstance(token, yaml.AnchorToken | yaml.AliasToken | yaml.TagToken):
-                raise BadInput(f"{shown}: anchors, aliases and tags are not allowed")
+        _check_tokens(text, shown)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         raise BadInput(f"{shown}: {text!r} is not a YAML value") from error

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from asa_bench.cell import Cell
-from asa_bench.errors import AsaBenchError, StoreError
+from asa_bench.errors import AsaBenchError, StoreError, is_failure
 from asa_bench.store import Store
 from asa_bench.work import Progress
 
@@ -118,7 +118,9 @@ def attempt(work: Callable[[], object], root: Path) -> Failure | None:
     """
     try:
         work()
-    except Exception as error:
+    except BaseException as error:
+        if not is_failure(error):
+            raise
         told = traceback.format_exc()
         if "no space left" in str(error).lower():
             line = (

@@ -64,7 +64,9 @@ class Rule(Frozen):
 class Scoped(Rule):
     """A rule for the scores whose key fits a pattern."""
 
-    match: str = Field(min_length=1, description="pattern of keys, with * and ?, such as */asa/*:accuracy")
+    match: str = Field(
+        min_length=1, max_length=500, description="pattern of keys, with * and ?, such as */asa/*:accuracy"
+    )
     ignore: bool = Field(default=False, description="leave these scores out of the gate")
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asa_bench.errors import BadInput, Unavailable
+from asa_bench.errors import BadInput, Unavailable, is_failure
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -155,8 +155,34 @@ def check_source(source: str | Path, revision: str | None) -> None:
         if looks_like_path or str(source).count("/") > 1:
             raise BadInput(f"model {source}: there is no such folder")
         _check_hub(str(source), revision)
-        return
-    check_folder(folder, "model")
+    else:
+        check_folder(folder, "model")
+    with quiet(), explained(source):
+        check_config(source, revision)
+
+
+def check_config(source: str | Path, revision: str | None = None) -> None:
+    """Refuse a config that names a kernel on the hub: transformers would fetch and execute it, whatever it was told of trust.
+
+    Raises:
+        BadInput: it does.
+    """
+    from transformers import PretrainedConfig
+
+    config, _ = PretrainedConfig.get_config_dict(str(source), revision=revision)
+    inner: list[Any] = [config]
+    while inner:
+        value = inner.pop()
+        if isinstance(value, dict):
+            for key, named in value.items():
+                wanted = named.values() if isinstance(named, dict) else [named]
+                if "attn_implementation" in str(key) and any("/" in str(each) for each in wanted):
+                    raise BadInput(
+                        f"model {source}: its config.json names {key} {str(named)[:100]!r}, which is code on the hub; take it out"
+                    )
+            inner += value.values()
+        elif isinstance(value, list):
+            inner += value
 
 
 def check_folder(folder: Path, said: str) -> set[str]:
@@ -166,12 +192,16 @@ def check_folder(folder: Path, said: str) -> set[str]:
         said: what messages call the model, e.g. ``"--load mine"``.
 
     Raises:
-        BadInput: it cannot be read, has no config.json, or its weights are no safetensors.
+        BadInput: it cannot be read, has no config.json, is an adapter, or its weights are no safetensors.
     """
     try:
         names = {path.name for path in folder.iterdir() if path.is_file()}
     except OSError as error:
         raise BadInput(f"{said} {folder}: cannot be read: {error.strerror or error}") from error
+    if "adapter_config.json" in names:
+        raise BadInput(
+            f"{said} {folder}: adapter_config.json is of an adapter, which changes another model; merge both and save that"
+        )
     if "config.json" not in names:
         raise BadInput(f"{said} {folder}: no config.json in it; a folder saved by save_pretrained is needed")
     if not any(name.endswith(".safetensors") for name in names):
@@ -202,7 +232,9 @@ def explained(source: str | Path) -> Iterator[None]:
         yield
     except (BadInput, Unavailable, KeyboardInterrupt, MemoryError):
         raise
-    except Exception as error:  # damaged files raise anything from KeyError to SafetensorError
+    except BaseException as error:
+        if not is_failure(error):
+            raise
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         if Path(source).expanduser().is_dir():
             raise BadInput(f"model {source}: cannot be loaded: {reason}") from error
