@@ -345,12 +345,12 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
         if entry.kind == "pretrain" and entry.title:
             manifest = store.told(entry.kind, entry.address)
             if manifest is not None:
-                pretraining.append(_pretraining_outcome(manifest))
+                pretraining.append(_pretraining_outcome(manifest, store))
                 data[f"{pretraining[-1].corpus} text"] = pretraining[-1].fingerprint
         if entry.kind == "train":
             manifest = store.told(entry.kind, entry.address)
             if manifest is not None:
-                trainings.append(_training_outcome(_subject(entry), manifest))
+                trainings.append(_training_outcome(_subject(entry), manifest, store))
         if entry.kind not in {"evaluate", "reliance", "attack", "quality", "replay"}:
             continue
         subject = _subject(entry)
@@ -420,6 +420,7 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
         attacks_order=plan.attacks,
         pretraining=tuple(pretraining),
         trainings=tuple(trainings),
+        exposures={title: plan.exposures[title] for title in titles if title in plan.exposures},
     )
 
 
@@ -429,7 +430,7 @@ def _subject(entry: PlannedCell) -> Subject:
     return entry.subject
 
 
-def _training_outcome(subject: Subject, manifest: Mapping[str, Any]) -> TrainingOutcome:
+def _training_outcome(subject: Subject, manifest: Mapping[str, Any], store: Store) -> TrainingOutcome:
     from asa_bench.reports.inputs import TrainingOutcome
     from asa_bench.tasks import TASKS
 
@@ -441,10 +442,11 @@ def _training_outcome(subject: Subject, manifest: Mapping[str, Any]) -> Training
         steps=found["steps"],
         losses=found["losses"],
         gradient_norms=found["gradient_norms"],
+        settings=_settings(manifest, store),
     )
 
 
-def _pretraining_outcome(manifest: Mapping[str, Any]) -> PretrainingOutcome:
+def _pretraining_outcome(manifest: Mapping[str, Any], store: Store) -> PretrainingOutcome:
     from asa_bench.reports.inputs import PretrainingOutcome
 
     spec, result = manifest["spec"], manifest["result"]
@@ -463,7 +465,22 @@ def _pretraining_outcome(manifest: Mapping[str, Any]) -> PretrainingOutcome:
         perplexity_before=found["perplexity_before"],
         perplexity=found["perplexity"],
         kept_fraction=found["losses"].get("kept_fraction"),
+        settings=_settings(manifest, store),
     )
+
+
+def _settings(manifest: Mapping[str, Any], store: Store) -> dict[str, Any]:
+    """How a model was trained, seed and machine apart: what it read, and from which encoder it began."""
+    spec = manifest["spec"]
+    found = {name: value for name, value in spec.items() if name not in ("seed", "threads", "device")}
+    found["data fingerprint"] = manifest["result"].get("fingerprint")
+    found["encoder's checksums"] = manifest["reads"].get("model", {})
+    before = store.told("pretrain", manifest["waits"]["encoder"]) if "encoder" in manifest["waits"] else None
+    if before is not None:
+        found["encoder"] = _settings(before, store)
+        if not before["spec"].get("title"):  # the laboratory's one encoder for all, whose seed is a setting
+            found["encoder"]["seed"] = before["spec"]["seed"]
+    return found
 
 
 def _why(store: Store, plan: PlannedRun, entry: PlannedCell) -> str:

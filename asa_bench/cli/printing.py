@@ -91,7 +91,7 @@ def cost(plan: Plan, costs: Costs, price: float | None) -> None:
 def summary(done: RunSummary) -> None:
     """The tables of a run, where they are, and what failed."""
     if done.report is not None:
-        tables(done.report, done.files, done.shown)
+        tables(done.report, done.files, f"{done.shown}/tables")
     if done.failures:
         typer.echo(
             f"{len(done.failures)} cells failed; the tables show the holes, and the next run tries them again:",
@@ -101,13 +101,13 @@ def summary(done: RunSummary) -> None:
             typer.echo(f"  {label}: {error}", err=True)
 
 
-def tables(report: ReportInput, files: Sequence[Path], store: str) -> None:
-    """The main tables in the terminal, then the files, which are in this store."""
+def tables(report: ReportInput, files: Sequence[Path], where: str) -> None:
+    """The main tables in the terminal, then how many files lie where."""
     from asa_bench.reports.terminal import render
 
     width = shutil.get_terminal_size((100, 24)).columns
     typer.echo(render(report, width=width))
     if files:
         typer.echo(
-            f"{len(files)} files in {store}/{files[0].parent.name}: LaTeX, Markdown, CSV and JSON of every table; report.html"
+            f"{len(files)} files in {where}: LaTeX, Markdown, CSV and JSON of every table; report.html"
         )

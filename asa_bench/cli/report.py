@@ -9,29 +9,50 @@ import typer
 
 
 def command(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Output folder of a run.")],
+    folders: Annotated[
+        list[Path],
+        typer.Argument(metavar="DIR [DIR ...]", help="Output folders of runs; several become one report."),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FOLDER",
+            help="Where to write; default: DIR/tables. Needed for several folders.",
+        ),
+    ] = None,
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write the page to this file too.")
     ] = None,
 ) -> None:
-    """Write the tables and the page of an output folder again, from its records alone: no data, no model, no network.
+    """Write the tables and the page of output folders again, from records alone: no data, no model, no network.
 
-    Example:
+    Folders that cannot stand in one table (other data, recipe, exposure, settings) are kept apart, and it is said why.
+
+    Examples:
 
     asa-bench report reports/runs/robustness-embedded --html robustness.html
+
+    asa-bench report seeds-1-to-3 seeds-4-to-6 -o merged
     """
-    from asa_bench import runner
+    from asa_bench import reporting
     from asa_bench.cli import printing
+    from asa_bench.errors import BadInput
     from asa_bench.reports.write import PAGE
     from asa_bench.store import write_atomically
-    from asa_bench.stores import open_store
 
-    store = open_store(folder)
-    report = runner.gather(store)
-    with store.lock():
-        files = runner.write_tables(store, report)
-        store.share(files)
+    if len(folders) > 1 and output is None:
+        raise BadInput("several folders need a place for their report: --output FOLDER")
+    made = reporting.report(folders, output)
+    for line in made.left_out:
+        typer.echo(line, err=True)
     if html is not None:
-        made = next(path for path in files if path.name == PAGE)
-        write_atomically(html, made.read_bytes())
-    printing.tables(report, files, store.shown)
+        if len(made.parts) > 1:
+            raise BadInput(
+                f"--html {html}: the folders are kept apart in {len(made.parts)} reports, each with its page"
+            )
+        page = next(path for path in made.parts[0].files if path.name == PAGE)
+        write_atomically(html, page.read_bytes())
+    for part in made.parts:
+        printing.tables(part.report, part.files, part.shown)

@@ -174,6 +174,7 @@ class TrainingOutcome:
         steps: optimizer steps.
         losses: means over all steps of what the method logs, by name.
         gradient_norms: means over all steps before clipping: 'model' and, if it has parameters, 'method'.
+        settings: everything that decides the result but the seed, data and encoder included; {} where it is not known.
     """
 
     subject: Subject
@@ -181,6 +182,7 @@ class TrainingOutcome:
     steps: int
     losses: Mapping[str, float]
     gradient_norms: Mapping[str, float]
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -196,6 +198,7 @@ class PretrainingOutcome:
         relative_compute: matrix products, as a multiple of naive pre-training's for the steps that were asked for.
         perplexity_before, perplexity: of masked tokens of held-out text.
         kept_fraction: of the attention units that an adversary left, mean over steps; None without adversary.
+        settings: as in `TrainingOutcome`.
     """
 
     model: str
@@ -211,6 +214,7 @@ class PretrainingOutcome:
     perplexity_before: float
     perplexity: float
     kept_fraction: float | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -248,6 +252,7 @@ class ReportInput:
         gate: which of these texts count in gated robust accuracy.
         baseline: the method that differences are taken against.
         pretraining: the further pre-trainings behind the models, in the suite's order of methods.
+        exposures: title of an encoder -> what it saw before, as the suite tells.
     """
 
     suite: str
@@ -269,6 +274,7 @@ class ReportInput:
     trainings: tuple[TrainingOutcome, ...] = ()
     baseline: str = "naive"
     pretraining: tuple[PretrainingOutcome, ...] = ()
+    exposures: Mapping[str, str] = field(default_factory=dict)
 
     def check(self) -> None:
         """Refuse what cannot be put side by side in one table.

@@ -1,0 +1,80 @@
+"""Makes the report of one output folder, or of several: gathers, merges, and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from asa_bench import runner
+from asa_bench.errors import BadInput, StoreError
+from asa_bench.reports.inputs import ReportInput
+from asa_bench.reports.merging import merge
+from asa_bench.reports.write import write_all
+from asa_bench.stores import open_store
+
+
+@dataclass(frozen=True)
+class Written:
+    """One report that was written.
+
+    Attributes:
+        shown: name of the folder that holds the files, for people.
+    """
+
+    report: ReportInput
+    files: tuple[Path, ...]
+    shown: str
+
+
+@dataclass(frozen=True)
+class Reports:
+    """All that were written: several where folders were kept apart; and lines that say why."""
+
+    parts: tuple[Written, ...]
+    left_out: tuple[str, ...] = ()
+
+
+def report(folders: Sequence[Path], output: Path | None = None) -> Reports:
+    """Write the report of output folders, from their records alone.
+
+    Args:
+        output: where to; the folder's own ``tables/`` by default, if it is one folder. Where some are kept apart, each
+            part has a folder of its own there, ``part-1`` and so on.
+
+    Raises:
+        BadInput: one is not an output folder, or none of several is.
+        StoreError: records are damaged, or nothing can be written.
+    """
+    if not folders:
+        raise BadInput("report: no output folder is given")
+    if len(folders) == 1:
+        store = open_store(folders[0])
+        source = runner.gather(store)
+        if output is not None:
+            return Reports((Written(source, tuple(write_all(source, output)), str(output)),))
+        with store.lock():
+            files = runner.write_tables(store, source)
+            store.share(files)
+        return Reports((Written(source, tuple(files), f"{store.shown}/{files[0].parent.name}"),))
+    if output is None:
+        raise BadInput("several folders need a place for their report: output")
+    left_out: list[str] = []
+    read: list[tuple[Path, ReportInput]] = []
+    for folder in folders:
+        try:
+            read.append((folder, runner.gather(open_store(folder))))
+        except StoreError as error:  # such as records of another schema; the others can be reported
+            left_out.append(f"left out: {folder}: {error}")
+    if not read:
+        raise StoreError("; ".join(left_out))
+    parts = merge([source for _, source in read])
+    written = []
+    for number, part in enumerate(parts, 1):
+        where = output if len(parts) == 1 else output / f"part-{number}"
+        written.append(Written(part.source, tuple(write_all(part.source, where)), str(where)))
+        named = ", ".join(str(read[at][0]) for at in part.members)
+        left_out += [
+            f"kept apart: {named} from {read[at][0]}: {why}" for at, why in part.apart if part.members[0] < at
+        ]
+    return Reports(tuple(written), tuple(left_out))
