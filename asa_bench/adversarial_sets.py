@@ -24,7 +24,7 @@ STATUSES = ("successful", "failed", "skipped", "errored", "timed_out")
 LIMIT = 256 * 1024 * 1024  # bytes of a file
 _KEY = b"asa_bench.adversarial_set"
 _FIELDS = ("id", "text_hash", "label", "status", "original", "perturbed")
-_SUFFIXES = (".jsonl", ".parquet")
+SUFFIXES = (".jsonl", ".parquet")
 
 
 class SetHeader(Frozen):
@@ -214,9 +214,9 @@ def check_task(found: AdversarialSet, task: Task) -> None:
 
 
 def _suffix(path: Path) -> None:
-    if path.suffix not in _SUFFIXES:
+    if path.suffix not in SUFFIXES:
         shown = files.shown(str(path), 300)
-        raise BadInput(f"{shown}: an adversarial set is a file that ends in {' or '.join(_SUFFIXES)}")
+        raise BadInput(f"{shown}: an adversarial set is a file that ends in {' or '.join(SUFFIXES)}")
 
 
 def _as_json(example: Example) -> dict[str, str]:

@@ -50,6 +50,7 @@ def run(
     output: str | Path | None = None,
     load: Sequence[str] = (),
     label_map: Sequence[str] = (),
+    replay: str | Path | Sequence[str | Path] | None = None,
     settings: Mapping[str, Any] | None = None,
     watcher: Watcher | None = None,
 ) -> Results:
@@ -58,6 +59,7 @@ def run(
     Args:
         suite: a suite's name or file.
         settings: any setting by its dotted name, e.g. ``{"train_examples": 500, "methods.asa.tau": 0.3}``.
+        replay: stored adversarial sets that models of their task face: files, or folders of them.
         load: checkpoints to evaluate too, each ``NAME[@TASK][#SEED]=FOLDER_OR_HUB_ID``.
         watcher: who is told how it goes; nobody if None.
 
@@ -74,6 +76,9 @@ def run(
             overrides[key] = (value if isinstance(value, int) else list(value), key)
     if model is not None:
         overrides["models"] = ([model] if isinstance(model, str) else list(model), "model")
+    if replay is not None:
+        places = [replay] if isinstance(replay, str | Path) else replay
+        overrides["replay"] = ([str(place) for place in places], "replay")
     for key, value in (settings or {}).items():
         overrides[key] = (value, f"settings[{key!r}]")
     request = Request(

@@ -8,7 +8,7 @@ from functools import cached_property
 from importlib import metadata
 from typing import Any
 
-from asa_bench import checkpoints, corpus, judging
+from asa_bench import checkpoints, corpus, judging, stored_sets
 from asa_bench.attacks import ATTACKS, library
 from asa_bench.cell import Cell
 from asa_bench.errors import BadInput, nearest
@@ -55,6 +55,7 @@ class Builder:
         self.cells: list[Cell] = []
         self.used_maps: set[str] = set()
         self._judges: dict[str, judging.Judge] | None = None
+        self._stored = stored_sets.find(settings.replay, settings.train)
 
     def data(self, task: Task, split: str) -> Mapping[str, Any]:
         return loading.identify(task, split, self.source)
@@ -278,7 +279,7 @@ class Builder:
         context: Mapping[str, Any],
         labels: Sequence[str] | None = None,
     ) -> None:
-        """The evaluations, probes of reliance and attacks of one model."""
+        """The evaluations, probes of reliance, replays of stored sets and attacks of one model."""
         settings = self.settings
         shared = {
             "subject": asdict(subject),
@@ -327,6 +328,22 @@ class Builder:
             self.cells.append(
                 Cell("reliance", spec, {**reads, "data": self.data(task, split)}, waits, subject, context)
             )
+        for stored in self._stored:
+            header = stored.found.header
+            if header.task != trained_on.name:
+                continue
+            spec = {
+                **shared,
+                "max_length": header.max_length,  # so that whom it was made against meets what the attack met
+                "task": header.task,
+                "split": header.split,
+                "attack": header.attack,
+                "examples": len(stored.found.examples),
+                "source": asdict(stored.source),
+            }
+            told = {"set": str(stored.path), "stored": stored.name}
+            read = {**reads, "set": stored.found.address}
+            self.cells.append(Cell("replay", spec, read, waits, subject, {**context, **told}))
         if settings.attack_tasks is not None and trained_on.name not in settings.attack_tasks:
             return
         if trained_on.kind != "classification":  # the attacks' goal is another label

@@ -56,7 +56,9 @@ class Cell:
             "reliance": asked,
             "attack": f"{self.spec['task']} with {self.spec.get('attack')}",
             "quality": f"of {self.spec['task']} with {self.spec.get('attack')}",
-            "replay": f"{self.spec['task']} with {self.spec.get('attack')} made against {_name(self.spec.get('source'))}",
+            "replay": f"of {self.context['stored']} on {self.spec['task']}"
+            if "stored" in self.context
+            else f"{self.spec['task']} with {self.spec.get('attack')} made against {_name(self.spec.get('source'))}",
         }[self.kind]
         return f"{self.kind} {who} {what}"
 

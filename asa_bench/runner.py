@@ -201,6 +201,7 @@ class PlannedCell(Frozen):
     task: str | None
     attack: str | None
     source: Subject | None = Field(default=None, description="of a replay: whom the attack was made against")
+    stored: str = Field(default="", description="of a replay of a stored set: the set's name")
     title: str = Field(default="", description="of a further pre-training: what tables call its encoder")
 
 
@@ -250,6 +251,7 @@ def describe(plan: Plan) -> PlannedRun:
                 attack=cell.spec.get("attack"),
                 source=None if cell.spec.get("source") is None else Subject(**cell.spec["source"]),
                 title=cell.spec.get("title", ""),
+                stored=cell.context.get("stored", ""),
             )
             for cell in plan.cells
         ),
@@ -326,8 +328,10 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
         QualityOutcome,
         ReplayOutcome,
         ReportInput,
+        StoredReplay,
         made_against,
         quality_of,
+        replay_of,
     )
     from asa_bench.tasks.base import Task
 
@@ -335,6 +339,7 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
     evaluations: list[Evaluation] = []
     attacks: list[AttackOutcome] = []
     replays: list[ReplayOutcome] = []
+    stored: list[StoredReplay] = []
     qualities: list[QualityOutcome] = []
     probes: list[Probe] = []
     holes: list[Hole] = []
@@ -357,7 +362,9 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
         record = store.find(entry.kind, entry.address)
         if record is None:
             asked = LEAVING_OUT if entry.kind == "reliance" else entry.attack or ""
-            if entry.source is not None:
+            if entry.stored:
+                asked = replay_of(entry.stored)
+            elif entry.source is not None:
                 asked = made_against(asked, entry.source)
             elif entry.kind == "quality":
                 asked = quality_of(asked)
@@ -369,12 +376,17 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
         task = Task.model_validate(result["task"])
         # The laboratory makes as many rows as are asked for, so a probe's few have a fingerprint of their own.
         part = f", {LEAVING_OUT}" if entry.kind == "reliance" else ""
+        if entry.stored:
+            part = f", set {entry.stored}"
         data[f"{task.name} {record.spec['split']}{part}"] = result["fingerprint"]
         common = (subject, task, record.spec["split"], result["fingerprint"])
         if entry.kind == "evaluate":
             evaluations.append(Evaluation(*common, record.rows(), result.get("seen_in_training")))
         elif entry.kind == "reliance":
             probes.append(Probe(*common, record.rows()))
+        elif entry.stored and entry.source is not None:
+            made = (entry.stored, result["set"], result["attack"], entry.source)
+            stored.append(StoredReplay(*common, *made, record.rows()))
         else:
             attack = Attack.model_validate(result["attack"])
             spec = record.spec
@@ -396,6 +408,7 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
     titles = sorted(
         {item.subject.model for item in evaluations}
         | {item.subject.model for item in attacks}
+        | {item.subject.model for item in stored}
         | {item.base for item in pretraining}
     )
     return ReportInput(
@@ -405,6 +418,7 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
         evaluations=tuple(evaluations),
         attacks=tuple(attacks),
         replays=tuple(replays),
+        stored=tuple(stored),
         qualities=tuple(qualities),
         gate=plan.quality.gate,
         ensemble=plan.ensemble,
@@ -487,7 +501,7 @@ def _why(store: Store, plan: PlannedRun, entry: PlannedCell) -> str:
     """Why a cell has no record: its own error, else that of a failed training it waits for."""
     before = [cell for cell in plan.cells if cell.kind == "train" and cell.subject == entry.subject]
     # A replay and the quality of texts wait for the attack that made them, too.
-    source = entry.subject if entry.kind == "quality" else entry.source
+    source = entry.subject if entry.kind == "quality" else None if entry.stored else entry.source
     if source is not None:
         asked = (source, entry.task, entry.attack)
         before = [

@@ -89,6 +89,10 @@ class Settings(Frozen):
     train_examples: Mapping[str, int] | int | None = Field(default=None, description="rows; all if absent")
     eval_examples: int | None = Field(default=None, ge=1, description="rows of each test set; all if absent")
     attack_examples: int = Field(default=100, ge=1, description="rows that each attack is run on")
+    replay: tuple[str, ...] = Field(
+        default=(),
+        description="stored adversarial sets that every model of their task faces: files, or folders of them",
+    )
     reliance_examples: int | None = Field(
         default=None,
         ge=0,
@@ -143,12 +147,12 @@ class Settings(Frozen):
             raise ValueError(f"at least 1 word must be left out, not {min(value)}")
         return _distinct(value)
 
-    @field_validator("train", "challenges", "attack_tasks", "models", "ensemble", mode="before")
+    @field_validator("train", "challenges", "attack_tasks", "models", "ensemble", "replay", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
 
-    @field_validator("train", "challenges", "models", "attack_tasks", "ensemble")
+    @field_validator("train", "challenges", "models", "attack_tasks", "ensemble", "replay")
     @classmethod
     def _distinct_names(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
         return value if value is None else _distinct(value)

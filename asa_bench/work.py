@@ -466,6 +466,8 @@ def _circumstances() -> dict[str, Any]:
 def _replay(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Progress) -> Outcome:
     from asa_bench import adversarial_sets, replaying
 
+    if "set" not in waits:
+        return _replay_stored(cell, waits, progress)
     source = waits["set"]
     found = adversarial_sets.of_record(source)
     victim = _asked(cell, waits)
@@ -474,6 +476,37 @@ def _replay(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Pro
     made = source.manifest["result"]
     kept = {name: made[name] for name in ("fingerprint", "origin", "task", "attack", "recipe")}
     return Outcome(frame, {**kept, "examples": len(frame), "set": found.address})
+
+
+def _replay_stored(cell: Cell, waits: Mapping[str, Record], progress: Progress) -> Outcome:
+    """Face a set that was read from a file; the rows keep the texts that fooled the model, since no other record has them."""
+    import json
+    from pathlib import Path
+
+    from asa_bench import adversarial_sets, replaying
+
+    found = adversarial_sets.read(Path(cell.context["set"]))
+    if found.address != cell.reads["set"]:
+        raise StoreError(f"{cell.context['set']}: was exchanged after the run began; run again")
+    task, header = TASKS.get(cell.spec["task"]), found.header
+    replayed = replaying.replay(found, _asked(cell, waits), task, progress)
+    fooled = replayed.rows["outcome"] == "fooled"
+    frame = replayed.rows.assign(
+        perturbed=[
+            json.dumps(example.perturbed) if hit else ""
+            for example, hit in zip(found.examples, fooled, strict=True)
+        ]
+    ).sort_values(["id"], kind="stable", ignore_index=True)
+    attack = ATTACKS.get(header.attack).title if header.attack in ATTACKS else header.attack
+    result = {
+        "fingerprint": header.fingerprint,
+        "task": task.model_dump(mode="json"),
+        "attack": attack,
+        "recipe": header.recipe,
+        "examples": len(frame),
+        "set": found.address,
+    }
+    return Outcome(frame, result)
 
 
 def _quality(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Progress) -> Outcome:

@@ -52,6 +52,12 @@ AttacksOption = Annotated[
 AttackExamplesOption = Annotated[
     str | None, typer.Option(metavar="N", help="Rows that each attack is run on.")
 ]
+ReplayOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FILE_OR_FOLDER", help="Stored adversarial sets that models of their task face. Repeatable."
+    ),
+]
 OutputOption = Annotated[
     Path | None,
     typer.Option(
@@ -157,6 +163,7 @@ def request(
     eval_examples: str | None = None,
     attacks: str | None = None,
     attack_examples: str | None = None,
+    replay: Sequence[str] | None = None,
     output: Path | None = None,
     device: str | None = None,
     precision: str | None = None,
@@ -182,6 +189,7 @@ def request(
     put("models", "--model", list(model or ()), model or None)
     put("methods", "--methods", _names(methods, "--methods"), methods)
     put("attacks", "--attacks", _names(attacks, "--attacks"), attacks)
+    put("replay", "--replay", list(replay or ()), replay or None)
     put("seeds", "--seeds", _seeds(seeds), seeds)
     put(
         "attack_examples", "--attack-examples", _number(attack_examples, "--attack-examples"), attack_examples

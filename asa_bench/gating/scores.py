@@ -15,7 +15,9 @@ from asa_bench.errors import StoreError
 from asa_bench.measures import Proportion, macro_average
 from asa_bench.reports.answers import Answers
 from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn, metric, score_of
+from asa_bench.reports.inputs import replay_of
 from asa_bench.reports.layouts import build_tables
+from asa_bench.reports.layouts.replays import robust
 from asa_bench.reports.tables import Table
 from asa_bench.runner import PlannedCell, PlannedRun, gather, planned
 from asa_bench.store import SCHEMA_VERSION, Store, canonical_json
@@ -55,8 +57,9 @@ class Score:
 
     Attributes:
         key: ``MODEL/METHOD/TASK:MEASURE`` of a model trained here, ``NAME/TASK:MEASURE`` of a loaded one; TASK is
-            ``TRAINED>FACED`` where these differ. MEASURE is a metric, or the name of the attack under which accuracy was
-            measured. Stable: what other scores there are does not change it.
+            ``TRAINED>FACED`` where these differ. MEASURE is a metric, the name of the attack under which accuracy was
+            measured, or ``replay/NAME`` for robust accuracy on a stored adversarial set.
+            Stable: what other scores there are does not change it.
         title: what it is, for people.
         values: seed as text ("" for none) -> the measure; a share where `answers` are given.
         answers: per seed and example, 1 for right; None for measures that are no mean of right and wrong.
@@ -110,12 +113,13 @@ def collect(store: Store) -> Collected:
     data = Gathered(report)
     records = _Records(store, plan)
     scores: dict[str, Score] = {}
-    for score in (*_evaluated(data, records), *_attacked(data, records)):
+    for score in (*_evaluated(data, records), *_attacked(data, records), *_replayed(data, records)):
         scores[score.key] = score
     missing = []
     for cell in plan.cells:
-        if cell.kind in ("evaluate", "attack") and cell.subject is not None and records.of(cell) is None:
-            missing.append((key_of(cell.subject, cell.task or "", cell.attack or ""), cell.label))
+        gated = cell.kind in ("evaluate", "attack") or cell.stored
+        if gated and cell.subject is not None and records.of(cell) is None:
+            missing.append((key_of(cell.subject, cell.task or "", _measured(cell)), cell.label))
     reasons = {key_of(gap.subject, gap.task, gap.attack): gap.error for gap in report.holes}
     told = tuple((key, f"{label}: {reasons.get(key, 'not recorded')}") for key, label in missing)
     return Collected(plan.suite, plan.profile, plan.fingerprint, scores, told, tuple(build_tables(report)))
@@ -128,24 +132,27 @@ def key_of(subject: Subject, task: str, measure: str) -> str:
     return f"{who}/{faced}:{measure}"
 
 
+def _measured(cell: PlannedCell) -> str:
+    """The end of a score's key; "" where the task says it."""
+    return replay_of(cell.stored) if cell.stored else cell.attack or ""
+
+
 class _Records:
     """The manifests of a folder by what they are of."""
 
     def __init__(self, store: Store, plan: PlannedRun) -> None:
         self.store, self.plan = store, plan
         self._found = {
-            (cell.kind, cell.subject, cell.task, cell.attack): cell
+            (cell.kind, cell.subject, cell.task, _measured(cell)): cell
             for cell in plan.cells
-            if cell.subject is not None
+            if cell.subject is not None and (cell.stored or cell.kind != "replay")
         }
 
     def of(self, cell: PlannedCell) -> Mapping[str, Any] | None:
         return self.store.told(cell.kind, cell.address)
 
-    def manifest(
-        self, kind: str, subject: Subject, task: str, attack: str | None = None
-    ) -> Mapping[str, Any]:
-        cell = self._found.get((kind, subject, task, attack))
+    def manifest(self, kind: str, subject: Subject, task: str, measured: str = "") -> Mapping[str, Any]:
+        cell = self._found.get((kind, subject, task, measured))
         found = None if cell is None else self.of(cell)
         if found is None:
             raise StoreError(f"{self.store.root}: a record of {subject.method} on {task} vanished meanwhile")
@@ -166,6 +173,8 @@ class _Records:
                 name: spec[name] for name in ("attack", "attack_options", "attack_seed", "library")
             }
             recipe["attack"]["fingerprint"] = manifest["result"]["recipe"]["fingerprint"]
+        if manifest["kind"] == "replay":
+            recipe["set"] = {"address": manifest["result"]["set"], "attack": spec["attack"]}
         trained = self._trained(manifest)
         if trained is not None:
             recipe["training"] = _without(trained["spec"])
@@ -243,7 +252,31 @@ def _attacked(data: Gathered, records: _Records) -> Iterator[Score]:
                 rows = {seed: items[0].rows for seed, items in found.items()}
                 values = {seed: float(each.mean()) for seed, each in answers.values.items()}
                 make = partial(_score, data, records, row, column, "attack", subjects, rows)
-                yield make(attack.name, answers, attack.name, values)
+                yield make(attack.name, answers, f"accuracy under {attack.title}", values)
+
+
+def _replayed(data: Gathered, records: _Records) -> Iterator[Score]:
+    """Robust accuracy on stored sets. What the same run's attacks made against others is new each time: it is not gated."""
+    for row in data.rows:
+        for of in data.stored_sets:
+            found = data.stored(row, of.name)
+            answers = data.stored_answers(row, of, robust)
+            if answers is None:
+                continue
+            subjects = {seed: item.subject for seed, item in found.items()}
+            # The first thing that went wrong is what a reader wants to see.
+            rows = {seed: item.rows.assign(prediction=_last_said(item.rows)) for seed, item in found.items()}
+            values = {seed: float(each.mean()) for seed, each in answers.values.items()}
+            column = TaskColumn(of.task, of.split, of.subject.train_task)
+            said = f"robust accuracy on {of.name} ({of.title})"
+            make = partial(_score, data, records, row, column, "replay", subjects, rows)
+            yield make(replay_of(of.name), answers, said, values)
+
+
+def _last_said(rows: pd.DataFrame) -> list[str]:
+    """What a model said of the perturbed text where that fooled it, else of the original."""
+    both = zip(rows["outcome"], rows["prediction"], rows["perturbed_prediction"], strict=True)
+    return [after if outcome == "fooled" else before for outcome, before, after in both]
 
 
 def _score(
@@ -256,12 +289,14 @@ def _score(
     rows: Mapping[str, pd.DataFrame],
     measure: str,
     answers: Answers | None,
-    attack: str | None,
+    said: str | None,
     values: Mapping[str, float],
 ) -> Score:
+    """A score; `said` is what its measure is called where it is no metric of the task."""
     task = column.task
+    measured = "" if said is None else measure
     manifests = {
-        seed: records.manifest(kind, subject, task.name, attack) for seed, subject in subjects.items()
+        seed: records.manifest(kind, subject, task.name, measured) for seed, subject in subjects.items()
     }
     first, subject = next(iter(manifests.values())), next(iter(subjects.values()))
     ordered = {seed: _ordered(frame) for seed, frame in rows.items()}
@@ -275,19 +310,17 @@ def _score(
         schema={"records": SCHEMA_VERSION, kind: first.get("version"), "measure": measure},
     )
     faced = task.title if task.name == subject.train_task else f"{task.title} (from {subject.train_task})"
-    of_attack = next((a.title for a in data.attacks if a.name == attack), attack)
-    said = metric(measure).title if attack is None else f"accuracy under {of_attack}"
     who = row.title if row.loaded else f"{row.model} {row.title}"
     return Score(
         key=key_of(subject, task.name, measure),
-        title=f"{who}, {faced}, {'accuracy' if measure == 'accuracy' else said}",
+        title=f"{who}, {faced}, {said or ('accuracy' if measure == 'accuracy' else metric(measure).title)}",
         identity=identity,
         values=dict(values),
         answers=answers,
         weights={seed: records.weights(manifest) for seed, manifest in manifests.items()},
         slices={name: frame[name].astype(str).to_numpy(object) for name in task.slices if name in frame},
         rows=ordered,
-        higher_is_better=attack is not None or metric(measure).higher_is_better,
+        higher_is_better=said is not None or metric(measure).higher_is_better,
     )
 
 

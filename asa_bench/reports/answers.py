@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from asa_bench.measures import Pair, clusters_of
 
 if TYPE_CHECKING:
-    from asa_bench.reports.inputs import AttackOutcome, Evaluation
+    from asa_bench.reports.inputs import AttackOutcome, Evaluation, StoredReplay
     from asa_bench.tasks.base import Task
 
 #: The kinds of task whose accuracy is a mean of right and wrong.
@@ -85,7 +85,8 @@ def of_evaluations(
 
 
 def of_attacks(
-    found: Mapping[str, list[AttackOutcome]], values: Mapping[str, list[NDArray[np.bool_]]]
+    found: Mapping[str, Sequence[AttackOutcome | StoredReplay]],
+    values: Mapping[str, list[NDArray[np.bool_]]],
 ) -> Answers | None:
     """Means over attack seeds of a truth about each example, such as whether it is robust.
 

@@ -30,9 +30,11 @@ from asa_bench.reports.inputs import (
     QualityOutcome,
     ReplayOutcome,
     ReportInput,
+    StoredReplay,
     Subject,
     attacked,
     quality_of,
+    replay_of,
 )
 from asa_bench.reports.tables import UNDEFINED, Cell, Unit, hole, make_cell
 from asa_bench.tasks.base import Family
@@ -87,10 +89,11 @@ class Gathered:
     def __init__(self, source: ReportInput) -> None:
         source.check()
         self.source = source
-        records: list[Evaluation | AttackOutcome | Probe] = [
+        records: list[Evaluation | AttackOutcome | Probe | StoredReplay] = [
             *source.evaluations,
             *source.attacks,
             *source.probes,
+            *source.stored,
         ]
         self._known_tasks = {item.task.name: item.task for item in records}
         self.rows = self._rows([item.subject for item in records] + [gap.subject for gap in source.holes])
@@ -113,6 +116,11 @@ class Gathered:
         for probe in source.probes:
             place = (row_key(probe.subject), probe.task.name, probe.split, probe.subject.train_task)
             self._probes.setdefault(place, {})[seed_text(probe.subject)] = probe
+        self._stored: dict[tuple[Any, ...], dict[str, StoredReplay]] = {}
+        for stored in source.stored:
+            self._stored.setdefault((row_key(stored.subject), stored.name), {})[seed_text(stored.subject)] = (
+                stored
+            )
         self._qualities = {attacked(item): item for item in source.qualities}
         asked = {quality_of(name) for name in {item.attack.name for item in source.attacks}}
         #: Whether the quality of attacks' texts was to be measured, so that tables show gated numbers.
@@ -122,9 +130,15 @@ class Gathered:
         self.attack_columns = self._columns(list(source.attacks))
         self.probe_columns = self._columns(list(source.probes))
         self.attacks = self._attack_list()
+        #: One replay of each stored set, which tells what the set is; in the order of the suite.
+        self.stored_sets: list[StoredReplay] = []
+        for stored in source.stored:
+            if all(stored.name != other.name for other in self.stored_sets):
+                self.stored_sets.append(stored)
         counts = [len(found) for found in self._evaluations.values()]
         counts += [len(found) for found in self._attacks.values()]
         counts += [len(found) for found in self._probes.values()]
+        counts += [len(found) for found in self._stored.values()]
         self.seeds = max(counts, default=0)
         self._tables: dict[str, Table | None] = {}
         self._measures: dict[int, AttackMeasures] = {}
@@ -213,6 +227,34 @@ class Gathered:
     def outcomes(self, row: MethodRow, column: TaskColumn, attack: str) -> Mapping[str, list[AttackOutcome]]:
         """Seed -> outcomes, one per attack seed."""
         return self._attacks.get(((row.model, row.method, row.loaded), *column.identity, attack), {})
+
+    def stored(self, row: MethodRow, name: str) -> Mapping[str, StoredReplay]:
+        """Seed -> replay of a stored set."""
+        return self._stored.get(((row.model, row.method, row.loaded), name), {})
+
+    def stored_cell(self, row: MethodRow, of: StoredReplay, survived: Callable[[Any], Any]) -> Cell:
+        """The cell of a share of a stored set's examples.
+
+        Args:
+            of: one of the set's replays.
+            survived: tells which of a record's rows count.
+        """
+        found = self.stored(row, of.name)
+        results: dict[str, float | Proportion | None] = {
+            seed: Proportion(int(survived(item.rows).sum()), len(item.rows)) for seed, item in found.items()
+        }
+        column = TaskColumn(of.task, of.split, of.subject.train_task)
+        return self._finish(results, "percent", self.holes(row, column, replay_of(of.name)))
+
+    def stored_answers(
+        self, row: MethodRow, of: StoredReplay, survived: Callable[[Any], Any]
+    ) -> Answers | None:
+        """Which of a stored set's examples count, see `stored_cell`."""
+        found = {seed: [item] for seed, item in self.stored(row, of.name).items()}
+        values = {
+            seed: [survived(item.rows).to_numpy(np.bool_) for item in many] for seed, many in found.items()
+        }
+        return of_attacks(found, values)
 
     def probes(self, row: MethodRow, column: TaskColumn) -> Mapping[str, Probe]:
         """Seed -> probe of reliance."""

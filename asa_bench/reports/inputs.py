@@ -129,6 +129,34 @@ class ReplayOutcome:
 
 
 @dataclass(frozen=True)
+class StoredReplay:
+    """One subject before an adversarial set that was stored before this run.
+
+    Attributes:
+        name: what the user calls the set.
+        address: the set's content address.
+        attack: title of the attack that made it.
+        source: whom it was made against.
+        rows: columns of `asa_bench.replaying.COLUMNS`, and `perturbed`, the texts that fooled the subject, as JSON.
+    """
+
+    subject: Subject
+    task: Task
+    split: str
+    fingerprint: str
+    name: str
+    address: str
+    attack: str
+    source: Subject
+    rows: pd.DataFrame
+
+    @property
+    def title(self) -> str:
+        """What the set is, for people."""
+        return made_against(self.attack, self.source)
+
+
+@dataclass(frozen=True)
 class QualityOutcome:
     """How good the texts are that an attack made against one subject.
 
@@ -248,6 +276,7 @@ class ReportInput:
             names that they lack come after, in a canonical order.
         ensemble: names of attacks whose worst case per example is a column of its own.
         replays: models before adversarial sets that were made against others.
+        stored: models before adversarial sets that were stored before.
         qualities: how good the attacks' texts are.
         gate: which of these texts count in gated robust accuracy.
         baseline: the method that differences are taken against.
@@ -261,6 +290,7 @@ class ReportInput:
     evaluations: tuple[Evaluation, ...] = ()
     attacks: tuple[AttackOutcome, ...] = ()
     replays: tuple[ReplayOutcome, ...] = ()
+    stored: tuple[StoredReplay, ...] = ()
     qualities: tuple[QualityOutcome, ...] = ()
     gate: QualityGate = field(default_factory=QualityGate)
     probes: tuple[Probe, ...] = ()
@@ -286,6 +316,7 @@ class ReportInput:
         self._check_evaluations()
         self._check_attacks()
         self._check_probes()
+        self._check_stored()
 
     def _check_evaluations(self) -> None:
         seen: set[tuple[object, ...]] = set()
@@ -361,6 +392,15 @@ class ReportInput:
             _once(seen, (item.subject, item.task.name, item.split), where)
             _same(examples, (item.task.name, item.split), item.fingerprint, item.rows, where)
 
+    def _check_stored(self) -> None:
+        seen: set[tuple[object, ...]] = set()
+        examples: dict[tuple[str, str], tuple[str, str, str]] = {}
+        for item in self.stored:
+            where = f"replay of the set {item.name!r} on {_who(item.subject)}, {item.task.name!r}"
+            _check_rows(item.rows, (*REPLAY_COLUMNS, "perturbed"), item.task, where)
+            _once(seen, (item.subject, item.name), where)
+            _same(examples, (item.name, item.address), item.fingerprint, item.rows, where)
+
 
 def attacked(item: AttackOutcome | QualityOutcome) -> tuple[object, ...]:
     """Which attack on whom: what an attack and the quality of its texts have in common."""
@@ -370,6 +410,11 @@ def attacked(item: AttackOutcome | QualityOutcome) -> tuple[object, ...]:
 def quality_of(attack: str) -> str:
     """What a hole of the quality of an attack's texts has in place of the attack's name."""
     return f"quality of {attack}"
+
+
+def replay_of(stored: str) -> str:
+    """What the measure, and a hole, of a stored set of that name are called."""
+    return f"replay/{stored}"
 
 
 def _difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from asa_bench.reports.layouts.metrics import metrics, slices
 from asa_bench.reports.layouts.paper import paper
 from asa_bench.reports.layouts.pretraining import pretraining
 from asa_bench.reports.layouts.quality import quality
+from asa_bench.reports.layouts.replays import replays
 from asa_bench.reports.layouts.training import training
 from asa_bench.reports.layouts.transfer import transfer
 from asa_bench.reports.tables import Table
@@ -37,6 +38,7 @@ LAYOUTS: dict[str, Callable[[Gathered], Table | None]] = {
     "quality": quality,
     "budget": budget,
     "transfer": transfer,
+    "replays": replays,
     "slices": slices,
     "training": training,
 }

@@ -1,0 +1,63 @@
+"""The table of replays: every model before the adversarial sets that were stored before this run."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from asa_bench.reports.assemble import DraftColumn, finish, method_rows
+from asa_bench.reports.gather import Gathered, TaskColumn
+from asa_bench.reports.tables import Column, Row, Table
+
+
+def right(rows: Any) -> Any:
+    """(rows,) right about the original text."""
+    return rows["outcome"] != "wrong"
+
+
+def robust(rows: Any) -> Any:
+    """(rows,) right about it and about what the attack made of it."""
+    return rows["outcome"] == "robust"
+
+
+def fooled(rows: Any) -> Any:
+    """(rows,) right about the original text only."""
+    return rows["outcome"] == "fooled"
+
+
+_MEASURES = (
+    ("clean", "Original", right, True),
+    ("robust", "Attacked", robust, True),
+    ("fooled", "Fooled", fooled, False),
+)
+_NAMED = 6
+
+
+def replays(data: Gathered) -> Table | None:
+    """Per stored set: accuracy on its original texts, and robust accuracy."""
+    rows: list[Row] = []
+    for of in data.stored_sets:
+        drafts = [
+            DraftColumn(
+                Column(key, head),
+                partial(data.stored_cell, of=of, survived=measure),
+                answers=partial(data.stored_answers, of=of, survived=measure) if tested else None,
+            )
+            for key, head, measure, tested in _MEASURES
+        ]
+        heading = f"{of.name}, on {of.task.title}"
+        rows += method_rows(data, drafts, group=heading, prefix=f"{of.name}/")
+    if not rows:
+        return None
+    columns = [Column(key, head) for key, head, _, _ in _MEASURES]
+    faced = [TaskColumn(of.task, of.split, of.subject.train_task) for of in data.stored_sets]
+    sets = [f"{of.name}: {of.title}" for of in data.stored_sets[:_NAMED]]
+    if len(data.stored_sets) > _NAMED:
+        sets.append(f"and {len(data.stored_sets) - _NAMED} more")
+    what = (
+        "Stored adversarial sets, faced again: accuracy on their original texts, and robust accuracy, both in percent of all "
+        "examples. An example whose search had errored or timed out is never robust. The texts were made against another "
+        "model, so that a search of its own usually finds more. Fooled: by the attacked text alone. "
+        + f"{'; '.join(sets)}."
+    )
+    return finish(data, "replays", "Stored adversarial sets", what, columns, rows, faced)
