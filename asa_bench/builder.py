@@ -179,6 +179,8 @@ class Builder:
                         "training": settings.training.model_dump(mode="json"),
                         "precision": machine.precision,
                         **machine.asked,
+                        # Where there is one, as nearly always, a record keeps the address that it had before.
+                        **({"processes": settings.processes} if settings.processes > 1 else {}),
                     }
                     reads = {**encoder.reads, "data": self.data(task, "train")}
                     train = Cell("train", spec, reads, waits, subject, encoder.context)

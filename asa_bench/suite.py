@@ -121,6 +121,12 @@ class Settings(Frozen):
     precision: Literal["auto", "float32", "bf16"] = Field(default="auto", description="of training")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | Literal["auto"] = "auto"
+    processes: int = Field(
+        default=1,
+        ge=1,
+        le=1024,
+        description="that share each batch of a fine-tuning, one GPU each where the device is one",
+    )
 
     @field_validator("seeds", mode="before")
     @classmethod

@@ -5,6 +5,7 @@ Only `asa_bench.training` imports this module, inside functions: it loads torch 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,6 +18,7 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 from asa_bench.encoding import IGNORED, Encoded
 from asa_bench.memory import Parts
 from asa_bench.methods.base import Loss, Method
+from asa_bench.parallel import ALONE, Crew
 
 if TYPE_CHECKING:
     from asa_bench.training import TrainingOptions
@@ -181,7 +183,10 @@ class MethodTrainer(Trainer):  # type: ignore[misc]
         output_dir: str,
         order_seed: int,
         progress: Callable[[int, int], None] | None = None,
+        crew: Crew = ALONE,
     ) -> None:
+        self.crew = crew
+        self._shares: deque[float] = deque()  # of the batches that were collated and not yet trained on
         arguments = TrainingArguments(
             output_dir=output_dir,
             num_train_epochs=options.epochs,
@@ -204,7 +209,7 @@ class MethodTrainer(Trainer):  # type: ignore[misc]
             dataloader_pin_memory=False,
         )
         arguments._n_gpu = min(arguments.n_gpu, 1)  # never split batches over devices behind the user's back
-        super().__init__(model=model, args=arguments, train_dataset=examples, data_collator=examples.collate)
+        super().__init__(model=model, args=arguments, train_dataset=examples, data_collator=self._collate)
         self.remove_callback(PrinterCallback)
         if progress is not None:
             self.add_callback(_Progress(progress))
@@ -219,6 +224,14 @@ class MethodTrainer(Trainer):  # type: ignore[misc]
         extra = list(method.extra_parameters())
         if extra:
             self._clipped["method"] = extra
+
+    def _collate(self, indices: list[int]) -> dict[str, torch.Tensor]:
+        """The batch of these examples, or the part of it that is this process's."""
+        mine, share = self.crew.part(indices)
+        if self.crew.size > 1:
+            self._shares.append(share)
+        batch: dict[str, torch.Tensor] = self.train_dataset.collate(mine)
+        return batch
 
     def create_accelerator_and_postprocess(self) -> None:
         """The Trainer's accelerator, without what a single device does not need.
@@ -275,7 +288,7 @@ class MethodTrainer(Trainer):  # type: ignore[misc]
         inputs = self._prepare_inputs(inputs)
         draws = _RandomState(self.method)
 
-        def whole(bounds: list[tuple[int, int]]) -> torch.Tensor:
+        def whole(bounds: list[tuple[int, int]]) -> tuple[dict[str, Any], frozenset[str]]:
             if len(bounds) > 1:  # perhaps not the first attempt at this step
                 draws.restore()
                 model.zero_grad()
@@ -283,20 +296,29 @@ class MethodTrainer(Trainer):  # type: ignore[misc]
                 parameter.grad = None
             return self._backward(model, inputs, bounds)
 
-        total = self.micro_batches.attempt(len(inputs["input_ids"]), whole)
+        told, counts = self.micro_batches.attempt(len(inputs["input_ids"]), whole)
+        share = self._shares.popleft() if self.crew.size > 1 else 1.0
+        for parameters in self._clipped.values():
+            self.crew.add_up(parameters, share)
+        told = self.crew.told(told, counts, share)
+        self.parts.add(told)
         self.gradient_norms.add(
             {
                 name: torch.nn.utils.clip_grad_norm_(parameters, self.options.max_grad_norm, foreach=True)
                 for name, parameters in self._clipped.items()
             }
         )
-        return total
+        return torch.as_tensor(told["total"])
 
-    def _backward(self, model: Any, inputs: Any, bounds: list[tuple[int, int]]) -> torch.Tensor:
+    def _backward(
+        self, model: Any, inputs: Any, bounds: list[tuple[int, int]]
+    ) -> tuple[dict[str, Any], frozenset[str]]:
+        """The scalars of the batch, and the names of those that count something."""
+        counts: frozenset[str] = frozenset()
         if len(bounds) == 1:
             loss = self.method_loss(model, inputs)
             loss.total.backward()
-            told = {"total": loss.total.detach(), **loss.parts}
+            told, counts = {"total": loss.total.detach(), **loss.parts}, frozenset(loss.counts)
         else:
             told = {}
             for part, share in self.cut(inputs, bounds):
@@ -304,9 +326,9 @@ class MethodTrainer(Trainer):  # type: ignore[misc]
                 (share * loss.total).backward()
                 for name, value in {"total": loss.total.detach(), **loss.parts}.items():
                     told[name] = told.get(name, 0.0) + (value if name in loss.counts else share * value)
+                counts = frozenset(loss.counts)
                 del loss
-        self.parts.add(told)
-        return torch.as_tensor(told["total"])
+        return told, counts
 
     def cut(self, inputs: Any, bounds: list[tuple[int, int]]) -> Iterator[tuple[dict[str, Any], float]]:
         """The parts of a batch, and the share of its mean loss that each has."""

@@ -16,6 +16,7 @@ from pydantic import Field
 from asa_bench.encoding import encode
 from asa_bench.errors import BadInput, StoreError
 from asa_bench.models.loading import load_model, load_tokenizer, longest_input, name_labels, quiet
+from asa_bench.parallel import ALONE, Crew
 from asa_bench.tasks.base import Frozen, Task
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def train(
     options: TrainingOptions,
     output_dir: Path,
     progress: Callable[[int, int], None] | None = None,
+    crew: Crew = ALONE,
 ) -> TrainingSummary:
     """Train `model` in place on `rows` and save it to `output_dir`.
 
@@ -110,6 +112,7 @@ def train(
         output_dir: made if need be; gets config.json (with the task's label names), model.safetensors and the
             tokenizer's files, and what the method saves (see `Method.save`; most save nothing).
         progress: called with (steps done, steps in all) after each step.
+        crew: the processes that share each batch, of which this is one; the one of rank 0 saves.
 
     Raises:
         BadInput: no rows, an unknown label, a number outside of the task's range, a model with another number
@@ -131,12 +134,24 @@ def train(
         method.attach(model.to(options.device), seed=derived(options.seed, "method"))
         try:
             trainer = MethodTrainer(
-                model, method, examples, options, str(output_dir), derived(options.seed, "order"), progress
+                model,
+                method,
+                examples,
+                options,
+                str(output_dir),
+                derived(options.seed, "order"),
+                progress,
+                crew,
             )
             torch.manual_seed(derived(options.seed, "dropout"))
+            if crew.rank:  # each process has other examples, so what it draws for them is its own, too
+                torch.manual_seed(derived(options.seed, f"dropout of process {crew.rank}"))
+                for place, generator in enumerate(method.generators()):
+                    generator.manual_seed(derived(options.seed, f"draws {place} of process {crew.rank}"))
             result = trainer.train()
             method_parameters = sum(parameter.numel() for parameter in method.extra_parameters())
-            method.save(output_dir)
+            if crew.rank == 0:
+                method.save(output_dir)
         finally:
             method.detach()
         losses = trainer.parts.means()
@@ -146,7 +161,8 @@ def train(
                 f"a learning rate below {options.learning_rate:g} may help"
             )
         seconds = time.monotonic() - started
-        _save(model, tokenizer, output_dir)
+        if crew.rank == 0:
+            _save(model, tokenizer, output_dir)
     return TrainingSummary(
         steps=result.global_step,
         examples=len(rows),

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asa_bench import checkpoints, memory, provenance
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from asa_bench.models.fluency import MaskedScorer
     from asa_bench.models.similarity import SentenceEncoder
+    from asa_bench.parallel import Crew
     from asa_bench.victims import Victim
 
 # progress(done, total) in units of the cell's own: steps, batches or examples.
@@ -287,14 +289,52 @@ def _pretrain_masked(
 
 
 def _train(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Progress) -> Outcome:
-    import pandas as pd
+    from asa_bench import parallel
 
+    _, data, rows = _chosen(cell, "train", "train")
+    where = str(waits["encoder"].model_folder()) if "encoder" in waits else cell.context["model"]
+    measured = waits["measured"].manifest["result"]["training"]["losses"] if "measured" in waits else None
+    processes = cell.spec.get("processes", 1)
+    if processes == 1:
+        summary = _trained(cell, where, measured, scratch / "model", progress, parallel.ALONE)
+    else:
+        request = {
+            "spec": dict(cell.spec),
+            "source": cell.context["source"].model_dump(mode="json"),
+            "where": where,
+            "revision": cell.context.get("revision"),
+            "measured": measured,
+            "output": str(scratch.absolute() / "model"),
+        }
+        summary = parallel.launch(request, processes, progress)
+    return Outcome(result={**_data_result(data, len(rows)), "training": summary})
+
+
+def train_together(request: Mapping[str, Any], crew: Crew, progress: Progress) -> dict[str, Any]:
+    """One process's part of a training that several share; see `asa_bench.parallel.launch`.
+
+    Args:
+        request: JSON; spec of the cell, source of its rows, where its model is and of which revision, what another
+            training measured (or null), and the output folder.
+    """
+    context = {"source": Source.model_validate(request["source"]), "revision": request["revision"]}
+    cell = Cell("train", request["spec"], {}, {}, None, context)
+    return _trained(cell, request["where"], request["measured"], Path(request["output"]), progress, crew)
+
+
+def _trained(
+    cell: Cell,
+    where: str,
+    measured: Mapping[str, float] | None,
+    output: Path,
+    progress: Progress,
+    crew: Crew,
+) -> dict[str, Any]:
+    """The summary of a training whose model is saved in `output`."""
     from asa_bench import training
 
-    spec = cell.spec
-    task, data, rows = _chosen(cell, "train", "train")
-    where = str(waits["encoder"].model_folder()) if "encoder" in waits else cell.context["model"]
-    revision = cell.context.get("revision")
+    spec, revision = cell.spec, cell.context.get("revision")
+    task, _, rows = _chosen(cell, "train", "train")
     # The method is no part of the seed: for one seed all methods share initial weights and order of examples.
     seed = derived_seed("train", spec["task"], spec["seed"])
     options = training.TrainingOptions(
@@ -307,12 +347,9 @@ def _train(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Prog
     model = training.load_model(where, task, seed, revision)
     tokenizer = training.load_tokenizer(where, revision)
     method = METHODS.get(spec["method"])(spec["method_options"])
-    if "measured" in waits:
-        method.read(waits["measured"].manifest["result"]["training"]["losses"])
-    summary = training.train(rows, task, method, model, tokenizer, options, scratch / "model", progress)
-    # What was trained on, so that test rows among it are found.
-    hashes = pd.DataFrame({"text_hash": [row_hash(text)[:16] for text in _texts(rows, task)]})
-    return Outcome(hashes, {**_data_result(data, len(rows)), "training": summary.as_json()})
+    if measured is not None:
+        method.read(measured)
+    return training.train(rows, task, method, model, tokenizer, options, output, progress, crew).as_json()
 
 
 @lru_cache(maxsize=1)

@@ -74,6 +74,13 @@ PrecisionOption = Annotated[
 ThreadsOption = Annotated[
     str | None, typer.Option(metavar="N", help="Processor threads, or 'auto'. Part of a result's identity.")
 ]
+ProcessesOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N",
+        help="Processes that share each batch of a fine-tuning, one GPU each. Part of a result's identity.",
+    ),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Any setting, such as methods.asa.tau=0.3. Repeatable."),
@@ -168,6 +175,7 @@ def request(
     device: str | None = None,
     precision: str | None = None,
     threads: str | None = None,
+    processes: str | None = None,
     set_: Sequence[str] | None = None,
     load: Sequence[str] | None = None,
     label_map: Sequence[str] | None = None,
@@ -205,6 +213,7 @@ def request(
     )
     put("device", "--device", device, device)
     put("precision", "--precision", precision, precision)
+    put("processes", "--processes", _number(processes, "--processes"), processes)
     put("threads", "--threads", _number(threads, "--threads", auto="auto"), threads)
     for text in set_ or ():
         key, equals, value = text.partition("=")

@@ -32,8 +32,8 @@ class Resources:
     """What one cell takes of a cluster.
 
     Attributes:
-        cpus: processors; None for as many as the cell has threads.
-        gpus: graphics processors; a fraction shares one.
+        cpus: processors, of each of its processes; None for as many as the cell has threads.
+        gpus: graphics processors, of each of its processes; a fraction shares one.
         memory: GiB of main memory that Ray keeps free for it; None for no promise.
         attack_shards: in how many parts an attack on one thread is done side by side.
         silence: seconds without a sign of life after which a worker is taken for lost.
@@ -60,9 +60,10 @@ class Resources:
     def of(self, cell: Cell) -> dict[str, float]:
         """Ray's names and units for what a cell takes."""
         cpus = float(cell.spec["threads"]) if self.cpus is None else self.cpus
+        processes = cell.spec.get("processes", 1)
         return {
-            "num_cpus": cpus,
-            "num_gpus": self.gpus,
+            "num_cpus": cpus * processes,
+            "num_gpus": self.gpus * processes,
             **({} if self.memory is None else {"memory": self.memory * 2**30}),
         }
 
