@@ -71,7 +71,13 @@ class Executor(InTurn):
                 }
             )
             result = {"task": TASK.model_dump(mode="json"), "fingerprint": "f" * 64}
-        manifest = {"label": cell.label, "spec": dict(cell.spec), "result": result}
+        manifest = {
+            "label": cell.label,
+            "spec": dict(cell.spec),
+            "reads": dict(cell.reads),
+            "waits": dict(cell.waits),
+            "result": result,
+        }
         store.write(cell.kind, cell.address, manifest, rows, {"seconds": 0.0})
 
 
