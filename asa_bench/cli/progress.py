@@ -45,6 +45,7 @@ class Lines(Silent):
         self.total = 0
         self.begun = time.monotonic()
         self.heartbeat = self.begun
+        self.spent = 0.0  # seconds of work, of all cells that ended
 
     def say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
@@ -55,6 +56,7 @@ class Lines(Silent):
     def planned(self, plan: Plan, todo: list[Cell], recorded: int) -> None:
         self.todo = list(todo)
         self.total = len(todo)
+        self.begun = time.monotonic()
         self.say(
             f"{plan.suite} ({plan.profile}): {len(plan.cells)} cells, {recorded} recorded, {len(todo)} to do"
         )
@@ -77,14 +79,19 @@ class Lines(Silent):
         self.heartbeat = time.monotonic()
         self.todo = [other for other in self.todo if other.address != cell.address]
         if seconds is not None:
+            self.spent += seconds
             self.clock.learn(cell.kind, cell.spec, cell.subject.method if cell.subject else None, seconds)
 
     def left(self) -> str:
-        """How long the rest may take, once something is known of every cell of it."""
+        """How long the rest may take, once something is known of every cell of it.
+
+        As many cells at once as so far: the time that went by, over the work that was done in it.
+        """
         guess = self.clock.estimate(self.todo)
         if not self.todo or guess.unknown:
             return ""
-        return f", about {duration(guess.seconds)} left"
+        pace = min(1.0, (time.monotonic() - self.begun) / self.spent) if self.spent else 1.0
+        return f", about {duration(guess.seconds * pace)} left"
 
 
 def _bar() -> Any:

@@ -35,7 +35,7 @@ class Ended:
     """A cell that was started and is recorded now, or failed.
 
     Attributes:
-        seconds: from its start to its end, waiting for a free place included.
+        seconds: of work, without the time it waited for a free place; of all its parts together, where it had some.
     """
 
     cell: Cell

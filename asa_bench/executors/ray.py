@@ -93,7 +93,7 @@ class _Going:
 
     cell: Cell
     progress: work.Progress
-    begun: float
+    seconds: float = 0.0
     parts: list[_Piece] = field(default_factory=list)
 
 
@@ -199,7 +199,7 @@ class RayExecutor:
     def start(self, cell: Cell, store: Store, progress: work.Progress) -> None:
         self._store = store
         cell = replace(cell, context=_everywhere(cell.context))
-        going = _Going(cell, progress, time.monotonic())
+        going = _Going(cell, progress)
         self._going[cell.address] = going
         shards = min(self.resources.attack_shards, cell.spec.get("examples") or self.resources.attack_shards)
         if shards > 1 and work.in_parts(cell):
@@ -244,9 +244,10 @@ class RayExecutor:
     def _outcome(self, reference: Any, piece: _Piece) -> Ended | None:
         """What became of a task; None where its cell goes on."""
         going = self._going[piece.cell.address]
-        parts = len(going.parts)
+        parts, failure = len(going.parts), None
         try:
-            failure: Failure | None = self._ray.get(reference)
+            failure, seconds = self._ray.get(reference)
+            going.seconds += seconds
         except (
             self._ray.exceptions.RayTaskError
         ) as error:  # before our code began, such as another version of it
@@ -265,7 +266,7 @@ class RayExecutor:
         if failure is not None:
             self._forget(piece.cell)
         del self._going[piece.cell.address]
-        return Ended(piece.cell, time.monotonic() - going.begun, failure)
+        return Ended(piece.cell, going.seconds, failure)
 
     def _forget(self, cell: Cell) -> None:
         """Stop the other parts of a cell that failed."""
@@ -351,8 +352,10 @@ class Board:
         return self._signs
 
 
-def _work(cell: Cell, share: tuple[int, int] | None, where: str, board: Any, name: str) -> Failure | None:
-    """What a worker does: the cell, or its part of an attack."""
+def _work(
+    cell: Cell, share: tuple[int, int] | None, where: str, board: Any, name: str
+) -> tuple[Failure | None, float]:
+    """What a worker does: the cell, or its part of an attack. Returns why it failed, if so, and the seconds it took."""
     from asa_bench.stores import open_store
 
     with _signs_of_life(board, name) as progress:
@@ -364,7 +367,9 @@ def _work(cell: Cell, share: tuple[int, int] | None, where: str, board: Any, nam
             else:
                 work.perform_part(cell, store, progress, *share)
 
-        return attempt(do, Path(where))
+        begun = time.monotonic()
+        failure = attempt(do, Path(where))
+        return failure, time.monotonic() - begun
 
 
 @contextlib.contextmanager
