@@ -9,8 +9,9 @@ from pathlib import Path
 from asa_bench import runner
 from asa_bench.errors import BadInput, StoreError
 from asa_bench.reports.inputs import ReportInput
+from asa_bench.reports.look import Look
 from asa_bench.reports.merging import merge
-from asa_bench.reports.write import write_all
+from asa_bench.reports.write import PLAIN, write_all
 from asa_bench.stores import open_store
 
 
@@ -35,12 +36,15 @@ class Reports:
     left_out: tuple[str, ...] = ()
 
 
-def report(folders: Sequence[Path], output: Path | None = None) -> Reports:
+def report(
+    folders: Sequence[Path], output: Path | None = None, layouts: tuple[str, ...] = (), look: Look = PLAIN
+) -> Reports:
     """Write the report of output folders, from their records alone.
 
     Args:
         output: where to; the folder's own ``tables/`` by default, if it is one folder. Where some are kept apart, each
             part has a folder of its own there, ``part-1`` and so on.
+        layouts, look: see `asa_bench.reports.write.write_all`.
 
     Raises:
         BadInput: one is not an output folder, or none of several is.
@@ -52,9 +56,9 @@ def report(folders: Sequence[Path], output: Path | None = None) -> Reports:
         store = open_store(folders[0])
         source = runner.gather(store)
         if output is not None:
-            return Reports((Written(source, tuple(write_all(source, output)), str(output)),))
+            return Reports((Written(source, tuple(write_all(source, output, layouts, look)), str(output)),))
         with store.lock():
-            files = runner.write_tables(store, source)
+            files = runner.write_tables(store, source, layouts, look)
             store.share(files)
         return Reports((Written(source, tuple(files), f"{store.shown}/{files[0].parent.name}"),))
     if output is None:
@@ -72,7 +76,7 @@ def report(folders: Sequence[Path], output: Path | None = None) -> Reports:
     written = []
     for number, part in enumerate(parts, 1):
         where = output if len(parts) == 1 else output / f"part-{number}"
-        written.append(Written(part.source, tuple(write_all(part.source, where)), str(where)))
+        written.append(Written(part.source, tuple(write_all(part.source, where, layouts, look)), str(where)))
         named = ", ".join(str(read[at][0]) for at in part.members)
         left_out += [
             f"kept apart: {named} from {read[at][0]}: {why}" for at, why in part.apart if part.members[0] < at

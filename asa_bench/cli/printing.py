@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from asa_bench.estimate import Estimate
     from asa_bench.plan import Plan
     from asa_bench.reports.inputs import ReportInput
+    from asa_bench.reports.look import Look
     from asa_bench.runner import RunSummary
 
 
@@ -101,13 +102,20 @@ def summary(done: RunSummary) -> None:
             typer.echo(f"  {label}: {error}", err=True)
 
 
-def tables(report: ReportInput, files: Sequence[Path], where: str) -> None:
-    """The main tables in the terminal, then how many files lie where."""
+def tables(
+    report: ReportInput,
+    files: Sequence[Path],
+    where: str,
+    names: tuple[str, ...] = (),
+    look: Look | None = None,
+) -> None:
+    """The main tables, or those that are named, in the terminal; then how many files lie where."""
     from asa_bench.reports.terminal import render
 
     width = shutil.get_terminal_size((100, 24)).columns
-    typer.echo(render(report, width=width))
+    typer.echo(render(report, width=width, names=names or None, look=look))
     if files:
         typer.echo(
-            f"{len(files)} files in {where}: LaTeX, Markdown, CSV and JSON of every table; report.html"
+            f"{len(files)} files in {where}: LaTeX, Markdown, CSV and JSON of "
+            + ("these tables" if names else "every table; report.html")
         )

@@ -25,6 +25,30 @@ def command(
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write the page to this file too.")
     ] = None,
+    layout: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Write and show this table alone: main, hans, advglue, attacks, ... Repeatable.",
+        ),
+    ] = None,
+    transpose: Annotated[bool, typer.Option("--transpose", help="Methods as columns.")] = False,
+    digits: Annotated[
+        int | None, typer.Option(metavar="N", help="Digits after the point; default: 1.")
+    ] = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN",
+            help="Only columns with such a key, head or group: 'sst2/*', '*average*'. Repeatable.",
+        ),
+    ] = None,
+    spread: Annotated[
+        str, typer.Option(metavar="sd|interval|none", help="What stands behind a mean over seeds.")
+    ] = "sd",
+    footer: Annotated[
+        bool, typer.Option("--footer", help="End each table with where it comes from.")
+    ] = False,
 ) -> None:
     """Write the tables and the page of output folders again, from records alone: no data, no model, no network.
 
@@ -35,16 +59,23 @@ def command(
     asa-bench report reports/runs/robustness-embedded --html robustness.html
 
     asa-bench report seeds-1-to-3 seeds-4-to-6 -o merged
+
+    asa-bench report reports/runs/robustness-embedded --layout main --transpose --spread interval --footer -o paper
     """
     from asa_bench import reporting
     from asa_bench.cli import printing
     from asa_bench.errors import BadInput
+    from asa_bench.reports.look import Look
     from asa_bench.reports.write import PAGE
     from asa_bench.store import write_atomically
 
     if len(folders) > 1 and output is None:
         raise BadInput("several folders need a place for their report: --output FOLDER")
-    made = reporting.report(folders, output)
+    names = tuple(layout or ())
+    if html is not None and names:
+        raise BadInput("--html: the page shows all tables; leave --layout out")
+    look = Look(digits, tuple(columns or ()), spread, transpose, footer)  # type: ignore[arg-type]
+    made = reporting.report(folders, output, names, look)
     for line in made.left_out:
         typer.echo(line, err=True)
     if html is not None:
@@ -55,4 +86,4 @@ def command(
         page = next(path for path in made.parts[0].files if path.name == PAGE)
         write_atomically(html, page.read_bytes())
     for part in made.parts:
-        printing.tables(part.report, part.files, part.shown)
+        printing.tables(part.report, part.files, part.shown, names, look)

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING
 from asa_bench.measures import Pair, macro_average, paired_differences
 from asa_bench.reports.answers import Answers, paired
 from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn
-from asa_bench.reports.tables import BLANK, MINUS, PLUS_MINUS, Cell, Column, Row, Table, Unit, make_cell
+from asa_bench.reports.tables import (
+    BLANK,
+    MINUS,
+    SPREAD,
+    SPREAD_OF_DIFFERENCES,
+    Cell,
+    Column,
+    Row,
+    Table,
+    Unit,
+    make_cell,
+)
 from asa_bench.reports.tested import DifferenceRow, test_notes, tested
 from asa_bench.reports.text import count_range, shorten
 
@@ -215,7 +226,7 @@ def _spread(rows: Sequence[Row]) -> str:
         return ""
     if max(counts) == 1:
         return "One seed: the spread is unknown."
-    return f"Mean {PLUS_MINUS} sample standard deviation over {count_range(counts, 'seed')}."
+    return f"{SPREAD} {count_range(counts, 'seed')}."
 
 
 def _comparable(faced: Sequence[TaskColumn]) -> str:
@@ -247,8 +258,8 @@ def _notes(
         )
     if any(row.kind == "difference" for row in rows) or any(column.key.endswith("-") for column in columns):
         notes.append(
-            f"A {MINUS} B: mean difference in percentage points, paired by seed, over the seeds that both have; "
-            f"{PLUS_MINUS} is the standard deviation of these differences."
+            f"A {MINUS} B: mean difference in percentage points, paired by seed, over the seeds that both have"
+            f"{SPREAD_OF_DIFFERENCES}"
         )
     averages = [column for column in columns if column.key.startswith("average/")]
     if averages:

@@ -287,6 +287,12 @@ def _whole(cell: Cell) -> int:
     return len(re.sub(r"[^0-9]", "", cell.number.split(".")[0]))
 
 
+def _lowered(tail: str) -> str:
+    """A spread or an interval, for mathematics: '\\pm 1.2' or '[80.1, 83.4]', commas within numbers without a space."""
+    text = re.sub(r",(?=\d)", "{,}", tail.replace(MINUS, "-"))
+    return text.replace(", ", r",\,").replace(PLUS_MINUS, r"\pm ")
+
+
 def _width(table: Table, at: int) -> float:
     """Points that a column needs, estimated."""
     cells = [row.cells[at] for row in table.rows]
@@ -345,7 +351,7 @@ def _cell(cell: Cell, column: Sequence[Cell]) -> Latex:
         # Where only some have one, the sign hangs out to the left, so that it does not push the digits out of line.
         sign = f"${shown}$" if _all_signed(values) else rf"\llap{{${shown}$}}"
     if cell.tail:
-        number += rf"_{{\pm {cell.tail.removeprefix(PLUS_MINUS).replace(',', '{,}')}}}"
+        number += f"_{{{_lowered(cell.tail)}}}"
     if cell.best:
         number = re.sub(r"^[0-9.{},]+", lambda found: rf"\mathbf{{{found.group()}}}", number)
     raised = (f"({cell.n_seeds})" if cell.few else "") + (r"\dagger" if cell.conclusive else "")

@@ -15,6 +15,9 @@ RowKind = Literal["method", "difference", "slice", "published"]
 MINUS = "\N{MINUS SIGN}"
 DAGGER = "\N{DAGGER}"
 PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
+#: How captions and notes begin, and say, what the spread behind a number is; another spread is said instead of it.
+SPREAD = f"Mean {PLUS_MINUS} sample standard deviation over"
+SPREAD_OF_DIFFERENCES = f"; {PLUS_MINUS} is the standard deviation of these differences."
 _RAISED = str.maketrans("0123456789()", "⁰¹²³⁴⁵⁶⁷⁸⁹⁽⁾")
 
 
@@ -149,22 +152,23 @@ def hole(reason: str) -> Cell:
     return Cell(state="hole", number="--", reason=reason)
 
 
-def format_number(value: float, unit: Unit, whole: bool = False) -> str:
+def format_number(value: float, unit: Unit, whole: bool = False, digits: int = 1) -> str:
     """A number as tables write it: percent and points with one decimal, points with their sign, losses with three.
 
     Args:
         whole: for counts: True where the value is an integer and no mean.
+        digits: after the point; losses have two more, and three at least.
     """
     if unit == "count" and whole:
         return f"{value:,.0f}"
     if unit in ("count", "number"):
-        return f"{value:,.1f}"
+        return f"{value:,.{digits}f}"
     if unit == "decimal":
-        return f"{value:,.3f}"
-    text = f"{100 * abs(value):.1f}"
+        return f"{value:,.{max(3, digits + 2)}f}"
+    text = f"{100 * abs(value):.{digits}f}"
     if unit == "percent":
-        return f"{MINUS}{text}" if value < 0 and text != "0.0" else text
-    return text if text == "0.0" else f"{MINUS if value < 0 else '+'}{text}"
+        return f"{MINUS}{text}" if value < 0 and float(text) else text
+    return f"{MINUS if value < 0 else '+'}{text}" if float(text) else text
 
 
 def make_cell(
@@ -194,15 +198,14 @@ def make_cell(
         n_examples=n_examples,
         values=ordered,
         number=format_number(summary.mean, unit, whole),
-        tail="" if summary.sd is None or whole else PLUS_MINUS + _spread(summary.sd, unit),
+        tail="" if summary.sd is None or whole else PLUS_MINUS + format_spread(summary.sd, unit),
         few=summary.n == 1 or summary.n < seeds,
     )
 
 
-def _spread(value: float, unit: Unit) -> str:
-    if unit == "decimal":
-        return f"{value:,.3f}"
-    return f"{100 * value:.1f}" if unit in ("percent", "points") else f"{value:,.1f}"
+def format_spread(value: float, unit: Unit, digits: int = 1) -> str:
+    """A spread, which has no sign, with the digits of its number."""
+    return format_number(value, "percent" if unit == "points" else unit, digits=digits)
 
 
 def fact_cell(value: float | None) -> Cell:

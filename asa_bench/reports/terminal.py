@@ -13,6 +13,7 @@ from rich.text import Text
 
 from asa_bench.reports.grid import panels, row_groups, spans
 from asa_bench.reports.layouts import build_tables
+from asa_bench.reports.look import Look
 from asa_bench.reports.tables import Cell, Column, Table
 from asa_bench.reports.text import shorten, visible, wrap_head
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 _GAP = 2
 _NARROWEST = 40
-_STUB = 26
+_STUB, _WIDE_STUB = 26, 40
 _HEAD = 12
 _PLAIN = str.maketrans(
     {
@@ -43,6 +44,7 @@ def render(
     width: int = 80,
     names: tuple[str, ...] | None = None,
     plain: bool | None = None,
+    look: Look | None = None,
 ) -> str:
     """The tables that a run ends with, as text without colours.
 
@@ -51,8 +53,11 @@ def render(
         names: layouts to show, of those that the records make; by default the main one, or the one of pre-training
             where that was compared, and reliance.
         plain: ASCII only; by default where standard output can show no more.
+        look: another form of the same numbers.
     """
     tables = build_tables(source, names or ("pretraining" if source.pretraining else "main", "reliance"))
+    look = look or Look()
+    tables = [look.page(table) for table in look.numbers(tables)]
     if plain is None:
         plain = not (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
     if not tables:
@@ -88,7 +93,7 @@ def lines_of(table: Table, width: int = 80, plain: bool = False) -> list[Text]:
     lines = [Text(line, "bold") for line in wrapped(table.title, width)]
     lines += [Text(line) for line in wrapped(table.caption, width)]
     for panel in _fitting(table, width):
-        lines += [Text(), *_panel(panel)]
+        lines += [Text(), *_panel(panel, width)]
     notes = (*table.notes, *table.legend)
     lines += [Text()] if notes else []
     for note in notes:
@@ -105,7 +110,12 @@ def _fitting(table: Table, width: int) -> list[Table]:
 
 def _stub(table: Table) -> int:
     """Width of the row labels."""
-    return max([cell_len(shorten(row.label, _STUB)) for row in table.rows] + [len(table.stub)]) + 1
+    return max([cell_len(shorten(row.label, _most(table))) for row in table.rows] + [len(table.stub)]) + 1
+
+
+def _most(table: Table) -> int:
+    """Letters of a row label; where columns stand as rows, a head is told whole."""
+    return _STUB if table.stub else _WIDE_STUB
 
 
 def _ascii(text: str) -> str:
@@ -140,10 +150,17 @@ def _width(table: Table, at: int) -> int:
     return max(sum(_parts(cells)), others, *(cell_len(line) for line in _head(table.columns[at])))
 
 
-def _panel(table: Table) -> list[Text]:
+def _panel(table: Table, most: int) -> list[Text]:
     stub = _stub(table)
     widths = [_width(table, at) for at in range(len(table.columns))]
     total = stub + sum(width + _GAP for width in widths)
+    for span in (
+        span for level in spans(table.columns) for span in level
+    ):  # heads that are wider than their columns
+        room = sum(widths[span.start : span.start + span.width]) + _GAP * (span.width - 1)
+        more = min(max(0, cell_len(visible(span.text)) - room), max(0, most - total))
+        widths[span.start] += more
+        total += more
     lines = [Text("━" * total, "dim")]
     for level in spans(table.columns):
         line, rule = Text(" " * stub), Text(" " * stub)
@@ -170,7 +187,7 @@ def _panel(table: Table) -> list[Text]:
             lines.append(Text(shorten(heading, total), "italic bold"))
         for row in rows:
             style = {"difference": "italic", "published": "dim"}.get(row.kind, "")
-            line = Text(_left(shorten(row.label, _STUB), stub), style)
+            line = Text(_left(shorten(row.label, _most(table)), stub), style)
             for cell, width, (number, after) in zip(row.cells, widths, sizes, strict=True):
                 if cell.state == "value":
                     line.append(" " * (_GAP + width - number - after))

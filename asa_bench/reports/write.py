@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from asa_bench.reports import curves, flags, latex, markdown, page
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.inputs import ReportInput
-from asa_bench.reports.layouts import LAYOUTS, build_tables
+from asa_bench.reports.layouts import LAYOUTS, build_tables, chosen
+from asa_bench.reports.look import Look
 from asa_bench.reports.tables import Cell, Column, Table
 from asa_bench.reports.terminal import render_text, wrapped
 from asa_bench.reports.text import provenance_lines, visible
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA_VERSION = 1
+PLAIN = Look()
 Values = Literal["mean", "sd", "n_seeds", "n_examples", "text"]
 CSV_COLUMNS = (
     "table",
@@ -64,7 +66,9 @@ _FLAGGED = ("main", "attacks", "calibration")
 _SUFFIXES = (".tex", ".standalone.tex", ".md", ".csv", ".json")
 
 
-def write_all(source: ReportInput, folder: Path) -> list[Path]:
+def write_all(
+    source: ReportInput, folder: Path, layouts: tuple[str, ...] = (), look: Look = PLAIN
+) -> list[Path]:
     """Write every table of a report into `folder`, which is made if need be.
 
     Per table NAME: ``NAME.tex`` (to \\input), ``NAME.standalone.tex``, ``NAME.md``, ``NAME.csv``,
@@ -72,37 +76,48 @@ def write_all(source: ReportInput, folder: Path) -> list[Path]:
     and the flags, which ``flags.json`` holds too; and ``report.html``, the page. Each file is replaced at once or
     not at all. Files of tables that the records no longer make are removed.
 
+    Args:
+        layouts: write the tables of these alone, without a page, and leave every other file as it is.
+        look: another form of the same numbers.
+
     Returns:
         The files, in the order of writing.
 
     Raises:
-        BadInput: the records cannot stand in one table.
+        BadInput: the records cannot stand in one table; they hold nothing for a layout, or a column that was asked for.
         StoreError: the folder cannot be written.
     """
-    files = {folder / name: text for name, text in contents(source).items()}
+    files = {folder / name: text for name, text in contents(source, layouts, look).items()}
     known = {folder / f"{name}{suffix}" for name in LAYOUTS for suffix in _SUFFIXES} | {folder / curves.FILE}
     for path, text in files.items():
         write_atomically(path, text.encode())
     with storage_errors(folder):
-        for path in sorted(known - set(files)):
+        for path in sorted(known - set(files)) if not layouts else ():
             path.unlink(missing_ok=True)
     return list(files)
 
 
-def contents(source: ReportInput) -> dict[str, str]:
+def contents(
+    source: ReportInput | Gathered, layouts: tuple[str, ...] = (), look: Look = PLAIN
+) -> dict[str, str]:
     """File name -> text of everything that `write_all` writes."""
-    data = Gathered(source)
-    tables = build_tables(data)
+    data = source if isinstance(source, Gathered) else Gathered(source)
+    source = data.source
+    tables = look.numbers(chosen(data, layouts))
     files: dict[str, str] = {}
     signs = flags.find(data)
     for table in tables:
+        shown = look.page(table)
         # A LaTeX table is read without the report around it, so it carries the flags itself.
-        alone = replace(table, notes=(*table.notes, *flags.notes(signs))) if table.name in _FLAGGED else table
+        alone = replace(shown, notes=(*shown.notes, *flags.notes(signs))) if table.name in _FLAGGED else shown
         files[f"{table.name}.tex"] = latex.body(alone)
         files[f"{table.name}.standalone.tex"] = latex.standalone(alone)
-        files[f"{table.name}.md"] = markdown.render(table)
+        files[f"{table.name}.md"] = markdown.render(shown)
         files[f"{table.name}.csv"] = to_csv(table)
         files[f"{table.name}.json"] = to_json(table)
+    if layouts:
+        return files
+    tables = [look.page(table) for table in tables]
     found = curves.curves(data)
     if found:
         files[curves.FILE] = curves.to_csv(found, guard)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from asa_bench.errors import BadInput, nearest
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.inputs import ReportInput
+from asa_bench.reports.layouts.ablation import ablation
 from asa_bench.reports.layouts.attacks import attacks
 from asa_bench.reports.layouts.budget import budget
 from asa_bench.reports.layouts.challenges import advglue, hans, reliance
@@ -26,6 +27,7 @@ from asa_bench.reports.tables import Table
 LAYOUTS: dict[str, Callable[[Gathered], Table | None]] = {
     "main": main,
     "comparisons": comparisons,
+    "ablation": ablation,
     "paper": paper,
     "pretraining": pretraining,
     "reliance": reliance,
@@ -58,3 +60,17 @@ def build_tables(source: ReportInput | Gathered, names: tuple[str, ...] | None =
         data.table(name, function) for name, function in LAYOUTS.items() if names is None or name in names
     ]
     return [table for table in made if table is not None]
+
+
+def chosen(data: Gathered, names: tuple[str, ...]) -> list[Table]:
+    """The tables of these layouts; all that there are if none is named.
+
+    Raises:
+        BadInput: no such layout, or the records hold nothing for one that is named.
+    """
+    found = build_tables(data, names or None)
+    empty = [name for name in names if name not in {table.name for table in found}]
+    if empty:
+        known = ", ".join(table.name for table in build_tables(data)) or "none"
+        raise BadInput(f"layout {empty[0]!r}: the records hold nothing for it; there is {known}")
+    return found

@@ -15,6 +15,15 @@ from asa_bench.reports.tables import Table
 
 def main(data: Gathered) -> Table | None:
     """Methods as rows; generalization, challenge sets and attacks as columns."""
+    return summary(data, "main", "generalization and robustness")
+
+
+def summary(data: Gathered, name: str, what_of: str) -> Table | None:
+    """Every method against the baseline on everything that was faced.
+
+    Args:
+        what_of: ends the title.
+    """
     by_role = {role: [c for c in data.columns if c.task.role == role] for role in ("train", "challenge")}
     attacked = attack_columns(data, "Robustness: attacks")
     drafts = [
@@ -42,9 +51,7 @@ def main(data: Gathered) -> Table | None:
     faced = [*data.columns, *(c for c in data.attack_columns if c not in data.columns)]
     columns = [draft.column for draft in drafts]
     rows = method_rows(data, drafts)
-    return finish(
-        data, "main", f"{data.source.title}: generalization and robustness", what, columns, rows, faced
-    )
+    return finish(data, name, f"{data.source.title}: {what_of}", what, columns, rows, faced)
 
 
 def _budgets(data: Gathered) -> str:
