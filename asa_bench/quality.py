@@ -37,6 +37,13 @@ class QualityGate(Frozen):
     max_perplexity_ratio: float | None = Field(
         default=None, gt=0, description="perplexity of the perturbed text as a multiple of the original's"
     )
+    max_grammar_loss: float | None = Field(
+        default=1.0,
+        ge=0,
+        le=4,
+        description="points (of 1 to 5) by which people may find the text less grammatical than the original, on average; "
+        "asked of judged texts, beside a majority that finds the label kept",
+    )
 
     def applied(self, judges: Mapping[str, Any]) -> QualityGate:
         """The bounds that can be asked of what `judges` (see `describe`) measured; the others are None."""
@@ -66,6 +73,22 @@ class QualityGate(Frozen):
             & within(rows["edit_distance"].to_numpy(np.float64), most=self.max_edit_distance)
             & within(rows["similarity"].to_numpy(np.float64), least=self.min_similarity)
             & within(after / before, most=self.max_perplexity_ratio)
+        )
+        return found
+
+    def accepts(self, rows: pd.DataFrame) -> NDArray[np.bool_]:
+        """(rows,) which texts people accept: a majority finds the label kept, and the grammar loses little.
+
+        Args:
+            rows: columns ``kept`` (share of people), ``grammar_before`` and ``grammar_after`` (mean grades).
+        """
+        import numpy as np
+
+        from asa_bench.measures import within
+
+        loss = rows["grammar_before"].to_numpy(np.float64) - rows["grammar_after"].to_numpy(np.float64)
+        found: NDArray[np.bool_] = (rows["kept"].to_numpy(np.float64) > 0.5) & within(
+            loss, most=self.max_grammar_loss
         )
         return found
 

@@ -319,6 +319,7 @@ def gather(store: Store) -> ReportInput:
 
 
 def _gather(store: Store, reading: _Reading) -> ReportInput:
+    from asa_bench import annotating
     from asa_bench.attacks.base import Attack
     from asa_bench.reports.inputs import (
         LEAVING_OUT,
@@ -342,6 +343,7 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
     replays: list[ReplayOutcome] = []
     stored: list[StoredReplay] = []
     qualities: list[QualityOutcome] = []
+    made_at: dict[str, AttackOutcome] = {}
     probes: list[Probe] = []
     holes: list[Hole] = []
     data: dict[str, str] = {}
@@ -397,6 +399,7 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
                 attacks.append(
                     AttackOutcome(*common, attack, spec["attack_seed"], record.rows(), budget, recipe)
                 )
+                made_at[entry.address] = attacks[-1]
             elif entry.kind == "quality":
                 judges = result["judges"]
                 qualities.append(
@@ -406,6 +409,7 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
                 replays.append(
                     ReplayOutcome(*common, attack, spec["attack_seed"], entry.source, record.rows(), recipe)
                 )
+    people, sheets = annotating.gather(store, made_at)
     titles = sorted(
         {item.subject.model for item in evaluations}
         | {item.subject.model for item in attacks}
@@ -422,6 +426,8 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
         stored=tuple(stored),
         qualities=tuple(qualities),
         gate=plan.quality.gate,
+        people=people,
+        sheets=sheets,
         ensemble=plan.ensemble,
         probes=tuple(probes),
         holes=tuple(holes),

@@ -27,6 +27,7 @@ ROWS = "rows.parquet"
 TIMINGS = "timings.json"
 MODEL = "model"
 MASKED = "masked"
+SHEETS = "annotations"
 
 
 def canonical_json(value: Any) -> str:
@@ -398,6 +399,38 @@ class Store:
             return {"label": str(content["label"]), "error": str(content["error"])}
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+    def write_sheet(self, sheet: str, name: str, content: Mapping[str, Any]) -> Path:
+        """Keep what belongs to a sheet for people: its key, or what they judged.
+
+        Raises:
+            StoreError: the folder cannot be written.
+        """
+        path = self.root / SHEETS / sheet / f"{name}.json"
+        whole = {**content, "checksum": _checksum(content)}
+        write_atomically(path, (json.dumps(whole, indent=1, sort_keys=True) + "\n").encode())
+        return path
+
+    def read_sheet(self, sheet: str, name: str) -> Mapping[str, Any] | None:
+        """What `write_sheet` kept; None where there is none.
+
+        Raises:
+            StoreError: it is damaged.
+        """
+        path = self.root / SHEETS / sheet / f"{name}.json"
+        if not path.is_file():
+            return None
+        try:
+            value = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise StoreError(f"{path}: cannot be read; export and import the sheet again") from error
+        if not isinstance(value, dict) or value.get("checksum") != _checksum(value):
+            raise StoreError(f"{path}: was changed; export and import the sheet again")
+        return value
+
+    def sheets(self) -> list[str]:
+        """The sheets of this folder, sorted."""
+        return sorted(path.name for path in (self.root / SHEETS).glob("*") if path.is_dir())
 
     def write_plan(self, content: Mapping[str, Any]) -> None:
         """Keep which cells make up the folder's last run, so that a report can be made from records alone."""

@@ -29,6 +29,7 @@ app = typer.Typer(
 
 def _register() -> None:
     from asa_bench.cli import (
+        annotate,
         baseline,
         compare,
         doctor,
@@ -56,6 +57,7 @@ def _register() -> None:
     app.command("report")(report.command)
     app.command("compare")(compare.command)
     app.add_typer(replay.app, name="replay")
+    app.add_typer(annotate.app, name="annotate")
     app.command("score")(score.command)
     app.command("explain")(explain.command)
     app.command("verify")(verify.command)

@@ -13,6 +13,7 @@ from asa_bench.measures.accuracy import (
     shortcut_reliance,
     slice_accuracies,
 )
+from asa_bench.measures.agreement import Agreement, agreement
 from asa_bench.measures.attacks import AttackMeasures, attack_measures, robust_at, robust_by_budget
 from asa_bench.measures.behaviour import failure_rates
 from asa_bench.measures.bootstrap import BootstrapInterval, bootstrap_interval, resampled_totals
@@ -51,6 +52,7 @@ __all__ = [
     "HANS_CELLS",
     "METRICS",
     "AgainstMargin",
+    "Agreement",
     "AttackMeasures",
     "BootstrapInterval",
     "Calibration",
@@ -72,6 +74,7 @@ __all__ = [
     "VarianceSplit",
     "accuracy",
     "against_margins",
+    "agreement",
     "attack_measures",
     "bootstrap_interval",
     "calibration",

@@ -26,6 +26,7 @@ from asa_bench.reports.inputs import (
     AttackOutcome,
     Evaluation,
     Hole,
+    PeopleOutcome,
     Probe,
     QualityOutcome,
     ReplayOutcome,
@@ -125,6 +126,7 @@ class Gathered:
         asked = {quality_of(name) for name in {item.attack.name for item in source.attacks}}
         #: Whether the quality of attacks' texts was to be measured, so that tables show gated numbers.
         self.judged = bool(self._qualities) or any(gap.attack in asked for gap in source.holes)
+        self._people = {attacked(item): item for item in source.people}
         self._passes: dict[int, NDArray[np.bool_]] = {}
         self.columns = self._columns(list(source.evaluations))
         self.attack_columns = self._columns(list(source.attacks))
@@ -327,6 +329,31 @@ class Gathered:
         """(rows,) which examples are robust where a success counts only if its text passes the gate; None: not known."""
         passes = self.passes(item)
         return None if passes is None else gated(item.rows["status"].tolist(), passes.tolist())
+
+    def people(self, item: AttackOutcome) -> PeopleOutcome | None:
+        """What people judged of an attack's texts; None where they judged none."""
+        return self._people.get(attacked(item))
+
+    def people_cell(
+        self,
+        row: MethodRow,
+        column: TaskColumn,
+        attack: str,
+        measure: Callable[[AttackOutcome, PeopleOutcome], float | None],
+        unit: Unit = "percent",
+    ) -> Cell:
+        """The cell of a measure of what people judged; attack seeds are averaged, seeds that nobody judged left out."""
+        results: dict[str, float | Proportion | None] = {}
+        for seed, outcomes in self.outcomes(row, column, attack).items():
+            each = [
+                measure(outcome, judged)
+                for outcome in outcomes
+                if (judged := self.people(outcome)) is not None
+            ]
+            values = [value for value in each if value is not None]
+            if values:
+                results[seed] = macro_average(values)
+        return self._finish(results, unit, [])
 
     def gated_outcomes(
         self, row: MethodRow, column: TaskColumn, attack: str

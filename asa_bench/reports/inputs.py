@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from asa_bench.attacks.base import Attack
+    from asa_bench.measures import Agreement
     from asa_bench.tasks.base import Task
 
 EVALUATION_COLUMNS = ("id", "text_hash", "label", "prediction", "logits")
@@ -178,6 +179,43 @@ class QualityOutcome:
 
 
 @dataclass(frozen=True)
+class PeopleOutcome:
+    """What people judged of texts with which an attack on one subject succeeded.
+
+    Attributes:
+        rows: ``id``, ``people`` (how many judged), ``kept`` (share of them who find the label kept), ``grammar_before``,
+            ``grammar_after`` (mean grades, 1 to 5, of the original and of the perturbed text).
+    """
+
+    subject: Subject
+    task: Task
+    split: str
+    attack: Attack
+    attack_seed: int
+    rows: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class SheetAgreement:
+    """How far the people of one sheet agree; None where one alone judged.
+
+    Attributes:
+        name: digest of what the sheet holds.
+        items: pairs of texts.
+        labels: on the labels of all texts, original and perturbed.
+        kept: on whether the label is kept.
+        grammar: on the grades of all texts, ordinal.
+    """
+
+    name: str
+    people: int
+    items: int
+    labels: Agreement | None
+    kept: Agreement | None
+    grammar: Agreement | None
+
+
+@dataclass(frozen=True)
 class Probe:
     """How much one subject leans on single words of a fixed list of examples.
 
@@ -279,6 +317,8 @@ class ReportInput:
         stored: models before adversarial sets that were stored before.
         qualities: how good the attacks' texts are.
         gate: which of these texts count in gated robust accuracy.
+        people: what people judged of the attacks' texts.
+        sheets: how far they agree.
         baseline: the method that differences are taken against.
         pretraining: the further pre-trainings behind the models, in the suite's order of methods.
         exposures: title of an encoder -> what it saw before, as the suite tells.
@@ -293,6 +333,8 @@ class ReportInput:
     stored: tuple[StoredReplay, ...] = ()
     qualities: tuple[QualityOutcome, ...] = ()
     gate: QualityGate = field(default_factory=QualityGate)
+    people: tuple[PeopleOutcome, ...] = ()
+    sheets: tuple[SheetAgreement, ...] = ()
     probes: tuple[Probe, ...] = ()
     holes: tuple[Hole, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -402,7 +444,7 @@ class ReportInput:
             _same(examples, (item.name, item.address), item.fingerprint, item.rows, where)
 
 
-def attacked(item: AttackOutcome | QualityOutcome) -> tuple[object, ...]:
+def attacked(item: AttackOutcome | QualityOutcome | PeopleOutcome) -> tuple[object, ...]:
     """Which attack on whom: what an attack and the quality of its texts have in common."""
     return item.subject, item.task.name, item.split, item.attack.name, item.attack_seed
 

@@ -50,6 +50,18 @@ def gate_note(data: Gathered) -> str:
     )
 
 
+def people_note(data: Gathered) -> str:
+    """What numbers by people are, for the caption of a table that has them; "" where none has."""
+    if not data.source.people:
+        return ""
+    most = data.source.gate.max_grammar_loss
+    grammar = "" if most is None else f" and grades its grammar at most {most:g} of 5 below the original's"
+    return (
+        " By people: a success counts only if a majority, not told which text is which, gives both texts the same label"
+        f"{grammar}; the judged ones stand for all successes."
+    )
+
+
 def hans_cells_of(item: Evaluation) -> dict[tuple[str, str], Proportion]:
     """The cells of one evaluation on a HANS-like task."""
     rows = item.rows

@@ -17,8 +17,10 @@ from asa_bench.reports.parts import (
     attack_fact,
     clean,
     gate_note,
+    people_note,
     robust,
 )
+from asa_bench.reports.people import accepted_robust
 from asa_bench.reports.tables import Cell, Column, Row, Table, Unit
 
 _ATTACK_MEASURES: tuple[
@@ -27,6 +29,7 @@ _ATTACK_MEASURES: tuple[
     ("clean", "No attack", "Accuracy", "percent", clean),
     ("robust", "Attacked", "Accuracy", "percent", robust),
     ("gated", "Attacked, gated", "Accuracy", "percent", lambda found: None),
+    ("people", "Attacked, by people", "Accuracy", "percent", lambda found: None),
     ("success", "Success rate", "Attack", "percent", lambda found: found.success),
     ("queries", "Queries", "Attack", "number", lambda found: found.mean_queries),
     ("budget", "Budget", "Attack", "count", lambda found: None),
@@ -39,7 +42,8 @@ _ATTACK_MEASURES: tuple[
 def attacks(data: Gathered) -> Table | None:
     """Each attack on each task: every measure with its denominator."""
     rows: list[Row] = []
-    shown = [measure for measure in _ATTACK_MEASURES if measure[0] != "gated" or data.judged]
+    known = {"gated": data.judged, "people": bool(data.source.people)}
+    shown = [measure for measure in _ATTACK_MEASURES if known.get(measure[0], True)]
     for column in data.attack_columns:
         for attack in data.attacks:
             if not any(data.outcomes(row, column, attack.name) for row in data.rows):
@@ -55,6 +59,13 @@ def attacks(data: Gathered) -> Table | None:
                 if key == "gated":
                     compute = partial(data.gated_cell, column=column, attack=attack.name)
                     answers = partial(data.gated_answers, column=column, attack=attack.name)
+                if key == "people":
+                    compute = partial(
+                        data.people_cell,
+                        column=column,
+                        attack=attack.name,
+                        measure=partial(accepted_robust, gate=data.source.gate),
+                    )
                 if key in ("clean", "robust"):
                     answers = partial(
                         data.attack_answers, column=column, attack=attack.name, robust=key == "robust"
@@ -70,5 +81,6 @@ def attacks(data: Gathered) -> Table | None:
         "(skipped) or whose search crashed or timed out (errored) never counts as robust. Success rate in percent of the "
         "examples that were right before. Queries: mean per completed search; budget: the most allowed. "
         + gate_note(data)
+        + people_note(data)
     )
     return finish(data, "attacks", "Attacks in detail", what, columns, rows, data.attack_columns, sized=False)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from asa_bench.measures import macro_average
+from asa_bench.quality import QualityGate
 from asa_bench.reports.assemble import DraftColumn, attack_head, finish, method_rows
 from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn
-from asa_bench.reports.inputs import AttackOutcome
-from asa_bench.reports.parts import clean, gate_note, robust
+from asa_bench.reports.inputs import AttackOutcome, PeopleOutcome
+from asa_bench.reports.parts import clean, gate_note, people_note, robust
+from asa_bench.reports.people import accepted_robust, notes
 from asa_bench.reports.tables import BLANK, UNDEFINED, Cell, Column, Row, Table, Unit, make_cell
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_TEXTS, _ACCURACY = "Texts that succeeded", "Accuracy"
+_TEXTS, _ACCURACY, _JUDGED = "Texts that succeeded", "Accuracy", "Judged by people"
 
 
 def _share_changed(rows: pd.DataFrame) -> float:
@@ -39,6 +42,27 @@ _MEASURES: tuple[tuple[str, str, Unit, Callable[[pd.DataFrame], float], str], ..
 )
 
 
+def _mean(column: str) -> Callable[..., float | None]:
+    def of(outcome: AttackOutcome, judged: PeopleOutcome, gate: QualityGate) -> float | None:
+        return float(judged.rows[column].mean())
+
+    return of
+
+
+def _number(outcome: AttackOutcome, judged: PeopleOutcome, gate: QualityGate) -> float:
+    return float(len(judged.rows))
+
+
+# Key, head, group, unit, measure of an attack and of what people judged of it.
+_PEOPLE: tuple[tuple[str, str, str, Unit, Callable[..., float | None]], ...] = (
+    ("people", "Attacked, by people", _ACCURACY, "percent", accepted_robust),
+    ("judged", "Texts", _JUDGED, "count", _number),
+    ("kept", "Label kept", _JUDGED, "percent", _mean("kept")),
+    ("grammar_before", "Grammar, original", _JUDGED, "number", _mean("grammar_before")),
+    ("grammar_after", "Grammar, text", _JUDGED, "number", _mean("grammar_after")),
+)
+
+
 def quality(data: Gathered) -> Table | None:
     """Per task and attack: means over the perturbed texts, and accuracy without attack, raw and gated."""
     judges = next((item.judges for item in data.source.qualities), None)
@@ -53,6 +77,7 @@ def quality(data: Gathered) -> Table | None:
         Column("robust", "Attacked", _ACCURACY),
         Column("gated", "Attacked, gated", _ACCURACY),
     ]
+    people = [Column(key, head, group, unit) for key, head, group, unit, _ in _PEOPLE if data.source.people]
     rows: list[Row] = []
     for column in data.attack_columns:
         for attack in data.attacks:
@@ -73,6 +98,19 @@ def quality(data: Gathered) -> Table | None:
                     columns[-2], partial(data.attack_cell, column=column, attack=attack.name, measure=robust)
                 ),
                 DraftColumn(columns[-1], partial(data.gated_cell, column=column, attack=attack.name)),
+                *(
+                    DraftColumn(
+                        each,
+                        partial(
+                            data.people_cell,
+                            column=column,
+                            attack=attack.name,
+                            measure=partial(measured, gate=data.source.gate),
+                            unit=each.unit,
+                        ),
+                    )
+                    for each, (_, _, _, _, measured) in zip(people, _PEOPLE, strict=False)
+                ),
             ]
             heading = f"{attack_head(attack)} on {data.head(column, data.attack_columns)}"
             rows += [
@@ -91,10 +129,18 @@ def quality(data: Gathered) -> Table | None:
             f"Bits per word, more: how much harder {judges['fluency']['model']} finds the text than the original, the binary "
             f"logarithm of the perplexities' ratio ({judges['fluency']['how']}). "
         )
-    what += f"Accuracy in percent of all attacked examples. {gate_note(data)}"
-    return finish(
-        data, "quality", "Quality of adversarial texts", what, columns, rows, data.attack_columns, sized=False
+    what += f"Accuracy in percent of all attacked examples. {gate_note(data)}{people_note(data)}"
+    made = finish(
+        data,
+        "quality",
+        "Quality of adversarial texts",
+        what,
+        [*columns, *people],
+        rows,
+        data.attack_columns,
+        sized=False,
     )
+    return replace(made, notes=(*notes(data.source.sheets), *made.notes))
 
 
 def _cell(
