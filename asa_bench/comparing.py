@@ -145,7 +145,7 @@ def to_csv(found: Compared) -> str:
     import csv
     import io
 
-    from asa_bench.reports.write import guard
+    from asa_bench.reports.text import guard
 
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")

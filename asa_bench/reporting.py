@@ -11,8 +11,10 @@ from asa_bench.errors import BadInput, StoreError
 from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.look import Look
 from asa_bench.reports.merging import merge
-from asa_bench.reports.write import PLAIN, write_all
+from asa_bench.reports.write import PLAIN, write_all, write_figures
 from asa_bench.stores import open_store
+
+FIGURES = "figures"
 
 
 @dataclass(frozen=True)
@@ -21,11 +23,13 @@ class Written:
 
     Attributes:
         shown: name of the folder that holds the files, for people.
+        figures: files of its charts, in a folder beside them.
     """
 
     report: ReportInput
     files: tuple[Path, ...]
     shown: str
+    figures: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,11 @@ class Reports:
 
 
 def report(
-    folders: Sequence[Path], output: Path | None = None, layouts: tuple[str, ...] = (), look: Look = PLAIN
+    folders: Sequence[Path],
+    output: Path | None = None,
+    layouts: tuple[str, ...] = (),
+    look: Look = PLAIN,
+    figures: bool = False,
 ) -> Reports:
     """Write the report of output folders, from their records alone.
 
@@ -45,6 +53,7 @@ def report(
         output: where to; the folder's own ``tables/`` by default, if it is one folder. Where some are kept apart, each
             part has a folder of its own there, ``part-1`` and so on.
         layouts, look: see `asa_bench.reports.write.write_all`.
+        figures: write charts, too, into ``figures/`` beside the tables.
 
     Raises:
         BadInput: one is not an output folder, or none of several is.
@@ -56,11 +65,12 @@ def report(
         store = open_store(folders[0])
         source = runner.gather(store)
         if output is not None:
-            return Reports((Written(source, tuple(write_all(source, output, layouts, look)), str(output)),))
+            return Reports((_written(source, output, str(output), layouts, look, figures),))
         with store.lock():
-            files = runner.write_tables(store, source, layouts, look)
-            store.share(files)
-        return Reports((Written(source, tuple(files), f"{store.shown}/{files[0].parent.name}"),))
+            folder = store.root / runner.TABLES
+            made = _written(source, folder, f"{store.shown}/{folder.name}", layouts, look, figures)
+            store.share([*made.files, *made.figures])
+        return Reports((made,))
     if output is None:
         raise BadInput("several folders need a place for their report: output")
     left_out: list[str] = []
@@ -76,9 +86,17 @@ def report(
     written = []
     for number, part in enumerate(parts, 1):
         where = output if len(parts) == 1 else output / f"part-{number}"
-        written.append(Written(part.source, tuple(write_all(part.source, where, layouts, look)), str(where)))
+        written.append(_written(part.source, where, str(where), layouts, look, figures))
         named = ", ".join(str(read[at][0]) for at in part.members)
         left_out += [
             f"kept apart: {named} from {read[at][0]}: {why}" for at, why in part.apart if part.members[0] < at
         ]
     return Reports(tuple(written), tuple(left_out))
+
+
+def _written(
+    source: ReportInput, folder: Path, shown: str, layouts: tuple[str, ...], look: Look, figures: bool
+) -> Written:
+    files = tuple(write_all(source, folder, layouts, look))
+    drawn = tuple(write_figures(source, folder / FIGURES)) if figures else ()
+    return Written(source, files, shown, drawn)

@@ -21,7 +21,9 @@ from asa_bench.tasks.base import Frozen
 if TYPE_CHECKING:
     from asa_bench.executors import Executor
     from asa_bench.reports.inputs import PretrainingOutcome, ReportInput, TrainingOutcome
-    from asa_bench.reports.look import Look
+
+#: The folder of a report within an output folder.
+TABLES = "tables"
 
 
 class Watcher(Protocol):
@@ -525,10 +527,8 @@ def _why(store: Store, plan: PlannedRun, entry: PlannedCell) -> str:
     return "not recorded yet"
 
 
-def write_tables(
-    store: Store, report: ReportInput, layouts: tuple[str, ...] = (), look: Look | None = None
-) -> list[Path]:
-    """Write every table of a report under the folder's ``tables/``; see `asa_bench.reports.write.write_all`."""
-    from asa_bench.reports.write import PLAIN, write_all
+def write_tables(store: Store, report: ReportInput) -> list[Path]:
+    """Write every table of a report under the folder's ``tables/``."""
+    from asa_bench.reports.write import write_all
 
-    return write_all(report, store.root / "tables", layouts, look or PLAIN)
+    return write_all(report, store.root / TABLES)

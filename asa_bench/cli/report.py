@@ -46,6 +46,9 @@ def command(
     spread: Annotated[
         str, typer.Option(metavar="sd|interval|none", help="What stands behind a mean over seeds.")
     ] = "sd",
+    figures: Annotated[
+        bool, typer.Option("--figures", help="Write the charts, too, as PDF, PNG and CSV, into figures/.")
+    ] = False,
     footer: Annotated[
         bool, typer.Option("--footer", help="End each table with where it comes from.")
     ] = False,
@@ -75,7 +78,7 @@ def command(
     if html is not None and names:
         raise BadInput("--html: the page shows all tables; leave --layout out")
     look = Look(digits, tuple(columns or ()), spread, transpose, footer)  # type: ignore[arg-type]
-    made = reporting.report(folders, output, names, look)
+    made = reporting.report(folders, output, names, look, figures)
     for line in made.left_out:
         typer.echo(line, err=True)
     if html is not None:
@@ -87,3 +90,5 @@ def command(
         write_atomically(html, page.read_bytes())
     for part in made.parts:
         printing.tables(part.report, part.files, part.shown, names, look)
+        if part.figures:
+            typer.echo(f"{len(part.figures)} files of figures in {part.shown}/{reporting.FIGURES}")

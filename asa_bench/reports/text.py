@@ -75,3 +75,9 @@ def provenance_lines(provenance: Mapping[str, Any], prefix: str = "") -> list[st
         else:
             lines.append(visible(f"{prefix}{name}: {value}"))
     return lines
+
+
+def guard(text: str) -> str:
+    """Text for a CSV cell: visible, and marked as text where a spreadsheet would take it for a formula."""
+    shown = visible(text)
+    return f"'{shown}" if shown.lstrip()[:1] in ("=", "+", "-", "@", "|", "%") else shown

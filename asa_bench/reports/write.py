@@ -18,7 +18,7 @@ from asa_bench.reports.layouts import LAYOUTS, build_tables, chosen
 from asa_bench.reports.look import Look
 from asa_bench.reports.tables import Cell, Column, Table
 from asa_bench.reports.terminal import render_text, wrapped
-from asa_bench.reports.text import provenance_lines, visible
+from asa_bench.reports.text import guard, provenance_lines
 from asa_bench.store import storage_errors, write_atomically
 
 if TYPE_CHECKING:
@@ -97,6 +97,21 @@ def write_all(
     return list(files)
 
 
+def write_figures(source: ReportInput, folder: Path) -> list[Path]:
+    """Write the charts of a report into `folder` as PDF and PNG, with their numbers beside them as CSV.
+
+    Raises:
+        BadInput: the records cannot stand in one table.
+        StoreError: the folder cannot be written.
+    """
+    from asa_bench.reports.figures import charts
+
+    files = {folder / name: content for name, content in charts.render(Gathered(source)).items()}
+    for path, content in files.items():
+        write_atomically(path, content)
+    return list(files)
+
+
 def contents(
     source: ReportInput | Gathered, layouts: tuple[str, ...] = (), look: Look = PLAIN
 ) -> dict[str, str]:
@@ -139,12 +154,6 @@ def report_markdown(source: ReportInput, tables: Sequence[Table], signs: Sequenc
     where = provenance_lines({"suite": source.suite, "profile": source.profile, **source.provenance})
     parts.append("\n".join(["## Provenance\n", *(f"- {markdown.escape(line)}" for line in where)]) + "\n")
     return "\n".join(parts)
-
-
-def guard(text: str) -> str:
-    """Text for a CSV cell: visible, and marked as text where a spreadsheet would take it for a formula."""
-    shown = visible(text)
-    return f"'{shown}" if shown.lstrip()[:1] in ("=", "+", "-", "@", "|", "%") else shown
 
 
 def to_csv(table: Table) -> str:

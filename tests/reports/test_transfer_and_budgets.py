@@ -19,8 +19,9 @@ from asa_bench.reports.gather import Gathered, worst_case
 from asa_bench.reports.inputs import AttackOutcome, Hole, ReplayOutcome, ReportInput, Subject
 from asa_bench.reports.layouts import build_tables
 from asa_bench.reports.tables import Table
+from asa_bench.reports.text import guard
 from asa_bench.reports.transfer import transfers
-from asa_bench.reports.write import contents, guard
+from asa_bench.reports.write import contents
 
 NAIVE = Subject("m", "naive", "Naive", False, "sst2", 1)
 ASA = Subject("m", "asa", "ASA", False, "sst2", 1)

@@ -7,18 +7,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from asa_bench.measures import robust_by_budget
-from asa_bench.measures.calibration import softmax
 from asa_bench.reports.assemble import attack_head
-from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn
-from asa_bench.reports.inputs import Evaluation
+from asa_bench.reports.drawn import Matrix, colors, label_of, reliability, reliable
+from asa_bench.reports.gather import Gathered, TaskColumn
+from asa_bench.reports.palette import shade_of
 from asa_bench.reports.tables import Table, format_number
 
 WIDTH, HEIGHT = 300, 200  # of a picture's field, in its own units
 _SAMPLES = 40  # budgets at which a curve is drawn
-_BINS = 10
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ class LinePanel:
 
 @dataclass(frozen=True)
 class HeatRow:
-    """One slice value: (text, shade 0 to 9, or -1 for nothing) per method."""
+    """One line: (text, shade 0 to 9, or -1 for nothing) per column."""
 
     label: str
     cells: tuple[tuple[str, int], ...]
@@ -85,22 +82,11 @@ class HeatRow:
 
 @dataclass(frozen=True)
 class HeatMap:
-    """The slices of one data set by method."""
+    """A table of shades, such as the slices of one data set by method."""
 
     title: str
-    methods: tuple[str, ...]
+    columns: tuple[str, ...]
     rows: tuple[HeatRow, ...]
-
-
-def colors(data: Gathered) -> dict[str, int]:
-    """Key of a method's row -> number of its colour."""
-    return {row.key: at % 7 for at, row in enumerate(data.rows)}
-
-
-def label_of(data: Gathered, row: MethodRow) -> str:
-    """A method as charts name it, with its encoder where there are several."""
-    title = f"{row.title} (loaded)" if row.loaded else row.title
-    return f"{row.model}: {title}" if len(data.models) > 1 else title
 
 
 def dot_panels(data: Gathered, table: Table) -> list[DotPanel]:
@@ -129,34 +115,25 @@ def _percent(value: float) -> float:
     return round(100 * min(max(value, 0.0), 1.0), 2)
 
 
-def heat_maps(data: Gathered) -> list[HeatMap]:
-    """Per data set with slices, the score of each slice value and method, mean over seeds."""
-    maps = []
-    for column in data.columns:
-        for name in column.task.slices:
-            found: dict[str, dict[str, list[float]]] = {}
-            for row in data.rows:
-                for item in data.evaluations(row, column).values():
-                    for value, (score, n) in data.slice_scores(item, name).items():
-                        if score is not None:
-                            number = score if isinstance(score, float) else score.value
-                            label = f"{value} (n={n:,})"
-                            found.setdefault(label, {}).setdefault(row.key, []).append(number)
-            rows = tuple(
-                HeatRow(label, tuple(_shaded(values.get(row.key, [])) for row in data.rows))
-                for label, values in sorted(found.items())
-            )
-            if rows:
-                title = f"{data.head(column, data.columns, metric_shown=True)}: {name}"
-                maps.append(HeatMap(title, tuple(label_of(data, row) for row in data.rows), rows))
-    return maps
+def heat_maps(found: Sequence[Matrix]) -> list[HeatMap]:
+    """Numbers with a shade each."""
+    return [
+        HeatMap(
+            matrix.title,
+            matrix.columns,
+            tuple(
+                HeatRow(label, tuple(_shaded(value) for value in cells))
+                for label, cells in zip(matrix.rows, matrix.cells, strict=True)
+            ),
+        )
+        for matrix in found
+    ]
 
 
-def _shaded(values: Sequence[float]) -> tuple[str, int]:
-    if not values:
+def _shaded(value: float | None) -> tuple[str, int]:
+    if value is None:
         return "", -1
-    mean = math.fsum(values) / len(values)
-    return format_number(mean, "percent"), int(min(max(mean, 0.0), 0.999) * 10)
+    return format_number(value, "percent"), shade_of(value)
 
 
 def budget_panels(data: Gathered) -> list[LinePanel]:
@@ -217,37 +194,13 @@ def reliability_panels(data: Gathered) -> list[LinePanel]:
     """How often an answer is right at each confidence, per data set; the seeds' answers in one pool."""
     shade, panels = colors(data), []
     ticks = tuple((WIDTH * share / 100, f"{share}") for share in (0, 50, 100))
-    for column in data.columns:
-        if column.task.kind != "classification" or column.train_task != column.task.name:
-            continue  # the logits' order is the task's own only where a model was trained on it
+    for column in reliable(data):
         lines = []
         for row in data.rows:
-            points = _reliability(list(data.evaluations(row, column).values()))
+            points = reliability(list(data.evaluations(row, column).values()))
             if points:
-                lines.append(Line(label_of(data, row), shade[row.key], points))
+                placed = tuple((round(WIDTH * x, 2), round(HEIGHT * (1 - y), 2)) for x, y, _ in points)
+                lines.append(Line(label_of(data, row), shade[row.key], placed))
         if lines:
             panels.append(LinePanel(data.head(column, data.columns), tuple(lines), ticks))
     return panels
-
-
-def _reliability(items: Sequence[Evaluation]) -> tuple[tuple[float, float], ...]:
-    """(confidence, accuracy) in field units, in bins of equal width; empty bins have none."""
-    sure: list[float] = []
-    right: list[bool] = []
-    for item in items:
-        logits = [np.asarray(row, dtype=np.float64) for row in item.rows["logits"]]
-        if len({scores.shape for scores in logits}) != 1 or not np.isfinite(np.stack(logits)).all():
-            return ()
-        sure += softmax(np.stack(logits)).max(axis=1).tolist()
-        right += (item.rows["prediction"].to_numpy() == item.rows["label"].to_numpy()).tolist()
-    confidence, correct = np.asarray(sure), np.asarray(right, dtype=np.float64)
-    places = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
-    points = []
-    for place in range(_BINS):
-        chosen = places == place
-        if chosen.any():
-            count = int(chosen.sum())
-            # fsum, so that the order of records changes no digit.
-            sure_at, right_at = (math.fsum(v[chosen].tolist()) / count for v in (confidence, correct))
-            points.append((round(WIDTH * sure_at, 2), round(HEIGHT * (1 - right_at), 2)))
-    return tuple(points)

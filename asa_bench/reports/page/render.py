@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from asa_bench.reports import flags
+from asa_bench.reports import drawn, flags, palette
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.grid import row_groups, spans
 from asa_bench.reports.inputs import ReportInput
@@ -35,9 +35,9 @@ def render(report: ReportInput | Gathered, signs: Sequence[flags.Sign] | None = 
     """
     data = report if isinstance(report, Gathered) else Gathered(report)
     source, made = data.source, build_tables(data)
-    style, script = _read("page.css"), _read("page.js")
+    style, script = palette.css() + _read("page.css"), _read("page.js")
     main = next((table for table in made if table.name == "main"), None)
-    shades = charts.colors(data)
+    shades = drawn.colors(data)
     return (
         _environment()
         .get_template("page.html.j2")
@@ -47,11 +47,12 @@ def render(report: ReportInput | Gathered, signs: Sequence[flags.Sign] | None = 
             main=main,
             verdicts=verdicts(data, main) if main else [],
             dots=charts.dot_panels(data, main) if main else [],
-            heat=charts.heat_maps(data),
+            heat=charts.heat_maps(drawn.slices(data)),
+            transfer=charts.heat_maps(drawn.transfers(next((t for t in made if t.name == "transfer"), None))),
             budgets=charts.budget_panels(data),
             reliability=charts.reliability_panels(data),
             signs=flags.lines(flags.find(data) if signs is None else signs),
-            legend=[(charts.label_of(data, row), shades[row.key]) for row in data.rows],
+            legend=[(drawn.label_of(data, row), shades[row.key]) for row in data.rows],
             examples=pack(source),
             provenance=provenance_lines(
                 {"suite": source.suite, "profile": source.profile, **source.provenance}

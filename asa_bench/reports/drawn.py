@@ -1,0 +1,128 @@
+"""The numbers that charts of the page and figures for papers share: slices, reliability, transfer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from asa_bench.measures.calibration import softmax
+from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn
+from asa_bench.reports.inputs import Evaluation
+from asa_bench.reports.tables import Table
+
+BINS = 10
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Numbers by row and column.
+
+    Attributes:
+        rows, columns: what they are called.
+        cells: (rows, columns) shares in [0, 1], means over seeds; None where there is nothing.
+    """
+
+    title: str
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    cells: tuple[tuple[float | None, ...], ...]
+
+
+def colors(data: Gathered) -> dict[str, int]:
+    """Key of a method's row -> number of its colour."""
+    return {row.key: at % 7 for at, row in enumerate(data.rows)}
+
+
+def label_of(data: Gathered, row: MethodRow) -> str:
+    """A method as charts name it, with its encoder where there are several."""
+    title = f"{row.title} (loaded)" if row.loaded else row.title
+    return f"{row.model}: {title}" if len(data.models) > 1 else title
+
+
+def slices(data: Gathered) -> list[Matrix]:
+    """Per data set and slice column: the score of each slice value and method."""
+    found = []
+    methods = tuple(label_of(data, row) for row in data.rows)
+    for column in data.columns:
+        for name in column.task.slices:
+            values: dict[str, dict[str, list[float]]] = {}
+            for row in data.rows:
+                for item in data.evaluations(row, column).values():
+                    for value, (score, n) in data.slice_scores(item, name).items():
+                        if score is not None:
+                            number = score if isinstance(score, float) else score.value
+                            values.setdefault(f"{value} (n={n:,})", {}).setdefault(row.key, []).append(number)
+            labels = tuple(sorted(values))
+            cells = tuple(
+                tuple(_mean(values[label].get(row.key, [])) for row in data.rows) for label in labels
+            )
+            if labels:
+                title = f"{data.head(column, data.columns, metric_shown=True)}: {name}"
+                found.append(Matrix(title, labels, methods, cells))
+    return found
+
+
+def transfers(table: Table | None) -> list[Matrix]:
+    """Per attack and task: who faces the texts (rows) that were made against whom (columns), robust accuracy."""
+    if table is None:
+        return []
+    kept = [
+        (at, column)
+        for at, column in enumerate(table.columns)
+        if column.group.startswith("Texts made against") or column.key == "clean"
+    ]
+    found = []
+    for heading in dict.fromkeys(row.group for row in table.rows):
+        rows = [row for row in table.rows if row.group == heading]
+        cells = tuple(tuple(row.cells[at].mean for at, _ in kept) for row in rows)
+        found.append(
+            Matrix(heading, tuple(row.label for row in rows), tuple(column.head for _, column in kept), cells)
+        )
+    return found
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return math.fsum(values) / len(values) if values else None
+
+
+def reliable(data: Gathered) -> list[TaskColumn]:
+    """What a model's confidence can be told for: the logits' order is the task's own only where it was trained on it."""
+    return [
+        column
+        for column in data.columns
+        if column.task.kind == "classification" and column.train_task == column.task.name
+    ]
+
+
+def reliability(items: Sequence[Evaluation]) -> tuple[tuple[float, float, int], ...]:
+    """(confidence, accuracy, examples) in bins of equal width, the seeds' answers in one pool; empty bins have none.
+
+    () where logits are of different lengths or not finite.
+    """
+    sure: list[float] = []
+    right: list[bool] = []
+    for item in items:
+        logits = [np.asarray(row, dtype=np.float64) for row in item.rows["logits"]]
+        if len({scores.shape for scores in logits}) != 1 or not np.isfinite(np.stack(logits)).all():
+            return ()
+        sure += softmax(np.stack(logits)).max(axis=1).tolist()
+        right += (item.rows["prediction"].to_numpy() == item.rows["label"].to_numpy()).tolist()
+    confidence, correct = np.asarray(sure), np.asarray(right, dtype=np.float64)
+    places = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    points = []
+    for place in range(BINS):
+        chosen = places == place
+        if chosen.any():
+            count = int(chosen.sum())
+            # fsum, so that the order of records changes no digit.
+            points.append(
+                (
+                    math.fsum(confidence[chosen].tolist()) / count,
+                    math.fsum(correct[chosen].tolist()) / count,
+                    count,
+                )
+            )
+    return tuple(points)
