@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,22 +36,23 @@ STEADY_LENGTHS = 4
 def _steady_products(model: Any) -> Iterator[None]:
     """While inside, the model's linear layers compute at least `STEADY_ROWS` rows: what is missing are copies.
 
-    That concerns the layers on top, which see one row per text, and texts of a token or two.
+    That concerns the layers on top, which see one row per text, and texts of a token or two. Several threads may call the
+    model.
     """
     import torch
 
-    shapes: dict[Any, tuple[int, ...]] = {}
+    shapes: dict[tuple[Any, int], tuple[int, ...]] = {}
 
     def fill(layer: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
         (given,) = inputs
         rows = given.reshape(-1, given.shape[-1])
         if len(rows) >= STEADY_ROWS or not len(rows):
             return None
-        shapes[layer] = given.shape[:-1]
+        shapes[layer, threading.get_ident()] = given.shape[:-1]
         return (torch.cat([rows, rows[:1].expand(STEADY_ROWS - len(rows), -1)]),)
 
     def cut(layer: Any, inputs: tuple[Any, ...], output: Any) -> Any:
-        shape = shapes.pop(layer, None)
+        shape = shapes.pop((layer, threading.get_ident()), None)
         return None if shape is None else output[: math.prod(shape)].reshape(*shape, -1)
 
     handles = []
@@ -60,6 +64,19 @@ def _steady_products(model: Any) -> Iterator[None]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+@contextlib.contextmanager
+def _threads_apart() -> Iterator[int]:
+    """While inside, torch computes with one thread, so that passes can be given to several; yields how many there were."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield threads
+    finally:
+        torch.set_num_threads(threads)
 
 
 class Victim:
@@ -136,6 +153,9 @@ class Victim:
         whose kernels depend on the shape, every pass is filled up with copies to `batch_size` texts, so there the
         logits still depend on that number.
 
+        Threads divide the rows of a product among them, which shows in the last digits, too. So each pass is computed by
+        one thread, and several passes at once where torch has several threads: the logits are those of one thread.
+
         Args:
             texts: one tuple per example, of a classifier.
             batch_size: rows per forward pass; overrides the victim's own.
@@ -158,25 +178,41 @@ class Victim:
             key = b"".join(column[index].tobytes() for column in encoded.columns.values())
             padded = self._steady_length(length)
             groups.setdefault((padded, padded > length), {}).setdefault(key, []).append(index)
-        with (
-            torch.inference_mode(),
-            _steady_products(self.model) if on_processor else contextlib.nullcontext(),
-        ):
+
+        def asked(chosen: list[list[int]], length: int) -> tuple[list[list[int]], np.ndarray]:
+            rows = [same[0] for same in chosen]
+            rows += rows[:1] * (least - len(rows))
+            batch = {
+                name: torch.from_numpy(
+                    encoded.padded([column[i] for i in rows], length, encoded.padding.get(name, 0))
+                )
+                for name, column in encoded.columns.items()
+            }
+            with torch.inference_mode():  # of this thread alone
+                return chosen, self._forward(batch)
+
+        with contextlib.ExitStack() as stack:
+            threads = 1
+            if on_processor:
+                stack.enter_context(_steady_products(self.model))
+                threads = stack.enter_context(_threads_apart())
+            passes = []
             for (length, _), same_length in sorted(groups.items()):
                 alike = list(same_length.values())
-                for start in range(0, len(alike), size):
-                    chosen = alike[start : start + size]
-                    rows = [same[0] for same in chosen]
-                    rows += rows[:1] * (least - len(rows))
-                    batch = {
-                        name: torch.from_numpy(
-                            encoded.padded([column[i] for i in rows], length, encoded.padding.get(name, 0))
-                        )
-                        for name, column in encoded.columns.items()
-                    }
-                    logits = self._forward(batch)
-                    for same, row in zip(chosen, logits[: len(chosen)], strict=True):
-                        result[same] = row
+                step = min(size, max(STEADY_ROWS, -(-len(alike) // threads))) if on_processor else size
+                passes += [(alike[start : start + step], length) for start in range(0, len(alike), step)]
+            if threads > 1 and len(passes) > 1:
+                # The longest first, so that no thread is left with it at the end.
+                passes.sort(key=lambda item: -item[1] * len(item[0]))
+                pool = stack.enter_context(ThreadPoolExecutor(threads))
+                answers: Iterable[tuple[list[list[int]], np.ndarray]] = pool.map(
+                    lambda item: asked(*item), passes
+                )
+            else:
+                answers = itertools.starmap(asked, passes)
+            for chosen, logits in answers:
+                for same, row in zip(chosen, logits[: len(chosen)], strict=True):
+                    result[same] = row
         return result
 
     def _steady_length(self, length: int) -> int:

@@ -110,8 +110,8 @@ def perform_part(cell: Cell, store: Store, progress: Progress, part: int, parts:
 
 
 def in_parts(cell: Cell) -> bool:
-    """Whether the cell can be done in parts: an attack on one thread, where outcomes depend on nothing else."""
-    return cell.kind == "attack" and cell.spec["threads"] == 1
+    """Whether the cell can be done in parts: an attack, where an example's outcome depends on no other."""
+    return cell.kind == "attack"
 
 
 def _inputs(cell: Cell, store: Store) -> dict[str, Record]:
@@ -475,8 +475,6 @@ def _attacked(
     from asa_bench.attacks.journal import Journal
 
     task, data, rows = _chosen(cell, cell.spec["split"], "attack")
-    # With more threads a text's last digits depend on what is asked with it, so an attack is done in one go.
-    folder = partial if in_parts(cell) else None
     frame = engine.attack_rows(
         ATTACKS.get(cell.spec["attack"]),
         _asked(cell, waits),
@@ -486,7 +484,7 @@ def _attacked(
         options=AttackOptions(**cell.spec["attack_options"], lanes=cell.context["lanes"]),
         data_dir=cell.context["source"].root,
         progress=progress,
-        journal=Journal(folder, _circumstances(), f"{part}-of-{parts}" if parts > 1 else ""),
+        journal=Journal(partial, _circumstances(), f"{part}-of-{parts}" if parts > 1 else ""),
     )
     return data, frame.sort_values(["id"], kind="stable", ignore_index=True)
 

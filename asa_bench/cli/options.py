@@ -110,7 +110,7 @@ GpusOption = Annotated[float, typer.Option(metavar="N", help="With ray: GPUs per
 MemoryOption = Annotated[float | None, typer.Option(metavar="GIB", help="With ray: main memory per cell.")]
 SILENCE = 120.0
 ShardsOption = Annotated[
-    int, typer.Option(metavar="N", help="With ray: in how many parts an attack on one thread is done.")
+    int, typer.Option(metavar="N", help="With ray: in how many parts an attack is done.")
 ]
 SilenceOption = Annotated[
     float,

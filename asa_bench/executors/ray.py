@@ -35,7 +35,7 @@ class Resources:
         cpus: processors, of each of its processes; None for as many as the cell has threads.
         gpus: graphics processors, of each of its processes; a fraction shares one.
         memory: GiB of main memory that Ray keeps free for it; None for no promise.
-        attack_shards: in how many parts an attack on one thread is done side by side.
+        attack_shards: in how many parts an attack is done side by side.
         silence: seconds without a sign of life after which a worker is taken for lost.
     """
 

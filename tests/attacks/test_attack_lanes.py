@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from attack_victims import SINGLE, KeywordVictim, single_rows
 
 from asa_bench.attacks import ATTACKS, AttackOptions
@@ -257,6 +258,25 @@ def test_steady_logits_depend_on_the_text_alone(tiny: Any) -> None:
         assert np.array_equal(short.steady_logits([text])[0], whole[index])
 
 
+def test_steady_logits_are_those_of_one_thread_however_many_there_are(tiny: Any) -> None:
+    victim = Victim(*tiny, ("negative", "positive"))
+    texts = [(sentence[: 3 + i % 9],) for i, sentence in enumerate(SENTENCES * 6)]
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        whole = victim.steady_logits(texts)
+        order = np.random.default_rng(0).permutation(len(texts))
+        for threads in (2, 3):
+            torch.set_num_threads(threads)
+            for size in (1, 5, 64):
+                found = victim.steady_logits([texts[i] for i in order], batch_size=size)
+                assert np.array_equal(found, whole[order])
+            assert np.array_equal(victim.steady_logits(texts[7:8])[0], whole[7])
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_a_text_is_computed_once_per_question(tiny: Any) -> None:
     model, tokenizer = tiny
     victim = Victim(model, tokenizer, ("negative", "positive"), batch_size=4)
@@ -269,7 +289,7 @@ def test_a_text_is_computed_once_per_question(tiny: Any) -> None:
     finally:
         hook.remove()
     # Two texts of 3 tokens, padded to 4, and one of 4, padded to 8; case is no difference to this tokenizer.
-    assert rows == [(2, 4), (1, 8)]
+    assert sorted(rows) == [(1, 8), (2, 4)]
 
 
 def test_outcomes_of_a_transformer_are_the_same_for_lanes_batches_and_order(tiny: Any) -> None:
