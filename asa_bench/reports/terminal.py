@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 from rich.text import Text
 
+from asa_bench.reports.gather import Gathered
 from asa_bench.reports.grid import panels, row_groups, spans
 from asa_bench.reports.layouts import build_tables
 from asa_bench.reports.look import Look
 from asa_bench.reports.tables import Cell, Column, Table
 from asa_bench.reports.text import shorten, visible, wrap_head
+from asa_bench.reports.verdicts import headlines
 
 if TYPE_CHECKING:
     from asa_bench.reports.inputs import ReportInput
@@ -55,7 +57,8 @@ def render(
         plain: ASCII only; by default where standard output can show no more.
         look: another form of the same numbers.
     """
-    tables = build_tables(source, names or ("pretraining" if source.pretraining else "main", "reliance"))
+    data = Gathered(source)
+    tables = build_tables(data, names or ("pretraining" if source.pretraining else "main", "reliance"))
     look = look or Look()
     tables = [look.page(table) for table in look.numbers(tables)]
     if plain is None:
@@ -74,7 +77,10 @@ def render(
     last = (*notes, "What each data set and attack is: report.md, or asa-bench show NAME.")
     shown = [replace(table, notes=(), legend=()) for table in tables]
     shown[-1] = replace(shown[-1], notes=last)
-    return "\n".join(render_text(table, width, plain) for table in shown)
+    made = [render_text(table, width, plain) for table in shown]
+    who = [] if names else headlines(data)
+    told = "".join(f"{part}\n" for line in who for part in wrapped(line, max(width, _NARROWEST), "  "))
+    return "\n".join([*made, *([_ascii(told) if plain else told] if told else [])])
 
 
 def render_text(table: Table, width: int = 80, plain: bool = False) -> str:

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from asa_bench.reports import curves, flags, latex, markdown, page
+from asa_bench.reports import curves, flags, latex, markdown, page, verdicts
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.layouts import LAYOUTS, build_tables, chosen
@@ -137,19 +137,27 @@ def contents(
     if found:
         files[curves.FILE] = curves.to_csv(found, guard)
     files["flags.json"] = flags.to_json(signs)
-    files["report.md"] = report_markdown(source, tables, signs)
+    who = verdicts.headlines(data)
+    files["report.md"] = report_markdown(source, tables, signs, who)
     said = (
         "\n".join(["Flags", *(part for line in flags.lines(signs) for part in wrapped(line, 80, "  "))])
         + "\n"
     )
-    files["report.txt"] = "\n".join([*(render_text(table) for table in tables), said])
+    first = "".join(f"{part}\n" for line in who for part in wrapped(line, 80, "  "))
+    files["report.txt"] = "\n".join(
+        [*([first] if first else []), *(render_text(table) for table in tables), said]
+    )
     files[PAGE] = page.render(data, signs)
     return files
 
 
-def report_markdown(source: ReportInput, tables: Sequence[Table], signs: Sequence[flags.Sign]) -> str:
-    """All tables and flags on one page."""
-    parts = [f"# {markdown.escape(source.title)}\n", *(markdown.render(table) for table in tables)]
+def report_markdown(
+    source: ReportInput, tables: Sequence[Table], signs: Sequence[flags.Sign], who: Sequence[str] = ()
+) -> str:
+    """Who won, all tables, and flags on one page."""
+    parts = [f"# {markdown.escape(source.title)}\n"]
+    parts += ["\n".join(f"- {markdown.escape(line)}" for line in who) + "\n"] if who else []
+    parts += [markdown.render(table) for table in tables]
     parts.append(flags.section(signs))
     where = provenance_lines({"suite": source.suite, "profile": source.profile, **source.provenance})
     parts.append("\n".join(["## Provenance\n", *(f"- {markdown.escape(line)}" for line in where)]) + "\n")

@@ -15,9 +15,9 @@ from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.layouts import build_tables
 from asa_bench.reports.page import charts
 from asa_bench.reports.page.examples import pack
-from asa_bench.reports.page.verdicts import verdicts
 from asa_bench.reports.tables import Row, Table
 from asa_bench.reports.text import provenance_lines, visible
+from asa_bench.reports.verdicts import verdicts
 
 if TYPE_CHECKING:
     from jinja2 import Environment

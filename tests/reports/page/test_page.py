@@ -20,7 +20,7 @@ from asa_bench.reports.gather import Gathered
 from asa_bench.reports.layouts import build_tables
 from asa_bench.reports.page import charts, differences, render
 from asa_bench.reports.page.examples import pack
-from asa_bench.reports.page.verdicts import verdicts
+from asa_bench.reports.verdicts import verdicts
 
 
 @settings(max_examples=60)

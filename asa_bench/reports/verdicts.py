@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from asa_bench.reports.gather import Gathered, metric
+from asa_bench.reports.layouts import build_tables
 from asa_bench.reports.layouts.columns import GATED
 from asa_bench.reports.tables import MINUS, Cell, Column, Row, Table, format_number
+from asa_bench.reports.text import count_range
 
 _LEAST = 0.02  # half the width of a forest's axis is at least so much, a share
 
@@ -43,6 +46,9 @@ class Verdict:
         averages: (group, mean difference as the table writes it, how many seeds agree on its sign).
         differences: one per column.
         axis: what the ends of the axis are, in points.
+        detectable: the smallest and the largest of the tested differences' minimum detectable effects, in points; "" if
+            none is tested.
+        seeds: how many stand behind the tested differences, '3 seeds'.
     """
 
     who: str
@@ -52,6 +58,42 @@ class Verdict:
     averages: tuple[tuple[str, str, str], ...]
     differences: tuple[Difference, ...]
     axis: str
+    detectable: str = ""
+    seeds: str = ""
+
+    @property
+    def headline(self) -> str:
+        """Who won, in one sentence that claims no more than the tests."""
+        tested = self.ahead + self.behind + self.open_
+        if not tested:
+            return "Nothing was tested: the differences may be chance."
+        if not self.ahead and not self.behind:
+            return f"No winner: none of {_count(tested, 'difference')} can be told from chance."
+        told = [
+            f"{word} in {number}"
+            for number, word in ((self.ahead, "ahead"), (self.behind, "behind"))
+            if number
+        ]
+        rest = f"; {self.open_} cannot be told from chance" if self.open_ else ""
+        return f"{' and '.join(told)[:1].upper()}{' and '.join(told)[1:]} of {_count(tested, 'difference')}{rest}."
+
+    @property
+    def power(self) -> str:
+        """What could have been found at all; "" where nothing was tested."""
+        if not self.detectable:
+            return ""
+        return (
+            f"With {self.seeds}, only differences of {self.detectable} points or more, depending on the set, would be "
+            "found with 80 % power."
+        )
+
+    def lines(self) -> list[str]:
+        """The verdict as plain sentences: who won, by how much on average, how sure."""
+        found = [f"{self.who}: {self.headline}"]
+        if self.averages:
+            told = "; ".join(f"{group} {number}" for group, number, _ in self.averages)
+            found.append(f"On average, in points, not tested: {told}.")
+        return [*found, *([self.power] if self.power else [])]
 
     @property
     def state(self) -> str:
@@ -92,8 +134,38 @@ def verdicts(data: Gathered, table: Table) -> list[Verdict]:
             states = [one.state for one in differences]
             ahead, behind, open_ = (states.count(state) for state in ("ahead", "behind", "open"))
             axis = format_number(reach, "points").lstrip("+")
-            found.append(Verdict(_who(row), ahead, behind, open_, averages, differences, axis))
+            tested = [cell.comparison for _, cell in pairs if cell.comparison is not None]
+            found.append(
+                Verdict(
+                    _who(row),
+                    ahead,
+                    behind,
+                    open_,
+                    averages,
+                    differences,
+                    axis,
+                    _span([100 * one.detectable for one in tested]),
+                    count_range([one.seeds for one in tested], "seed") if tested else "",
+                )
+            )
     return found
+
+
+def headlines(data: Gathered) -> list[str]:
+    """Every method's verdict in plain sentences; none where the main table has no differences."""
+    table = next(iter(build_tables(data, ("main",))), None)
+    return [line for verdict in (verdicts(data, table) if table else ()) for line in verdict.lines()]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} tested {noun}{'' if number == 1 else 's'}"
+
+
+def _span(values: Sequence[float]) -> str:
+    if not values:
+        return ""
+    low, high = f"{min(values):.1f}", f"{max(values):.1f}"
+    return low if low == high else f"{low} to {high}"
 
 
 def _who(row: Row) -> str:
