@@ -334,8 +334,10 @@ class Builder:
             header = stored.found.header
             if header.task != trained_on.name:
                 continue
+            by, judged, waited, at = self.judges()
             spec = {
                 **shared,
+                **by,
                 "max_length": header.max_length,  # so that whom it was made against meets what the attack met
                 "task": header.task,
                 "split": header.split,
@@ -343,9 +345,9 @@ class Builder:
                 "examples": len(stored.found.examples),
                 "source": asdict(stored.source),
             }
-            told = {"set": str(stored.path), "stored": stored.name}
-            read = {**reads, "set": stored.found.address}
-            self.cells.append(Cell("replay", spec, read, waits, subject, {**context, **told}))
+            told = {**context, **at, "set": str(stored.path), "stored": stored.name}
+            read = {**reads, **judged, "set": stored.found.address}
+            self.cells.append(Cell("replay", spec, read, {**waits, **waited}, subject, told))
         if settings.attack_tasks is not None and trained_on.name not in settings.attack_tasks:
             return
         if trained_on.kind != "classification":  # the attacks' goal is another label
@@ -387,6 +389,15 @@ class Builder:
 
     def judged(self, attack: Cell) -> None:
         """The quality of what an attack made."""
+        kept = ("subject", "task", "split", "attack", "attack_options", "attack_seed", "examples")
+        spec, reads, waits, context = self.judges()
+        spec |= {name: attack.spec[name] for name in (*kept, *self.machine.asked)}
+        self.cells.append(
+            Cell("quality", spec, reads, {**waits, "set": attack.address}, attack.subject, context)
+        )
+
+    def judges(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, str], dict[str, Any]]:
+        """What measures quality: a part of a cell's spec, of what it reads, of what it waits for, and of its context."""
         asked = self.settings.quality
         if self._judges is None:
             named = {"similarity": asked.similarity, "fluency": asked.fluency}
@@ -395,19 +406,18 @@ class Builder:
                 for role, name in named.items()
                 if name is not None
             }
-        judges = self._judges
-        waits = {"set": attack.address}
+        judges, waits = self._judges, {}
         if any(judge.place is None for judge in judges.values()):
             own = self.pretraining()
             if all(cell.address != own.address for cell in self.cells):  # all models are loaded ones
                 self.cells.insert(0, own)
             waits["encoder"] = own.address
-        kept = ("subject", "task", "split", "attack", "attack_options", "attack_seed", "examples")
-        spec = {name: attack.spec[name] for name in (*kept, *self.machine.asked)}
-        spec |= {role: judges[role].title if role in judges else None for role in judging.ROLES}
-        reads = {role: dict(judge.reads) for role, judge in judges.items() if judge.place is not None}
-        context = {role: judge.place for role, judge in judges.items() if judge.place is not None}
-        self.cells.append(Cell("quality", spec, reads, waits, attack.subject, context))
+        return (
+            {role: judges[role].title if role in judges else None for role in judging.ROLES},
+            {role: dict(judge.reads) for role, judge in judges.items() if judge.place is not None},
+            waits,
+            {role: judge.place for role, judge in judges.items() if judge.place is not None},
+        )
 
 
 def _pairs(one: Subject, other: Subject) -> bool:

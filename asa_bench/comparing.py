@@ -18,6 +18,7 @@ CSV_COLUMNS = (
     *("first", "second", "model", "task", "split", "train_task", "attack", "first_mean", "second_mean"),
     *("difference", "low", "high", "adjusted_low", "adjusted_high", "p", "adjusted_p", "detectable"),
     *("verdict", "gained", "lost", "flipped", "seeds", "examples", "clusters", "family", "test", "notes"),
+    *("first_gated", "second_gated"),
 )
 
 
@@ -174,6 +175,7 @@ def to_csv(found: Compared) -> str:
                 *map(repr, counts),
                 guard(told.method),
                 guard("; ".join(told.notes)),
+                *(("", "") if cell.gated is None else map(repr, cell.gated)),
             ]
         )
     return buffer.getvalue()

@@ -35,7 +35,7 @@ COLUMNS = (
     "perplexity_before",
     "perplexity_after",
 )
-_COUNTS, _NUMBERS = COLUMNS[4:7], COLUMNS[7:]
+COUNTS, NUMBERS = COLUMNS[4:7], COLUMNS[7:]
 #: What models judge, as `asa_bench.quality.QualitySettings` names it.
 ROLES = ("similarity", "fluency")
 
@@ -169,5 +169,5 @@ def measure(
         row.append(float(vectors[before] @ vectors[after]) if vectors else np.nan)
         rows.append((*row, *(perplexities.get(text, np.nan) for text in (before, after))))
     return pd.DataFrame.from_records(rows, columns=list(COLUMNS)).astype(
-        {**dict.fromkeys(_COUNTS, "int64"), **dict.fromkeys(_NUMBERS, "float64")}
+        {**dict.fromkeys(COUNTS, "int64"), **dict.fromkeys(NUMBERS, "float64")}
     )

@@ -161,11 +161,10 @@ def check(cells: Sequence[Cell]) -> None:
         if cell.kind == "train" and "model" in cell.context:
             key = (cell.context["model"], cell.context.get("revision"), cell.spec["task"])
             models.setdefault(key, {})[cell.spec["method"]] = cell.spec["method_options"]
-        elif cell.kind == "quality":
-            if not cell.waits.get("encoder"):
-                _judges(cell, None)
-        elif cell.subject is not None and cell.subject.loaded:
+        elif cell.kind != "quality" and cell.subject is not None and cell.subject.loaded:
             _asked(cell, {})
+        if "similarity" in cell.spec and "encoder" not in cell.waits:
+            _judges(cell, None)
     for (where, revision, task_name), methods in models.items():
         from asa_bench import training
 
@@ -518,7 +517,7 @@ def _replay_stored(cell: Cell, waits: Mapping[str, Record], progress: Progress) 
     import json
     from pathlib import Path
 
-    from asa_bench import adversarial_sets, replaying
+    from asa_bench import adversarial_sets, judging, quality, replaying
 
     found = adversarial_sets.read(Path(cell.context["set"]))
     if found.address != cell.reads["set"]:
@@ -526,11 +525,13 @@ def _replay_stored(cell: Cell, waits: Mapping[str, Record], progress: Progress) 
     task, header = TASKS.get(cell.spec["task"]), found.header
     replayed = replaying.replay(found, _asked(cell, waits), task, progress)
     fooled = replayed.rows["outcome"] == "fooled"
+    measured = judging.measure(found, *_judges(cell, waits.get("encoder")))
     frame = replayed.rows.assign(
+        **{name: measured[name] for name in (*judging.COUNTS, *judging.NUMBERS)},
         perturbed=[
             json.dumps(example.perturbed) if hit else ""
             for example, hit in zip(found.examples, fooled, strict=True)
-        ]
+        ],
     ).sort_values(["id"], kind="stable", ignore_index=True)
     attack = ATTACKS.get(header.attack).title if header.attack in ATTACKS else header.attack
     result = {
@@ -540,6 +541,7 @@ def _replay_stored(cell: Cell, waits: Mapping[str, Record], progress: Progress) 
         "recipe": header.recipe,
         "examples": len(frame),
         "set": found.address,
+        "judges": quality.describe(cell.spec["similarity"], cell.spec["fluency"]),
     }
     return Outcome(frame, result)
 

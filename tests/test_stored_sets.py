@@ -38,7 +38,7 @@ def test_a_stored_set_is_faced_recorded_shown_and_gated(
     tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pairs = [(f"a good film {word}", f"a bad film {word}") for word in ("actor", "park", "book", "music")]
-    pairs += [("a fine movie", ""), ("an awful movie", "")]
+    pairs += [("a fine movie", ""), ("an awful movie", ""), ("a fine film", "an awful book")]
     file = stored(tmp_path / "sets" / "swaps.jsonl", pairs)
     assert command("run", *options(model, tmp_path / "one", file.parent)) == 0
     (record,) = [found for found in Store(tmp_path / "one").records() if found.kind == "replay"]
@@ -52,10 +52,12 @@ def test_a_stored_set_is_faced_recorded_shown_and_gated(
         c["key"]: cell["mean"] for c, cell in zip(table["columns"], table["rows"][0]["cells"], strict=True)
     }
     assert cells["robust"] == pytest.approx(faced.replay.robust.value)
+    assert faced.replay.gated is not None
+    assert cells["gated"] == pytest.approx(faced.replay.gated.value)
     assert cells["clean"] == pytest.approx(faced.replay.clean.value)
     assert command("baseline", "save", tmp_path / "one", "-o", tmp_path / "b.json") == 0
     scores = json.loads((tmp_path / "b.json").read_text())["scores"]
-    assert scores[f"mine/{TASK}:replay/swaps"]["count"] == 6
+    assert scores[f"mine/{TASK}:replay/swaps"]["count"] == 7
     assert command("gate", tmp_path / "one", "--baseline", tmp_path / "b.json") == 0
     assert "robust accuracy on swaps (Pruthi" in capsys.readouterr().out
     # Another set under the same name is another measurement, and no regression.

@@ -112,6 +112,13 @@ def _cell(cell: ComparedCell, flips: int) -> None:
             )
         )
     )
+    if cell.gated is not None:
+        typer.echo(
+            visible(
+                f"  gated: {cell.first} {100 * cell.gated[0]:.1f}, {cell.second} {100 * cell.gated[1]:.1f} (not tested; a "
+                "success counts only if its text passes the quality gate)"
+            )
+        )
     typer.echo(f"  {told.method}" + "".join(f"; {note}" for note in told.notes))
     for gained, sign, who in ((True, "+", cell.second), (False, "-", cell.first)):
         some = directed(cell, gained)

@@ -60,6 +60,8 @@ class ComparedCell:
         comparison: the second minus the first.
         seeds: the seeds that both have, as text; those of single runs without a common seed stand as 'A/B'.
         flips: all of them, those of most seeds first.
+        gated: of an attack, both robust accuracies where a success counts only if its text passes the quality gate; None
+            where the quality is not known on both sides, or was not measured alike.
     """
 
     first: str
@@ -74,6 +76,7 @@ class ComparedCell:
     comparison: Comparison
     seeds: tuple[str, ...]
     flips: tuple[Flip, ...]
+    gated: tuple[float, float] | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -145,6 +148,7 @@ def compare_sides(first: Side, second: Side) -> Compared:
                     "means": (float(np.asarray(pair.first).mean()), float(np.asarray(pair.second).mean())),
                     "seeds": seeds,
                     "flips": _flips(pair, records, on_seeds[0], bool(attack)),
+                    "gated": _gated(data, rows, column, attack, records) if attack else None,
                 }
             )
     if not places:
@@ -239,6 +243,28 @@ def _check(sides: tuple[Side, Side], records: Sequence[Mapping[str, Any]], title
         if values[0] != values[1]:
             shown = [str(value)[:12] or "unknown" for value in values]
             raise BadInput(f"{title}: {who[0]} has another {what} than {who[1]} ({shown[0]}, {shown[1]})")
+
+
+def _gated(
+    data: tuple[Gathered, Gathered],
+    rows: tuple[MethodRow, MethodRow],
+    column: TaskColumn,
+    attack: str,
+    records: Sequence[Mapping[str, Any]],
+) -> tuple[float, float] | None:
+    """Both gated accuracies over the seeds that are compared."""
+    answers = [d.gated_answers(row, column, attack) for d, row in zip(data, rows, strict=True)]
+    if answers[0] is None or answers[1] is None:
+        return None
+    sources = [gathered.source for gathered in data]
+    judges = [source.qualities[0].judges for source in sources]
+    if sources[0].gate != sources[1].gate or judges[0] != judges[1]:
+        return None
+    (first, second), _, seeds = _seeds((answers[0], answers[1]), records)
+    if not seeds:
+        return None
+    means = [float(np.stack([one.values[seed] for seed in seeds]).mean()) for one in (first, second)]
+    return means[0], means[1]
 
 
 def _seeds(

@@ -138,7 +138,9 @@ class StoredReplay:
         address: the set's content address.
         attack: title of the attack that made it.
         source: whom it was made against.
-        rows: columns of `asa_bench.replaying.COLUMNS`, and `perturbed`, the texts that fooled the subject, as JSON.
+        rows: columns of `asa_bench.replaying.COLUMNS`, and `perturbed`, the texts that fooled the subject, as JSON; where
+            there are judges, the numbers of `asa_bench.judging.COLUMNS`, too.
+        judges: how the texts' quality was measured; None where it was not.
     """
 
     subject: Subject
@@ -150,6 +152,7 @@ class StoredReplay:
     attack: str
     source: Subject
     rows: pd.DataFrame
+    judges: Mapping[str, Any] | None = None
 
     @property
     def title(self) -> str:
@@ -440,6 +443,15 @@ class ReportInput:
         for item in self.stored:
             where = f"replay of the set {item.name!r} on {_who(item.subject)}, {item.task.name!r}"
             _check_rows(item.rows, (*REPLAY_COLUMNS, "perturbed"), item.task, where)
+            if item.judges is not None:
+                _check_rows(item.rows, QUALITY_COLUMNS, item.task, where)
+            others = [one.judges for one in self.qualities]
+            others += [one.judges for one in self.stored if one.judges is not None]
+            if item.judges is not None and item.judges != others[0]:
+                raise BadInput(
+                    f"{where}: its texts were measured otherwise than others ({_difference(item.judges, others[0])}); the "
+                    "gated numbers cannot be compared"
+                )
             _once(seen, (item.subject, item.name), where)
             _same(examples, (item.name, item.address), item.fingerprint, item.rows, where)
 

@@ -12,6 +12,7 @@ from test_transfer_and_budgets import ASA, NAIVE, attacked, made, means, replaye
 
 from asa_bench.errors import BadInput
 from asa_bench.quality import QualityGate, describe
+from asa_bench.reports.comparing import Side, compare_sides
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.inputs import Hole, QualityOutcome, Subject
 from asa_bench.reports.layouts import build_tables
@@ -167,3 +168,13 @@ def test_every_writer_says_gated() -> None:
     files = contents(SOURCE)
     for name in ("main.md", "main.tex", "main.csv", "main.json", "transfer.csv", "report.txt", "report.html"):
         assert "gated" in files[name].lower(), name
+
+
+def test_a_comparison_tells_both() -> None:
+    sides = Side("one", SOURCE, "naive"), Side("other", SOURCE, "asa")
+    found = {cell.attack: cell for cell in compare_sides(*sides).cells}
+    assert found["pruthi"].means == (2 / 8, 5 / 8) and found["pruthi"].gated == (4 / 8, 6 / 8)
+    strict = replace(SOURCE, gate=QualityGate(max_edit_distance=1))
+    assert {c.gated for c in compare_sides(sides[0], Side("strict", strict, "asa")).cells} == {None}
+    bare = replace(SOURCE, qualities=())
+    assert {c.gated for c in compare_sides(sides[0], Side("bare", bare, "asa")).cells} == {None}
