@@ -9,7 +9,7 @@ from importlib import metadata
 from typing import Any
 
 from asa_bench import checkpoints, corpus, judging, stored_sets
-from asa_bench.attacks import ATTACKS, library
+from asa_bench.attacks import described, library, variants
 from asa_bench.cell import Cell
 from asa_bench.errors import BadInput, nearest
 from asa_bench.methods import METHODS
@@ -182,6 +182,11 @@ class Builder:
                         # Where there is one, as nearly always, a record keeps the address that it had before.
                         **({"processes": settings.processes} if settings.processes > 1 else {}),
                     }
+                    fitted = settings.calibration_examples if task.kind == "classification" else None
+                    if (
+                        fitted and spec["examples"] is None
+                    ):  # where some are chosen, others are left to fit on
+                        spec["held_out"] = fitted
                     reads = {**encoder.reads, "data": self.data(task, "train")}
                     train = Cell("train", spec, reads, waits, subject, encoder.context)
                     self.cells.append(train)
@@ -254,7 +259,11 @@ class Builder:
 
     def transferred(self) -> None:
         """Face every attacked model with what the same attack made against the others; call it after all else."""
-        attacked = [(cell, cell.subject) for cell in self.cells if cell.kind == "attack" and cell.subject]
+        attacked = [
+            (cell, cell.subject)
+            for cell in self.cells
+            if cell.kind == "attack" and cell.subject and not described(cell.spec["attack"]).control_of
+        ]
         same = ("task", "split", "attack", "attack_options", "attack_seed", "examples")
         for target, subject in attacked:
             for source, other in attacked:
@@ -266,7 +275,10 @@ class Builder:
                         "replay",
                         {**{key: target.spec[key] for key in kept}, "source": asdict(other)},
                         {name: read for name, read in target.reads.items() if name == "model"},
-                        {**target.waits, "set": source.address},
+                        {
+                            **{r: at for r, at in target.waits.items() if r != "calibration"},
+                            "set": source.address,
+                        },
                         subject,
                         target.context,
                     )
@@ -348,12 +360,14 @@ class Builder:
             told = {**context, **at, "set": str(stored.path), "stored": stored.name}
             read = {**reads, **judged, "set": stored.found.address}
             self.cells.append(Cell("replay", spec, read, {**waits, **waited}, subject, told))
+        temperature = self.calibrated(subject, trained_on, shared, waits, reads, context)
         if settings.attack_tasks is not None and trained_on.name not in settings.attack_tasks:
             return
         if trained_on.kind != "classification":  # the attacks' goal is another label
             return
-        for name, options in settings.attacks.items():
-            attack = ATTACKS.get(name)
+        wanted = [(name, o) for base, o in settings.attacks.items() for name in variants(base, o)]
+        for name, options in wanted:
+            attack = described(name)
             if len(trained_on.columns) not in attack.inputs:
                 continue
             split = trained_on.evaluation_split
@@ -367,7 +381,7 @@ class Builder:
                 "slices": list(trained_on.slices),
                 "attack_column": trained_on.attack_column,
                 "attack": name,
-                "attack_options": options.model_dump(mode="json", exclude={"lanes"}),
+                "attack_options": options.model_dump(mode="json", exclude={"lanes", "victim"}),
                 "attack_seed": settings.attack_seed,
                 "examples": settings.attack_examples,
                 "library": f"textattack {metadata.version('textattack')}",
@@ -380,12 +394,43 @@ class Builder:
                     "data": self.data(trained_on, split),
                     **({"resources": resources} if resources else {}),
                 },
-                waits,
+                {**waits, **(temperature if attack.raw else {})},
                 subject,
                 {**context, "lanes": options.lanes},  # how many searches run at once decides no result
             )
             self.cells.append(cell)
-            self.judged(cell)
+            if not attack.control_of:
+                self.judged(cell)
+
+    def calibrated(
+        self,
+        subject: Subject,
+        task: Task,
+        shared: Mapping[str, Any],
+        waits: Mapping[str, str],
+        reads: Mapping[str, Any],
+        context: Mapping[str, Any],
+    ) -> dict[str, str]:
+        """The temperature of one classifier: what an attack on the calibrated victim waits for; {} where none is asked for."""
+        settings = self.settings
+        if settings.calibration_examples is None or task.kind != "classification":
+            return {}
+        asked = (settings.eval_examples, settings.attack_examples, settings.reliance_examples or 1)
+        spec = {
+            **shared,
+            "task": task.name,
+            "split": "train",
+            "columns": list(task.columns),
+            "labels": list(task.labels),
+            "label_map": dict(task.label_map),
+            "examples": settings.calibration_examples,
+            "trained_on": settings.examples_of(task.name),
+            "reported": None if asked[0] is None else max(number or 1 for number in asked),
+        }
+        data = {"data": self.data(task, "train"), "reported": self.data(task, task.evaluation_split)}
+        cell = Cell("calibrate", spec, {**reads, **data}, waits, subject, context)
+        self.cells.append(cell)
+        return {"calibration": cell.address}
 
     def judged(self, attack: Cell) -> None:
         """The quality of what an attack made."""

@@ -13,7 +13,16 @@ from asa_bench.reports.inputs import Subject
 
 # The meaning of each kind of cell. A number is bumped when the same spec would give another result
 # because the work itself changed; records of the older meaning are then done again.
-VERSIONS = {"pretrain": 1, "train": 1, "evaluate": 1, "attack": 3, "reliance": 1, "replay": 2, "quality": 1}
+VERSIONS = {
+    "pretrain": 1,
+    "train": 1,
+    "evaluate": 1,
+    "attack": 3,
+    "reliance": 1,
+    "replay": 2,
+    "quality": 1,
+    "calibrate": 1,
+}
 
 
 @dataclass(frozen=True)
@@ -21,7 +30,7 @@ class Cell:
     """One unit of work: a pure function of its spec, the bytes it reads and the cells it waits for.
 
     Attributes:
-        kind: pretrain, train, evaluate, reliance, attack, quality or replay.
+        kind: pretrain, train, evaluate, reliance, calibrate, attack, quality or replay.
         spec: JSON; everything that decides the result.
         reads: JSON; checksums of the bytes it reads.
         waits: role -> address of a cell whose record it reads.
@@ -54,6 +63,7 @@ class Cell:
             "train": f"on {self.spec['task']}",
             "evaluate": asked,
             "reliance": asked,
+            "calibrate": asked,
             "attack": f"{self.spec['task']} with {self.spec.get('attack')}",
             "quality": f"of {self.spec['task']} with {self.spec.get('attack')}",
             "replay": f"of {self.context['stored']} on {self.spec['task']}"

@@ -40,7 +40,9 @@ class TextGradient:
         return np.flatnonzero(inside & (self.spans[:, 1] > self.spans[:, 0]))
 
 
-def text_gradient(victim: Victim, texts: tuple[str, ...], gold: np.ndarray) -> TextGradient:
+def text_gradient(
+    victim: Victim, texts: tuple[str, ...], gold: np.ndarray, temperature: float = 1.0
+) -> TextGradient:
     """The gradient of one example's plain cross-entropy, in eval mode, by the word embeddings at each of its tokens.
 
     The example is computed alone, so that its gradient depends on nothing else. However the victim was trained, its loss
@@ -50,6 +52,7 @@ def text_gradient(victim: Victim, texts: tuple[str, ...], gold: np.ndarray) -> T
         victim: a classifier with a fast tokenizer.
         texts: the texts of one example.
         gold: (victim labels,) bool, True at the labels that mean the true one.
+        temperature: by which the logits are divided first.
 
     Raises:
         BadInput: the tokenizer cannot say where its tokens stand in a text.
@@ -74,7 +77,7 @@ def text_gradient(victim: Victim, texts: tuple[str, ...], gold: np.ndarray) -> T
         (*batch["input_ids"].shape, weight.shape[1]), device=weight.device, requires_grad=True
     )
     with torch.enable_grad(), WordPerturbation(victim.model, 0).added(shift):
-        logits = victim.model(**batch).logits[0].float()
+        logits = victim.model(**batch).logits[0].float() / temperature
         right = torch.from_numpy(gold).to(logits.device)
         loss = logits.logsumexp(0) - logits[right].logsumexp(0)
         (gradient,) = torch.autograd.grad(loss, shift)

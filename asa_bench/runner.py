@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import Field, ValidationError
 
+from asa_bench.attacks import variants
 from asa_bench.cell import Cell
 from asa_bench.errors import StoreError
 from asa_bench.plan import Plan
@@ -238,8 +239,9 @@ def describe(plan: Plan) -> PlannedRun:
         fingerprint=plan.fingerprint,
         tasks=(*settings.train, *settings.challenges),
         methods=tuple(settings.methods),
-        attacks=tuple(settings.attacks),
-        ensemble=settings.ensemble,
+        attacks=tuple(one for name, options in settings.attacks.items() for one in variants(name, options)),
+        # The worst case is that of both victims where an attack asks for both.
+        ensemble=tuple(one for name in settings.ensemble for one in variants(name, settings.attacks[name])),
         quality=settings.quality,
         exposures=dict(settings.exposures),
         left_out=plan.left_out,
@@ -324,8 +326,10 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
     from asa_bench import annotating
     from asa_bench.attacks.base import Attack
     from asa_bench.reports.inputs import (
+        FITTING,
         LEAVING_OUT,
         AttackOutcome,
+        CalibrationOutcome,
         Evaluation,
         Hole,
         Probe,
@@ -346,6 +350,7 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
     stored: list[StoredReplay] = []
     qualities: list[QualityOutcome] = []
     made_at: dict[str, AttackOutcome] = {}
+    calibrations: list[CalibrationOutcome] = []
     probes: list[Probe] = []
     holes: list[Hole] = []
     data: dict[str, str] = {}
@@ -361,12 +366,12 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
             manifest = store.told(entry.kind, entry.address)
             if manifest is not None:
                 trainings.append(_training_outcome(_subject(entry), manifest, store))
-        if entry.kind not in {"evaluate", "reliance", "attack", "quality", "replay"}:
+        if entry.kind not in {"evaluate", "reliance", "calibrate", "attack", "quality", "replay"}:
             continue
         subject = _subject(entry)
         record = store.find(entry.kind, entry.address)
         if record is None:
-            asked = LEAVING_OUT if entry.kind == "reliance" else entry.attack or ""
+            asked = {"reliance": LEAVING_OUT, "calibrate": FITTING}.get(entry.kind, entry.attack or "")
             if entry.stored:
                 asked = replay_of(entry.stored)
             elif entry.source is not None:
@@ -380,13 +385,20 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
             raise ValueError("fingerprint and split are texts")
         task = Task.model_validate(result["task"])
         # The laboratory makes as many rows as are asked for, so a probe's few have a fingerprint of their own.
-        part = f", {LEAVING_OUT}" if entry.kind == "reliance" else ""
+        part = {"reliance": f", {LEAVING_OUT}", "calibrate": f", {FITTING}"}.get(entry.kind, "")
         if entry.stored:
             part = f", set {entry.stored}"
         data[f"{task.name} {record.spec['split']}{part}"] = result["fingerprint"]
         common = (subject, task, record.spec["split"], result["fingerprint"])
         if entry.kind == "evaluate":
-            evaluations.append(Evaluation(*common, record.rows(), result.get("seen_in_training")))
+            labels = tuple(record.spec["model_labels"])
+            evaluations.append(Evaluation(*common, record.rows(), result.get("seen_in_training"), labels))
+        elif entry.kind == "calibrate":
+            fit, labels = result["fit"], tuple(record.spec["model_labels"])
+            outcome = CalibrationOutcome(
+                *common, record.rows(), float(result["temperature"]), bool(fit["bounded"]), labels
+            )
+            calibrations.append(outcome)
         elif entry.kind == "reliance":
             probes.append(Probe(*common, record.rows()))
         elif entry.stored and entry.source is not None:
@@ -398,9 +410,8 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
             budget = spec["attack_options"]["query_budget"]
             recipe = result["recipe"]["fingerprint"]
             if entry.kind == "attack":
-                attacks.append(
-                    AttackOutcome(*common, attack, spec["attack_seed"], record.rows(), budget, recipe)
-                )
+                told = (budget, recipe, result.get("temperature"), tuple(spec["model_labels"]))
+                attacks.append(AttackOutcome(*common, attack, spec["attack_seed"], record.rows(), *told))
                 made_at[entry.address] = attacks[-1]
             elif entry.kind == "quality":
                 judges = result["judges"]
@@ -427,6 +438,7 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
         replays=tuple(replays),
         stored=tuple(stored),
         qualities=tuple(qualities),
+        calibrations=tuple(calibrations),
         gate=plan.quality.gate,
         people=people,
         sheets=sheets,
@@ -517,6 +529,8 @@ def _why(store: Store, plan: PlannedRun, entry: PlannedCell) -> str:
             c for c in plan.cells if (c.subject, c.task, c.attack) == asked and c.kind == "attack"
         ] + before
         before += [cell for cell in plan.cells if cell.kind == "train" and cell.subject == source]
+    if entry.kind == "attack":
+        before = [c for c in plan.cells if c.kind == "calibrate" and c.subject == entry.subject] + before
     for cell in (entry, *before, *(cell for cell in plan.cells if cell.kind == "pretrain")):
         model = None if entry.subject is None else entry.subject.model
         if cell.kind == "pretrain" and cell.title and cell.title != model:  # of another row of the table

@@ -99,6 +99,12 @@ class Settings(Frozen):
         description="rows of each training task whose words are left out in turn, to measure how much a model leans on "
         "single words; none if absent or 0",
     )
+    calibration_examples: int | None = Field(
+        default=None,
+        ge=20,
+        description="rows of each training task's training data on which the temperature of every classifier is fitted; "
+        "they are neither trained on nor reported; no temperature if absent",
+    )
     reliance_words: int = Field(
         default=64,
         ge=1,
@@ -210,6 +216,16 @@ class Settings(Frozen):
         for name in self.ensemble:
             if name not in self.attacks:
                 raise ValueError(f"ensemble names {name!r}, which is not among the attacks of this run")
+        return self
+
+    @model_validator(mode="after")
+    def _calibrated_victims_have_a_temperature(self) -> Settings:
+        for name, options in self.attacks.items():
+            if options.victim != "raw" and self.calibration_examples is None:
+                raise ValueError(
+                    f"attack {name!r} asks for a calibrated victim (victim: {options.victim}), which needs "
+                    "calibration_examples, such as 500"
+                )
         return self
 
     def examples_of(self, task: str) -> int | None:

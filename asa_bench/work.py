@@ -12,8 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asa_bench import checkpoints, memory, provenance
-from asa_bench.attacks import ATTACKS
+from asa_bench import calibrating, checkpoints, memory, provenance
+from asa_bench.attacks import ATTACKS, CALIBRATED, described
 from asa_bench.attacks.base import AttackOptions
 from asa_bench.cell import VERSIONS, Cell, derived_seed
 from asa_bench.errors import StoreError
@@ -118,7 +118,12 @@ def _inputs(cell: Cell, store: Store) -> dict[str, Record]:
     """Role -> record of what the cell waits for."""
     found = {}
     for role, at in cell.waits.items():
-        kind = {"encoder": "pretrain", "measured": cell.kind, "set": "attack"}.get(role, "train")
+        kind = {
+            "encoder": "pretrain",
+            "measured": cell.kind,
+            "set": "attack",
+            "calibration": "calibrate",
+        }.get(role, "train")
         record = store.find(kind, at)
         if record is None:
             raise StoreError(
@@ -156,8 +161,11 @@ def check(cells: Sequence[Cell]) -> None:
         if "corpus" in cell.context:
             _check_pretraining(cell)
         if "data" in cell.reads and "source" in cell.context:
-            split = "train" if cell.kind == "train" else cell.spec["split"]
-            _rows(cell.spec["task"], split, cell.context["source"], cell.spec["examples"])
+            if cell.kind == "calibrate":
+                _held_out(cell)
+            else:
+                split = "train" if cell.kind == "train" else cell.spec["split"]
+                _rows(cell.spec["task"], split, cell.context["source"], cell.spec["examples"])
         if cell.kind == "train" and "model" in cell.context:
             key = (cell.context["model"], cell.context.get("revision"), cell.spec["task"])
             models.setdefault(key, {})[cell.spec["method"]] = cell.spec["method_options"]
@@ -187,7 +195,24 @@ def _chosen(cell: Cell, split: str, purpose: str) -> tuple[Task, TaskData, pd.Da
     task = TASKS.get(cell.spec["task"])
     source: Source = cell.context["source"]
     data = _rows(task.name, split, source, cell.spec["examples"])
-    return task, data, choose(data.frame, task.columns, cell.spec["examples"], purpose)
+    frame = data.frame.iloc[: max(0, len(data.frame) - cell.spec.get("held_out", 0))]
+    return task, data, choose(frame, task.columns, cell.spec["examples"], purpose)
+
+
+def _held_out(cell: Cell) -> tuple[Task, TaskData, pd.DataFrame]:
+    """The task, its training data, and the rows of them that neither its trainings nor any report looks at."""
+    spec, source = cell.spec, cell.context["source"]
+    task, trained, count = TASKS.get(spec["task"]), spec["trained_on"], spec["examples"]
+    if trained is None:  # the trainings leave so many out, see `_chosen`
+        data = _rows(task.name, "train", source, None)
+        learned = data.frame.iloc[: max(0, len(data.frame) - count)]
+    else:
+        # Some to spare, since a few rows may stand in the evaluation data, too.
+        data = _rows(task.name, "train", source, trained + count + count // 4)
+        learned = _rows(task.name, "train", source, trained).frame
+    reported = _rows(task.name, task.evaluation_split, source, spec["reported"]).frame
+    hashes = set(calibrating.text_hashes(reported, task))
+    return task, data, calibrating.held_out(task, data.frame, learned, hashes, count)
 
 
 def _data_result(data: TaskData, used: int) -> dict[str, Any]:
@@ -456,12 +481,15 @@ def _attack(cell: Cell, waits: Mapping[str, Record], progress: Progress, partial
     from asa_bench.attacks import engine
 
     data, frame = _attacked(cell, waits, progress, partial)
-    attack = ATTACKS.get(cell.spec["attack"])
+    name = cell.spec["attack"]
+    attack = described(name)
     result = {
         **_data_result(data, len(frame)),
+        **({"temperature": _temperature(waits)} if attack.raw else {}),
         "task": TASKS.get(cell.spec["task"]).model_dump(mode="json"),
         "attack": attack.model_dump(mode="json"),
-        "recipe": engine.resolve(attack, cell.context["source"].root),
+        # The same search whoever is asked, so the same recipe.
+        "recipe": engine.resolve(ATTACKS.get(name.removesuffix(CALIBRATED)), cell.context["source"].root),
     }
     return Outcome(frame, result)
 
@@ -475,7 +503,7 @@ def _attacked(
 
     task, data, rows = _chosen(cell, cell.spec["split"], "attack")
     frame = engine.attack_rows(
-        ATTACKS.get(cell.spec["attack"]),
+        ATTACKS.get(cell.spec["attack"].removesuffix(CALIBRATED)),
         _asked(cell, waits),
         task,
         rows.iloc[part::parts],
@@ -484,8 +512,30 @@ def _attacked(
         data_dir=cell.context["source"].root,
         progress=progress,
         journal=Journal(partial, _circumstances(), f"{part}-of-{parts}" if parts > 1 else ""),
+        temperature=_temperature(waits),
     )
     return data, frame.sort_values(["id"], kind="stable", ignore_index=True)
+
+
+def _temperature(waits: Mapping[str, Record]) -> float:
+    """By which the logits of the victim are divided before a search sees them."""
+    return float(waits["calibration"].manifest["result"]["temperature"]) if "calibration" in waits else 1.0
+
+
+def _calibrate(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Progress) -> Outcome:
+    import pandas as pd
+
+    task, data, rows = _held_out(cell)
+    logits, fitted = calibrating.calibrate(_asked(cell, waits), task, rows, progress)
+    frame = pd.DataFrame(
+        {
+            "id": rows["id"].astype(str),
+            "text_hash": [row_hash(text)[:16] for text in _texts(rows, task)],
+            "label": rows["label"].astype(str),
+            "logits": [[float(value) for value in array] for array in logits],
+        }
+    ).sort_values(["id"], kind="stable", ignore_index=True)
+    return Outcome(frame, {**_data_result(data, len(rows)), **fitted, "task": task.model_dump(mode="json")})
 
 
 def _circumstances() -> dict[str, Any]:
@@ -609,6 +659,7 @@ _WORK: dict[str, Callable[[Cell, Mapping[str, Record], Any, Progress], Outcome]]
     "train": _train,
     "evaluate": _evaluate,
     "reliance": _reliance,
+    "calibrate": _calibrate,
     "quality": _quality,
     "replay": _replay,
 }

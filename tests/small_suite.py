@@ -1,4 +1,4 @@
-"""A suite as small as a run of all kinds of cells can be: 23 cells in a few seconds."""
+"""A suite as small as a run of all kinds of cells can be: 29 cells in a few seconds."""
 
 SUITE = """\
 schema: 1
@@ -11,7 +11,8 @@ profiles:
     train: [laboratory/sentiment, laboratory/inference]
     challenges: [laboratory/keyword, laboratory/hans]
     methods: [naive, asa]
-    attacks: [deepwordbug+stopwords]
+    attacks: {deepwordbug+stopwords: {victim: both}}
+    calibration_examples: 20
     seeds: 1
     train_examples: 96
     eval_examples: 40

@@ -26,9 +26,12 @@ def test_the_embedded_suite_becomes_these_cells() -> None:
     assert kinds.count("pretrain") == 1
     assert kinds.count("train") == 3 * 2 * 3
     assert kinds.count("evaluate") == 18 + 3 * 2 * 6
-    assert kinds.count("attack") == 18 * 2
-    assert kinds.count("replay") == 18 * 2
-    assert kinds.count("quality") == 18 * 2
+    assert kinds.count("calibrate") == 18
+    assert kinds.count("attack") == 18 * (
+        2 + 1 + 1
+    )  # two attacks, one of them calibrated, too, and a control
+    assert kinds.count("replay") == 18 * 3  # no control is faced by others,
+    assert kinds.count("quality") == 18 * 3  # nor judged
     assert folder == Path("reports/runs/robustness-embedded")
     assert len({cell.address for cell in plan.cells}) == len(plan.cells)
 
@@ -60,7 +63,11 @@ def test_a_change_touches_only_what_depends_on_it() -> None:
 
 def test_every_model_faces_what_was_made_against_the_others_of_its_seed() -> None:
     plan, _ = Request(overrides={"methods": (["naive", "asa", "rdrop"], "methods")}).plan()
-    attacks = {cell.address: cell for cell in plan.cells if cell.kind == "attack"}
+    attacks = {
+        cell.address: cell
+        for cell in plan.cells
+        if cell.kind == "attack" and not cell.spec["attack"].endswith("+random")  # a control
+    }
     replays = [cell for cell in plan.cells if cell.kind == "replay"]
     assert len(replays) == 2 * len(attacks)
     for cell in replays:
@@ -122,6 +129,33 @@ def test_an_ensemble_follows_the_attacks() -> None:
         ensemble(ensemble=["pwws", "pruthi+stopwords"])
     with pytest.raises(BadInput, match="at least two"):
         ensemble(ensemble=["pruthi+stopwords"])
+
+
+def test_a_temperature_is_fitted_on_rows_that_no_training_uses() -> None:
+    plan, _ = Request(overrides={"calibration_examples": (50, "c")}).plan()
+    fits = {cell.address: cell for cell in plan.cells if cell.kind == "calibrate"}
+    trainings = {cell.address: cell for cell in plan.cells if cell.kind == "train"}
+    assert len(fits) == len(trainings) == 18
+    assert all("held_out" not in cell.spec for cell in trainings.values())
+    for cell in plan.cells:
+        if cell.kind == "attack":
+            calibrated = cell.spec["attack"].endswith("+calibrated")
+            assert (cell.waits.get("calibration") in fits) == calibrated
+            assert "victim" not in cell.spec["attack_options"]
+    everything = {"train_examples": (None, "t"), "calibration_examples": (50, "c")}
+    whole, _ = Request(overrides=everything).plan()
+    assert {cell.spec["held_out"] for cell in whole.cells if cell.kind == "train"} == {50}
+    base = _addresses(attacks=["pruthi+stopwords"], ensemble=[], calibration_examples=None)
+    fitted = _addresses(attacks=["pruthi+stopwords"], ensemble=[])
+    assert {label for label in fitted if label not in base} == {c.label for c in fits.values()}
+    assert all(fitted[label] == base[label] for label in base)
+
+
+def test_a_calibrated_victim_needs_rows_to_fit_on() -> None:
+    with pytest.raises(BadInput, match="needs calibration_examples, such as 500"):
+        Request(overrides={"calibration_examples": (None, "--set calibration_examples")}).plan()
+    with pytest.raises(BadInput, match="greater than or equal to 20"):
+        Request(overrides={"calibration_examples": (5, "--set calibration_examples")}).plan()
 
 
 @pytest.mark.parametrize(

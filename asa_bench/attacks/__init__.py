@@ -14,6 +14,7 @@ ATTACKS: Registry[Attack] = Registry(
     "asa_bench.attacks",
     {
         "deepwordbug+stopwords": "asa_bench.attacks.recipes:DEEPWORDBUG_STOPWORDS",
+        "deepwordbug+stopwords+random": "asa_bench.attacks.recipes:DEEPWORDBUG_RANDOM",
         "pruthi+stopwords": "asa_bench.attacks.recipes:PRUTHI_STOPWORDS",
         "pwws+oewn2024": "asa_bench.attacks.recipes:PWWS_OPEN_ENGLISH_WORDNET",
         "textfooler+neighbours+nouse": "asa_bench.attacks.recipes:TEXTFOOLER_NEIGHBOURS",
@@ -26,4 +27,36 @@ ATTACKS: Registry[Attack] = Registry(
     },
 )
 
-__all__ = ["ATTACKS", "COLUMNS", "Attack", "AttackOptions"]
+#: Ends the name of an attack whose search sees the calibrated victim.
+CALIBRATED = "+calibrated"
+
+
+def described(name: str) -> Attack:
+    """The attack of that name, which may end in `CALIBRATED`.
+
+    Raises:
+        BadInput: there is none.
+    """
+    base = name.removesuffix(CALIBRATED)
+    attack = ATTACKS.get(base)
+    if base == name:
+        return attack
+    told = "the search sees probabilities by a temperature that was fitted on held-out clean data"
+    return attack.model_copy(
+        update={
+            "name": name,
+            "title": f"{attack.title}, calibrated",
+            "substitutes": (*attack.substitutes, told),
+            "raw": base,
+        }
+    )
+
+
+def variants(name: str, options: AttackOptions) -> tuple[str, ...]:
+    """The attacks that a suite's attack stands for: on the victim as it is, on the calibrated one, or both."""
+    return {"raw": (name,), "calibrated": (name + CALIBRATED,), "both": (name, name + CALIBRATED)}[
+        options.victim
+    ]
+
+
+__all__ = ["ATTACKS", "CALIBRATED", "COLUMNS", "Attack", "AttackOptions", "described", "variants"]

@@ -51,9 +51,11 @@ class VictimWrapper(_ModelWrapper):  # type: ignore[misc]
         groups: (victim labels,), see `asa_bench.attacks.labels.pool`.
         ask: how to ask; the victim's `steady_logits` if absent.
         data_dir: a folder in which builders look for resources.
+        temperature: by which logits are divided before they become probabilities; no answer depends on it.
 
     Attributes:
-        first: logits, (victim labels,), of the first text asked since `reset`, or None.
+        first: logits, (victim labels,), of the first text asked since `reset`, or None; not divided by anything.
+        gradient_norm: of the first gradient taken since `reset`, by a white-box search; None where there is none.
     """
 
     def __init__(
@@ -62,9 +64,11 @@ class VictimWrapper(_ModelWrapper):  # type: ignore[misc]
         groups: np.ndarray,
         ask: Ask | None = None,
         data_dir: Path | None = None,
+        temperature: float = 1.0,
     ) -> None:
         self.victim = victim
         self.groups = groups
+        self.temperature = temperature
         self.model = getattr(victim, "model", None)
         self._ask = ask
         self.data_dir = data_dir
@@ -73,6 +77,7 @@ class VictimWrapper(_ModelWrapper):  # type: ignore[misc]
     def reset(self) -> None:
         """Forgets the last example."""
         self.first: np.ndarray | None = None
+        self.gradient_norm: float | None = None
 
     def __call__(self, text_input_list: Sequence[str | tuple[str, ...]], **_: Any) -> torch.Tensor:
         if self.victim is None:
@@ -81,7 +86,7 @@ class VictimWrapper(_ModelWrapper):  # type: ignore[misc]
         logits = (self._ask or self.victim.steady_logits)(texts)
         if self.first is None:
             self.first = logits[0]
-        return torch.from_numpy(probabilities(logits, self.groups))
+        return torch.from_numpy(probabilities(logits, self.groups, self.temperature))
 
 
 class OtherColumnsUnchanged(_Constraint):  # type: ignore[misc]

@@ -26,6 +26,9 @@ COLUMNS = (
     "error",  # what went wrong, for status "errored" and "timed_out"
 )
 
+# A column more of white-box attacks: the l2 norm of a search's first gradient, NaN where it took none.
+GRADIENT_NORM = "gradient_norm"
+
 
 class Attack(Frozen):
     """The description of one attack recipe; building it is the business of `asa_bench.attacks.engine`."""
@@ -71,4 +74,9 @@ class AttackOptions(Frozen):
         ge=1,
         le=1024,
         description="searches that run at once; decides memory and speed, no result",
+    )
+    victim: Literal["raw", "calibrated", "both"] = Field(
+        default="raw",
+        description="whether the search sees the victim's probabilities as they are, by a temperature fitted on held-out "
+        "clean data, or there is an attack on each",
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from asa_bench.attacks.base import COLUMNS, Attack, AttackOptions
+from asa_bench.attacks.base import COLUMNS, GRADIENT_NORM, Attack, AttackOptions
 from asa_bench.attacks.journal import Journal
 from asa_bench.attacks.labels import label_groups
 from asa_bench.errors import BadInput
@@ -34,6 +34,7 @@ def attack_rows(
     data_dir: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
     journal: Journal | None = None,
+    temperature: float = 1.0,
 ) -> pd.DataFrame:
     """Attacks each row, many at once; what is recorded of one does not depend on the others nor on their order.
 
@@ -59,6 +60,8 @@ def attack_rows(
         options: overrides.
         data_dir: a folder in which the recipe's resources are looked for, see `asa_bench.attacks.library`.
         progress: called with (rows done, all rows) after each row.
+        temperature: the search sees probabilities of logits that were divided by it; recorded logits are as the victim
+            gave them.
         journal: of this very attack, victim, seed and options; examples in it are not attacked again.
 
     Returns:
@@ -67,7 +70,8 @@ def attack_rows(
         empty where there are none; ``queries`` is the library's count, the look at the original included.
         ``success_budgets`` is a JSON list of [from, to): at these query budgets, up to the one of `options`, the same
         search would have succeeded (``to`` is null for all further ones); empty text where the kind of search does
-        not tell (see `asa_bench.attacks.budget`).
+        not tell (see `asa_bench.attacks.budget`). Of a white-box attack also ``gradient_norm``: the l2 norm of the first
+        gradient of a search, NaN where none was taken.
 
     Raises:
         BadInput: the rows, the labels or the number of text columns do not fit.
@@ -97,7 +101,7 @@ def attack_rows(
     searchers: dict[int, Searcher] = {}
 
     def searcher() -> Searcher:
-        wrapper = adapter.VictimWrapper(victim, groups, lanes.ask, data_dir)
+        wrapper = adapter.VictimWrapper(victim, groups, lanes.ask, data_dir, temperature)
         return Searcher(adapter.prepare(attack, wrapper, task, options), wrapper, task)
 
     def work(job: int, lane: int) -> dict[str, Any]:
@@ -120,7 +124,10 @@ def attack_rows(
         for lane in range(max(1, min(options.lanes, len(order)))):
             searchers[lane] = searcher()
         lanes.run(len(order), work, lambda job: f"{seed}\n{attack.name}\n{names[order[job]]}", ended)
-    frame: pd.DataFrame = pd.DataFrame.from_records(records, columns=list(COLUMNS))
+    columns = [*COLUMNS, *((GRADIENT_NORM,) if attack.box == "white" else ())]
+    frame: pd.DataFrame = pd.DataFrame.from_records(records, columns=columns)
+    if attack.box == "white":
+        frame[GRADIENT_NORM] = frame[GRADIENT_NORM].astype(float)
     for column in task.slices:
         frame[column] = rows[column].tolist()
     return frame

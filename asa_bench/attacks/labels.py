@@ -54,9 +54,10 @@ def pool(logits: np.ndarray, groups: np.ndarray) -> np.ndarray:
     return pooled
 
 
-def probabilities(logits: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Softmax of `pool`, float64, of shape (texts, task labels); its argmax is what a search takes for the answer."""
-    pooled = pool(logits, groups)
+def probabilities(logits: np.ndarray, groups: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """Softmax of `pool` over a temperature, float64, of shape (texts, task labels); its argmax is what a search takes for
+    the answer."""
+    pooled = pool(logits, groups) / temperature
     exponential = np.exp(pooled - pooled.max(axis=1, keepdims=True))
     normalized: np.ndarray = exponential / exponential.sum(axis=1, keepdims=True)
     return normalized

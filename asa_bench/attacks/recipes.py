@@ -27,6 +27,20 @@ DEEPWORDBUG_STOPWORDS = Attack(
     note=_GAO_NOTE,
 )
 
+DEEPWORDBUG_RANDOM = Attack(
+    name="deepwordbug+stopwords+random",
+    title="DeepWordBug (sklearn stop words, random search)",
+    recipe="asa_bench.attacks.control:deepwordbug_random",
+    paper=_GAO,
+    substitutes=(
+        _STOP_WORDS,
+        "the search: walks through the words in random order that look at no score, for as many queries as ranking them and "
+        "asking about every candidate take",
+    ),
+    note="a control of deepwordbug+stopwords: where it finds more, the victim's scores mislead the search",
+    control_of="deepwordbug+stopwords",
+)
+
 PRUTHI_STOPWORDS = Attack(
     name="pruthi+stopwords",
     title="Pruthi (sklearn stop words)",

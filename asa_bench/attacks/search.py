@@ -7,7 +7,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from asa_bench.attacks import adapter
-from asa_bench.attacks.base import Status
+from asa_bench.attacks.base import GRADIENT_NORM, Status
 from asa_bench.attacks.budget import BudgetLog
 from asa_bench.attacks.labels import pool
 from asa_bench.attacks.lanes import TimeLimitReached
@@ -72,6 +72,7 @@ class Searcher:
             "success_budgets": "" if budgets is None else json.dumps(budgets),
             "original_logits": [] if self.wrapper.first is None else self.wrapper.first.tolist(),
             "perturbed_logits": logits if won else [],
+            **({} if self.wrapper.gradient_norm is None else {GRADIENT_NORM: self.wrapper.gradient_norm}),
             "error": error,
         }
 

@@ -65,7 +65,10 @@ class Gradients:
         given = text.tokenizer_input
         texts = (given,) if isinstance(given, str) else tuple(given)
         gold = self._wrapper.groups == self._goal.ground_truth_output
-        return text_gradient(self.victim, texts, gold)
+        found = text_gradient(self.victim, texts, gold, self._wrapper.temperature)
+        if self._wrapper.gradient_norm is None:
+            self._wrapper.gradient_norm = float(np.linalg.norm(found.values))
+        return found
 
 
 class GradientSwap(_WordSwap):  # type: ignore[misc]

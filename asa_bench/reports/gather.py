@@ -147,6 +147,7 @@ class Gathered:
         self._answers: dict[tuple[Any, ...], Answers | None] = {}
         self._orders: dict[int, tuple[NDArray[np.intp], NDArray[np.object_]]] = {}
         self._slice_values: dict[tuple[Any, ...], NDArray[np.object_]] = {}
+        self._made: dict[tuple[str, int], Any] = {}
         self._slices: dict[tuple[int, str], dict[str, tuple[float | Proportion | None, int]]] = {}
 
     def table(self, name: str, layout: Callable[[Gathered], Table | None]) -> Table | None:
@@ -154,6 +155,13 @@ class Gathered:
         if name not in self._tables:
             self._tables[name] = layout(self)
         return self._tables[name]
+
+    def once(self, what: str, item: Any, make: Callable[[Any], Any]) -> Any:
+        """What `make` makes of one of the records, made once."""
+        key = (what, id(item))
+        if key not in self._made:
+            self._made[key] = make(item)
+        return self._made[key]
 
     # -- order -----------------------------------------------------------------------------------------
 

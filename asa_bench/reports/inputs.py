@@ -36,6 +36,9 @@ TEXTS = {"id", "text_hash", "label", "prediction", "status", "outcome"}
 LOGITS = {"logits", "original_logits", "perturbed_logits"}
 # What a hole of a probe has in place of an attack's name.
 LEAVING_OUT = "leaving words out"
+# And what one of a temperature has.
+FITTING = "temperature"
+CALIBRATION_COLUMNS = ("id", "text_hash", "label", "logits")
 REPLAY_COLUMNS = ("id", "text_hash", "label", "status", "outcome")
 QUALITY_COLUMNS = (
     *("id", "text_hash", "label", "status", "words", "words_changed", "edit_distance"),
@@ -71,6 +74,7 @@ class Evaluation:
 
     Attributes:
         fingerprint: of the rows that were read (`TaskData.fingerprint`).
+        labels: whose logits they are, in their order; () where that is not known.
         seen_in_training: how many of the rows stood in the data that the subject was trained on; None: not known.
         rows: columns id, text_hash, label and prediction (see `asa_bench.tasks.base.TaskData` for how each kind of
             task writes them), logits (list of float; of token classification word by word) and the task's extra
@@ -83,6 +87,7 @@ class Evaluation:
     fingerprint: str
     rows: pd.DataFrame
     seen_in_training: int | None = None
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,7 @@ class AttackOutcome:
         query_budget: queries allowed per example; None where the recipe sets no limit.
         recipe: fingerprint of what the attack's recipe turned out to be; "" where it is not known.
         temperature: by which the victim's logits were divided before the search saw them; None for the victim as it is.
+        labels: as in `Evaluation`.
     """
 
     subject: Subject
@@ -106,6 +112,7 @@ class AttackOutcome:
     query_budget: int | None = None
     recipe: str = ""
     temperature: float | None = None
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -219,6 +226,27 @@ class SheetAgreement:
 
 
 @dataclass(frozen=True)
+class CalibrationOutcome:
+    """The temperature of one subject, and the held-out rows that it was fitted on.
+
+    Attributes:
+        rows: columns `CALIBRATION_COLUMNS`.
+        temperature: by which its logits are to be divided.
+        bounded: whether the data do not bound it, so that it is a convention.
+        labels: as in `Evaluation`.
+    """
+
+    subject: Subject
+    task: Task
+    split: str
+    fingerprint: str
+    rows: pd.DataFrame
+    temperature: float
+    bounded: bool
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Probe:
     """How much one subject leans on single words of a fixed list of examples.
 
@@ -294,7 +322,7 @@ class Hole:
         subject: whose number is missing.
         task: name of the task that was to be faced (for a failed training, every task is a hole of its own).
         error: one line.
-        attack: name of the attack; "" for an evaluation, `LEAVING_OUT` for a probe of reliance.
+        attack: name of the attack; "" for an evaluation, `LEAVING_OUT` for a probe of reliance, `FITTING` for a temperature.
     """
 
     subject: Subject
@@ -319,6 +347,7 @@ class ReportInput:
         replays: models before adversarial sets that were made against others.
         stored: models before adversarial sets that were stored before.
         qualities: how good the attacks' texts are.
+        calibrations: the temperatures of the subjects.
         gate: which of these texts count in gated robust accuracy.
         people: what people judged of the attacks' texts.
         sheets: how far they agree.
@@ -339,6 +368,7 @@ class ReportInput:
     people: tuple[PeopleOutcome, ...] = ()
     sheets: tuple[SheetAgreement, ...] = ()
     probes: tuple[Probe, ...] = ()
+    calibrations: tuple[CalibrationOutcome, ...] = ()
     holes: tuple[Hole, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -362,6 +392,7 @@ class ReportInput:
         self._check_attacks()
         self._check_probes()
         self._check_stored()
+        self._check_calibrations()
 
     def _check_evaluations(self) -> None:
         seen: set[tuple[object, ...]] = set()
@@ -454,6 +485,26 @@ class ReportInput:
                 )
             _once(seen, (item.subject, item.name), where)
             _same(examples, (item.name, item.address), item.fingerprint, item.rows, where)
+
+    def _check_calibrations(self) -> None:
+        seen: set[tuple[object, ...]] = set()
+        examples: dict[tuple[str, str], tuple[str, str, str]] = {}
+        evaluated: dict[str, set[str]] = {}
+        reported: list[Evaluation | AttackOutcome] = [*self.evaluations, *self.attacks]
+        for one in reported:
+            evaluated.setdefault(one.task.name, set()).update(one.rows["text_hash"])
+        for item in self.calibrations:
+            where = f"temperature of {_who(item.subject)} on {item.task.name!r}"
+            _check_rows(item.rows, CALIBRATION_COLUMNS, item.task, where)
+            _once(seen, (item.subject, item.task.name), where)
+            _same(examples, (item.task.name, item.split), item.fingerprint, item.rows, where)
+            if not (item.temperature > 0 and math.isfinite(item.temperature)):
+                raise BadInput(f"{where}: {item.temperature} is no temperature")
+            both = evaluated.get(item.task.name, set()) & set(item.rows["text_hash"])
+            if both:
+                raise BadInput(
+                    f"{where}: fitted on {len(both)} rows that are reported, too ({sorted(both)[0]}); fit it on others"
+                )
 
 
 def attacked(item: AttackOutcome | QualityOutcome | PeopleOutcome) -> tuple[object, ...]:

@@ -10,6 +10,7 @@ from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.layouts.ablation import ablation
 from asa_bench.reports.layouts.attacks import attacks
 from asa_bench.reports.layouts.budget import budget
+from asa_bench.reports.layouts.calibration import calibration_table
 from asa_bench.reports.layouts.challenges import advglue, hans, reliance
 from asa_bench.reports.layouts.comparisons import comparisons
 from asa_bench.reports.layouts.keywords import keywords, shortcut_word
@@ -37,6 +38,7 @@ LAYOUTS: dict[str, Callable[[Gathered], Table | None]] = {
     "advglue": advglue,
     "metrics": metrics,
     "attacks": attacks,
+    "calibration": calibration_table,
     "quality": quality,
     "budget": budget,
     "transfer": transfer,

@@ -44,6 +44,13 @@ def attack_columns(data: Gathered, group: str) -> list[DraftColumn]:
     for column in data.attack_columns:
         subgroup = data.head(column, data.attack_columns)
         used = [a for a in data.attacks if any(data.outcomes(row, column, a.name) for row in data.rows)]
+        known = {a.name for a in used}
+        # Controls are no attacks of their own, and what the worst case has of a calibrated victim needs no second column;
+        # the table of attacks has them all side by side.
+        used = [
+            a for a in used if not a.control_of and not (a.raw in known and a.name in data.source.ensemble)
+        ]
+        beside = {a.name for a in used if a.raw in known}  # the average counts every attack once
         wanted = [
             ("clean", "No attack", used[0].name, clean),
             *((a.name, attack_head(a), a.name, robust) for a in used),
@@ -53,7 +60,7 @@ def attack_columns(data: Gathered, group: str) -> list[DraftColumn]:
                 DraftColumn(
                     Column(f"{column.key}/{key}", head, group, subgroup=subgroup),
                     partial(data.attack_cell, column=column, attack=attack, measure=measure),
-                    averaged=measure is robust,
+                    averaged=measure is robust and key not in beside,
                     answers=partial(
                         data.attack_answers, column=column, attack=attack, robust=measure is robust
                     ),
@@ -69,7 +76,7 @@ def attack_columns(data: Gathered, group: str) -> list[DraftColumn]:
                     )
                 )
         ensemble = data.source.ensemble
-        if ensemble and set(ensemble) <= {attack.name for attack in used}:
+        if ensemble and set(ensemble) <= known:
             for end, said in (("", ""), (GATED, ", gated")) if data.judged else (("", ""),):
                 head = f"Worst of {len(ensemble)}{said}"
                 drafts.append(
