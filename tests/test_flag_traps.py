@@ -1,0 +1,256 @@
+"""Flags end to end: clean runs raise none; each trap, planted in a real small model or in what surrounds it, is caught."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import asa_bench
+from asa_bench import checkpoints, work
+from asa_bench.store import Store
+from asa_bench.tasks import TASKS
+
+pytestmark = pytest.mark.slow
+
+HOTFLIP = "hotflip+gradientswap+nopos+stopwords"
+SUITE = """\
+schema: 1
+name: traps
+title: Traps
+description: One task, trained well enough to be attacked.
+default_profile: tiny
+profiles:
+  tiny:
+    train: [laboratory/sentiment]
+    challenges: [laboratory/keyword]
+    methods: [naive, asa]
+    attacks:
+      deepwordbug+stopwords: {victim: both}
+      deepwordbug+stopwords+random: {}
+    transfer: true
+    quality: {similarity: model}
+    seeds: 2
+    train_examples: 1500
+    eval_examples: 120
+    attack_examples: 60
+    calibration_examples: 100
+    training: {epochs: 2, batch_size: 32, max_length: 48, learning_rate: 1.0e-3}
+    laboratory: {pretraining: {lines: 2000, batch_size: 32}}
+    device: cpu
+    precision: float32
+    threads: 1
+"""
+NO_ATTACKS: dict[str, Any] = {"attacks": []}
+ONE_ATTACK: dict[str, Any] = {"attacks": ["deepwordbug+stopwords"]}
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("traps") / "traps.yaml"
+    path.write_text(SUITE)
+    return path
+
+
+@pytest.fixture(scope="module")
+def clean(suite: Path) -> asa_bench.Results:
+    return asa_bench.run(suite, output=suite.parent / "clean")
+
+
+@pytest.fixture(autouse=True)
+def no_victim_is_kept() -> Iterator[None]:
+    """A victim is kept from one cell to the next, so one that a test has changed would serve the next test."""
+    work._victim.cache_clear()
+    yield
+    work._victim.cache_clear()
+
+
+def signs(folder: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((folder / "tables" / "flags.json").read_text())["flags"]
+    return found
+
+
+def raised(folder: Path, loaded: bool = True) -> set[str]:
+    """The flags that are raised of loaded checkpoints, or of models that were trained here."""
+    return {
+        sign["flag"]["name"]
+        for sign in signs(folder)
+        if sign["flag"]["raised"] and sign["subject"]["loaded"] == loaded
+    }
+
+
+def changed(clean: asa_bench.Results, to: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> Path:
+    """The checkpoint of naive's first seed with other weights in its last layer."""
+    source = next(
+        record.model_folder()
+        for record in Store(clean.folder).records()
+        if record.kind == "train" and (record.spec["method"], record.spec["seed"]) == ("naive", 1)
+    )
+    shutil.copytree(source, to)
+    weights = load_file(to / "model.safetensors")
+    change(weights)
+    save_file(weights, to / "model.safetensors", metadata={"format": "pt"})
+    return to
+
+
+def trapped(suite: Path, model: Path, **options: Any) -> Path:
+    """The folder of a run with this checkpoint beside naive's, whose records the clean run left."""
+    output = model.parent / "out"
+    shutil.copytree(suite.parent / "clean", output)
+    asa_bench.run(suite, output=output, seeds=[1], methods=["naive"], load=[f"trap={model}"], **options)
+    return output
+
+
+def scale(factor: float) -> Callable[[dict[str, torch.Tensor]], None]:
+    def change(weights: dict[str, torch.Tensor]) -> None:
+        for name in weights:
+            if name.startswith("classifier."):
+                weights[name] = weights[name] * factor
+
+    return change
+
+
+def test_clean_runs_raise_none(clean: asa_bench.Results) -> None:
+    found = signs(clean.folder)
+    assert {sign["flag"]["name"] for sign in found} == {
+        "answers_contradict",
+        "budget_never_helps",
+        "calibrated_beats_raw",
+        "crash_rate",
+        "random_beats_guided",
+        "ranking_changes",
+        "robust_above_clean",
+        "saturated_scores",
+        "slice_at_extreme",
+        "stochastic_outputs",
+        "training_overlap",
+        "transfer_beats_direct",
+    }
+    assert [sign for sign in found if sign["flag"]["raised"]] == []
+
+
+def test_logits_times_a_hundred(suite: Path, clean: asa_bench.Results, tmp_path: Path) -> None:
+    """The same answers, and a search that sees nothing: what breaks naive breaks it, too, and so does chance."""
+    scaled = changed(clean, tmp_path / "scaled", scale(100))
+    folder = trapped(suite, scaled, settings={f"attacks.{HOTFLIP}": {}})
+    assert raised(folder) == {
+        "saturated_scores",
+        "transfer_beats_direct",
+        "random_beats_guided",
+        "calibrated_beats_raw",
+    }
+    assert raised(folder, loaded=False) == set()
+    gradients = [
+        sign["flag"]
+        for sign in signs(folder)
+        if sign["attack"] == HOTFLIP and "gradients" in sign["flag"]["sentence"]
+    ]
+    assert any(flag["raised"] and "0.0 % of gradients" not in flag["sentence"] for flag in gradients)
+
+
+def test_a_model_that_ignores_its_text(suite: Path, clean: asa_bench.Results, tmp_path: Path) -> None:
+    def deaf(weights: dict[str, torch.Tensor]) -> None:
+        weights["classifier.weight"].zero_()
+        weights["classifier.bias"].copy_(torch.tensor([1.0, 0.0]))
+
+    assert "budget_never_helps" in raised(
+        trapped(suite, changed(clean, tmp_path / "deaf", deaf), settings=ONE_ATTACK)
+    )
+
+
+def test_swapped_labels(suite: Path, clean: asa_bench.Results, tmp_path: Path) -> None:
+    """The two rows of the last layer exchanged: 'positive' now means 'negative'."""
+
+    def turned(weights: dict[str, torch.Tensor]) -> None:
+        for name in ("classifier.weight", "classifier.bias"):
+            weights[name] = weights[name].flip(0).contiguous()
+
+    swapped = changed(clean, tmp_path / "swapped", turned)
+    assert raised(trapped(suite, swapped, settings=NO_ATTACKS)) >= {"answers_contradict", "slice_at_extreme"}
+
+
+def _surround(monkeypatch: pytest.MonkeyPatch, change: Callable[[Any], None]) -> None:
+    """From now on every victim of a loaded checkpoint is changed when it is loaded."""
+    load = checkpoints.load_victim
+
+    def loaded(*arguments: Any, said: str, **options: Any) -> Any:
+        victim = load(*arguments, said=said, **options)
+        if said.startswith("--load"):
+            change(victim)
+        return victim
+
+    monkeypatch.setattr(checkpoints, "load_victim", loaded)
+
+
+def test_dropout_left_on(
+    suite: Path, clean: asa_bench.Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def noisy(victim: Any) -> None:
+        for part in victim.model.train().modules():
+            if isinstance(part, torch.nn.Dropout):
+                part.p = 0.1
+
+    _surround(monkeypatch, noisy)
+    assert "stochastic_outputs" in raised(
+        trapped(suite, changed(clean, tmp_path / "noisy", scale(1)), settings=ONE_ATTACK)
+    )
+
+
+def test_a_crashing_victim(
+    suite: Path, clean: asa_bench.Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fragile(victim: Any) -> None:
+        steady = victim.steady_logits
+
+        def crash(texts: Any, batch_size: int | None = None) -> Any:
+            if any("the the" in part or len(part) % 17 == 0 for text in texts for part in text):
+                raise RuntimeError("out of memory")
+            return steady(texts, batch_size)
+
+        victim.steady_logits = crash
+
+    _surround(monkeypatch, fragile)
+    assert "crash_rate" in raised(
+        trapped(suite, changed(clean, tmp_path / "fragile", scale(1)), settings=ONE_ATTACK)
+    )
+
+
+def test_an_evaluation_and_an_attack_that_read_labels_differently(
+    suite: Path, clean: asa_bench.Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def torn(victim: Any) -> None:
+        logits = victim.logits
+        victim.logits = lambda *texts, **options: -logits(*texts, **options)
+
+    def sure(weights: dict[str, torch.Tensor]) -> None:
+        weights["classifier.weight"] *= 1e4  # so that some searches fail
+
+    _surround(monkeypatch, torn)
+    assert "robust_above_clean" in raised(
+        trapped(suite, changed(clean, tmp_path / "torn", sure), settings=ONE_ATTACK)
+    )
+
+
+def test_a_test_set_that_leaked(suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = work._rows
+
+    def leaking(task: str, split: str, source: Any, count: int | None) -> Any:
+        data = honest(task, split, source, count)
+        if split != "train":
+            return data
+        test = honest(task, TASKS.get(task).evaluation_split, source, 120).frame
+        return replace(data, frame=pd.concat([data.frame.iloc[:200], test], ignore_index=True))
+
+    monkeypatch.setattr(work, "_rows", leaking)
+    settings = {"training.epochs": 1, "laboratory.pretraining.lines": 320, "train_examples": 320}
+    settings |= {"calibration_examples": None, **NO_ATTACKS}
+    asa_bench.run(suite, output=tmp_path / "leaked", methods=["naive"], seeds=[1], settings=settings)
+    assert raised(tmp_path / "leaked", loaded=False) == {"training_overlap"}
