@@ -391,10 +391,10 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
         data[f"{task.name} {record.spec['split']}{part}"] = result["fingerprint"]
         common = (subject, task, record.spec["split"], result["fingerprint"])
         if entry.kind == "evaluate":
-            labels = tuple(record.spec["model_labels"])
+            labels = tuple(record.spec.get("model_labels", ()))
             evaluations.append(Evaluation(*common, record.rows(), result.get("seen_in_training"), labels))
         elif entry.kind == "calibrate":
-            fit, labels = result["fit"], tuple(record.spec["model_labels"])
+            fit, labels = result["fit"], tuple(record.spec.get("model_labels", ()))
             outcome = CalibrationOutcome(
                 *common, record.rows(), float(result["temperature"]), bool(fit["bounded"]), labels
             )
@@ -410,7 +410,7 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
             budget = spec["attack_options"]["query_budget"]
             recipe = result["recipe"]["fingerprint"]
             if entry.kind == "attack":
-                told = (budget, recipe, result.get("temperature"), tuple(spec["model_labels"]))
+                told = (budget, recipe, result.get("temperature"), tuple(spec.get("model_labels", ())))
                 attacks.append(AttackOutcome(*common, attack, spec["attack_seed"], record.rows(), *told))
                 made_at[entry.address] = attacks[-1]
             elif entry.kind == "quality":
