@@ -20,7 +20,6 @@ from asa_bench.tasks import TASKS
 from asa_bench.tasks.base import Source
 
 TASK = TASKS.get("sst2")
-HANS = TASKS.get("hans")
 
 
 def answers(total: int, wrong: Sequence[int] = ()) -> np.ndarray:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from gate_runs import answers, make_run
 
@@ -15,6 +17,7 @@ from asa_bench.errors import BadInput
 from asa_bench.gating import baseline as baselines
 from asa_bench.gating import collect, decide, outputs
 from asa_bench.gating import policy as policies
+from asa_bench.reports.answers import Answers
 from asa_bench.store import Store
 
 KEY = "tiny/asa/sst2:accuracy"
@@ -197,6 +200,42 @@ def test_baselines_have_the_same_bytes_and_no_flipped_bit_is_read(baseline: Path
         with pytest.raises(BadInput):
             baselines.read(tmp_path / "damaged.json")
     assert command("baseline", "save", str(tmp_path / "old"), "-o", str(baseline)) == 2
+
+
+def test_ten_seeds_of_two_methods_with_hans_are_a_small_file(tmp_path: Path) -> None:
+    """The sets of the robustness suite in full: one bit an example, whatever the answers are, and the same ones come back."""
+    small = collect(Store(make_run(tmp_path / "small", {1: answers(TOTAL)})))
+    like = small.scores[KEY]
+    generator = np.random.default_rng(0)
+    scores, right = {}, {}
+    for method in ("naive", "asa"):
+        for name, total in (
+            ("sst2", 872),
+            ("qqp", 2_000),
+            ("mnli", 9_815),
+            ("paws", 8_677),
+            ("hans", 30_000),
+        ):
+            key = f"bert-base-uncased/{method}/{name}:accuracy"
+            values = {str(seed): generator.random(total) < 0.8 for seed in range(10)}
+            right[key] = values
+            scores[key] = replace(
+                like,
+                key=key,
+                values={seed: float(each.mean()) for seed, each in values.items()},
+                answers=Answers(
+                    np.arange(total).astype(object), {s: v.astype(float) for s, v in values.items()}
+                ),
+                weights=dict.fromkeys(values, "a" * 64),
+                rows=dict.fromkeys(values, pd.DataFrame(index=range(total))),
+            )
+    path = tmp_path / "large.json"
+    baselines.of(replace(small, scores=scores)).write(path)
+    assert path.stat().st_size < 300_000
+    stored = baselines.read(path)
+    for key, values in right.items():
+        for seed, each in values.items():
+            assert np.array_equal(stored.scores[key].right(seed), each)
 
 
 HOSTILE = [

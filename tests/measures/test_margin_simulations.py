@@ -3,11 +3,14 @@
 A pull request has six scores. The same checkpoint is asked again, with the answers that a change of the code around it
 flips; or the model is trained again, from other seeds. An example is right where a latent normal variable is positive
 (see `test_coverage_simulations.py`), so the true loss is known exactly.
+
+``ASA_BENCH_GATE_DESIGNS=all`` adds harder designs, minutes each; docs/gate.md has what they gave.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -41,12 +44,20 @@ class Requests:
     example: float = 0.0
     answer: float = 1.0
     fixed: bool = False
+    drift: float = 0.0
+
+    def drifted(self, request: int, score: int) -> Requests:
+        """With the base rate that a score has by then: every score wanders at a pace of its own."""
+        if not self.drift:
+            return self
+        return replace(self, accuracy=self.accuracy + self.drift * float(np.sin(request / (40 + 25 * score))))
 
     def pair(self, generator: np.random.Generator, loss: float) -> Pair:
         """One score before and after, whose true accuracy falls by `loss`."""
         examples, clusters = self.examples, None
         if self.clusters:
-            clusters = np.repeat(np.arange(self.clusters), 1 + generator.geometric(1 / 12, self.clusters))
+            sizes = np.ceil(generator.lognormal(2.0, 0.9, self.clusters)).astype(int)
+            clusters = np.repeat(np.arange(self.clusters), sizes)
             examples = len(clusters)
         parts = (self.shared, self.seed, self.cluster, self.example, self.answer)
         spread = float(np.sqrt(sum(part**2 for part in parts)))
@@ -65,6 +76,27 @@ KINDS = [
     pytest.param(Requests(500, answer=0.15, fixed=True), id="same checkpoint"),
     pytest.param(Requests(500, 10, 5, seed=0.05, example=0.1), id="retrained, 10 and 5 seeds"),
 ]
+HARDER = [
+    pytest.param(
+        Requests(0, clusters=80, cluster=0.1, answer=0.1, fixed=True), id="same checkpoint, unequal clusters"
+    ),
+    pytest.param(
+        Requests(500, answer=0.15, fixed=True, accuracy=0.75, drift=0.2),
+        id="same checkpoint, drifting base rates",
+    ),
+    pytest.param(
+        Requests(0, 10, 5, clusters=80, seed=0.05, cluster=0.1, example=0.1), id="retrained, unequal clusters"
+    ),
+    pytest.param(Requests(500, 3, 2, seed=0.05, example=0.1), id="retrained, 3 and 2 seeds"),
+    pytest.param(Requests(500, 10, 1, seed=0.05, example=0.1), id="retrained, 10 seeds and one"),
+    pytest.param(Requests(500, 5, 3, seed=0.3, example=0.1), id="retrained, seeds far apart"),
+    pytest.param(
+        Requests(500, 10, 5, seed=0.05, example=0.1, accuracy=0.75, drift=0.2),
+        id="retrained, drifting base rates",
+    ),
+]
+if os.environ.get("ASA_BENCH_GATE_DESIGNS") == "all":
+    KINDS += HARDER
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -72,8 +104,8 @@ def test_no_change_raises_few_alarms(kind: Requests) -> None:
     """Without any margin, where every noise counts; with one, alarms are far rarer."""
     generator = np.random.default_rng(21)
     alarms = 0
-    for _ in range(RUNS):
-        pairs = {score: kind.pair(generator, 0.0) for score in range(SCORES)}
+    for request in range(RUNS):
+        pairs = {score: kind.drifted(request, score).pair(generator, 0.0) for score in range(SCORES)}
         alarms += "worse" in findings(pairs, dict.fromkeys(pairs, 0.0)).values()
     print(f"false alarms {alarms / RUNS:.4f}")
     assert alarms / RUNS <= 0.06
@@ -84,13 +116,13 @@ def test_a_loss_of_margin_and_detectable_effect_is_caught(kind: Requests) -> Non
     """Each request loses, in one of its scores, what the gate printed for a request before it that changed nothing."""
     generator = np.random.default_rng(22)
     caught = told = 0
-    for _ in range(RUNS):
-        pairs = {score: kind.pair(generator, 0.0) for score in range(SCORES)}
+    for request in range(RUNS):
+        pairs = {score: kind.drifted(request, score).pair(generator, 0.0) for score in range(SCORES)}
         loss = MARGIN + against_margins({0: pairs[0]}, {0: MARGIN}, alpha=0.05 / SCORES)[0].detectable
-        if loss >= kind.accuracy:
+        if loss >= kind.drifted(request, 0).accuracy:
             continue
         told += 1
-        pairs[0] = kind.pair(generator, loss)
+        pairs[0] = kind.drifted(request, 0).pair(generator, loss)
         caught += findings(pairs, dict.fromkeys(pairs, MARGIN))[0] == "worse"
     print(f"caught {caught / told:.4f} of {told}")
     assert told > 0.95 * RUNS
