@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import zlib
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
@@ -16,6 +19,7 @@ from asa_bench.reports.comparing import Side, compare_sides
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.inputs import Hole, QualityOutcome, Subject
 from asa_bench.reports.layouts import build_tables
+from asa_bench.reports.page.examples import pack
 from asa_bench.reports.transfer import transfers
 from asa_bench.reports.write import contents
 
@@ -178,3 +182,19 @@ def test_a_comparison_tells_both() -> None:
     assert {c.gated for c in compare_sides(sides[0], Side("strict", strict, "asa")).cells} == {None}
     bare = replace(SOURCE, qualities=())
     assert {c.gated for c in compare_sides(sides[0], Side("bare", bare, "asa")).cells} == {None}
+
+
+def test_the_page_tells_the_quality_of_each_success() -> None:
+    packed = pack(SOURCE)
+    rows = json.loads(zlib.decompress(base64.b64decode(packed.chunks[0])))
+    said = [row[5] for row in rows]
+    assert sum(map(bool, said)) == sum((item.rows["status"] == "successful").sum() for item in SOURCE.attacks)
+    good = "Quality: 2 of 8 words changed, 4 characters edited, similarity 0.900, +2.0 bits per word; passes the gate."
+    assert said.count(good) == 6
+    assert sum("6 of 8 words" in text and "does not pass" in text for text in said) == 5
+    assert not any(
+        row[5]
+        for row in json.loads(
+            zlib.decompress(base64.b64decode(pack(replace(SOURCE, qualities=())).chunks[0]))
+        )
+    )

@@ -6,15 +6,16 @@ import base64
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from asa_bench.measures.calibration import softmax
+from asa_bench.quality import QualityGate
 from asa_bench.reports.gather import seed_text
-from asa_bench.reports.inputs import AttackOutcome, ReportInput
+from asa_bench.reports.inputs import AttackOutcome, QualityOutcome, ReportInput, attacked
 from asa_bench.reports.page.differences import parts
 
 CHUNK = 1000  # examples per chunk: some 30 kB compressed, unpacked in milliseconds
@@ -60,7 +61,8 @@ def pack(source: ReportInput) -> Packed:
     keys: list[str] = []
     chunks: list[str] = []
     rows: list[Any] = []
-    tables = [_columns(item) for item in outcomes]
+    judged = {attacked(item): item for item in source.qualities}
+    tables = [_columns(item) | {"quality": _qualities(item, judged, source.gate)} for item in outcomes]
     for _, split, identifier, which, at in order:
         item, table = outcomes[which], tables[which]
         subject = item.subject
@@ -112,6 +114,30 @@ def _columns(item: AttackOutcome) -> dict[str, list[Any]]:
     return found
 
 
+def _qualities(
+    item: AttackOutcome, judged: Mapping[tuple[object, ...], QualityOutcome], gate: QualityGate
+) -> list[str]:
+    """How good each perturbed text is, in words; "" where there is none, or nothing is known of it."""
+    found = judged.get(attacked(item))
+    if found is None:
+        return [""] * len(item.rows)
+    passes = gate.applied(found.judges).passes(found.rows)
+    said = {}
+    for row, fine in zip(found.rows.to_dict("records"), passes.tolist(), strict=True):
+        if row["status"] != "successful":
+            continue
+        parts = [
+            f"{row['words_changed']} of {row['words']} words changed, {row['edit_distance']} characters edited"
+        ]
+        if np.isfinite(row["similarity"]):
+            parts.append(f"similarity {row['similarity']:.3f}")
+        before, after = row["perplexity_before"], row["perplexity_after"]
+        if np.isfinite(before) and np.isfinite(after) and before > 0 < after:
+            parts.append(f"{np.log2(after) - np.log2(before):+.1f} bits per word")
+        said[row["id"]] = f"Quality: {', '.join(parts)}; {'passes' if fine else 'does not pass'} the gate."
+    return [said.get(name, "") for name in item.rows["id"].tolist()]
+
+
 def _probabilities(logits: Sequence[Any]) -> list[list[float]]:
     """Rounded to four decimals; [] where there are no logits, or not finite ones."""
     made: list[list[float]] = []
@@ -125,14 +151,14 @@ def _probabilities(logits: Sequence[Any]) -> list[list[float]]:
 
 
 def _row(table: dict[str, list[Any]], at: int) -> list[Any]:
-    """[gold label, texts as lists of parts, probabilities before, after, error]."""
+    """[gold label, texts as lists of parts, probabilities before, after, error, quality in words]."""
     before, after = _texts(table["original"][at]), _texts(table["perturbed"][at])
     if len(after) == len(before):
         texts = [parts(*pair) for pair in zip(before, after, strict=True)]
     else:
         texts = [[text] for text in before]
     probabilities = table["original_logits"][at], table["perturbed_logits"][at]
-    return [table["label"][at], texts, *probabilities, str(table["error"][at] or "")]
+    return [table["label"][at], texts, *probabilities, str(table["error"][at] or ""), table["quality"][at]]
 
 
 def _texts(value: str) -> list[str]:

@@ -111,7 +111,7 @@ def test_no_example_is_lost_or_changed() -> None:
     for item in source.attacks:
         for row in item.rows.to_dict("records"):
             key = (item.subject.method_title, str(item.subject.seed), item.attack.title, row["id"])
-            (label, (parts,), before, after, _), status, queries = found[key]
+            (label, (parts,), before, after, _, _), status, queries = found[key]
             sides = ["".join(p if isinstance(p, str) else p[side] for p in parts) for side in (0, 1)]
             assert [sides[0]] == json.loads(row["original"])
             assert [sides[1]] == json.loads(row["perturbed"] or row["original"])

@@ -188,7 +188,7 @@
   };
 
   const show = async (at, focus) => {
-    const row = await rowOf(at), [gold, texts, , , error] = row;
+    const row = await rowOf(at), [gold, texts, , , error, quality] = row;
     const task = named("task", at), status = named("status", at);
     open = at;
     const detail = byId("detail"), nodes = [];
@@ -206,6 +206,7 @@
     const facts = [taskText(task), "gold label " + gold, index.columns.queries[at].toLocaleString("en") + " queries"];
     for (const [name, value] of named("slice", at)) if (value) facts.push(name + " = " + value);
     nodes.push(make("p", "quiet", facts.join(" · ")));
+    if (quality) nodes.push(make("p", "", quality));
     if (error) nodes.push(make("p", "", "What went wrong: " + error));
     // The searches of one example lie beside each other.
     const same = [], columns = index.columns;
