@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asa_bench.errors import BadInput, StoreError, Unavailable
-from asa_bench.store import MANIFEST, TIMINGS, Fault, Record, Store, write_atomically
+from asa_bench.store import EXPLANATIONS, MANIFEST, TIMINGS, Fault, Record, Store, write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,6 +151,11 @@ class MirroredStore(Store):
         path.unlink(missing_ok=True)  # another run may have mended it
         self._fetch(self._name(path))
         return super().read_failure(kind, at)
+
+    def explanations(self) -> list[tuple[Path, str]]:
+        for name in self._list(EXPLANATIONS):
+            self._fetch(name)
+        return super().explanations()
 
     def write_plan(self, content: Mapping[str, Any]) -> None:
         super().write_plan(content)

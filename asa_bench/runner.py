@@ -21,6 +21,7 @@ from asa_bench.tasks.base import Frozen
 
 if TYPE_CHECKING:
     from asa_bench.executors import Executor
+    from asa_bench.reports.explanation import Explanation
     from asa_bench.reports.inputs import PretrainingOutcome, ReportInput, TrainingOutcome
 
 #: The folder of a report within an output folder.
@@ -455,6 +456,7 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
         attacks_order=plan.attacks,
         pretraining=tuple(pretraining),
         trainings=tuple(trainings),
+        explanations=tuple(_explanation(path, text) for path, text in store.explanations()),
         exposures={title: plan.exposures[title] for title in titles if title in plan.exposures},
     )
 
@@ -502,6 +504,15 @@ def _pretraining_outcome(manifest: Mapping[str, Any], store: Store) -> Pretraini
         kept_fraction=found["losses"].get("kept_fraction"),
         settings=_settings(manifest, store),
     )
+
+
+def _explanation(path: Path, text: str) -> Explanation:
+    from asa_bench.reports.explanation import Explanation
+
+    try:
+        return Explanation.from_json(text)
+    except ValueError as error:
+        raise StoreError(f"{path}: damaged ({error}); delete it and explain the example again") from error
 
 
 def _settings(manifest: Mapping[str, Any], store: Store) -> dict[str, Any]:

@@ -27,6 +27,7 @@ ROWS = "rows.parquet"
 TIMINGS = "timings.json"
 MODEL = "model"
 MASKED = "masked"
+EXPLANATIONS = "explanations"
 SHEETS = "annotations"
 
 
@@ -431,6 +432,26 @@ class Store:
     def sheets(self) -> list[str]:
         """The sheets of this folder, sorted."""
         return sorted(path.name for path in (self.root / SHEETS).glob("*") if path.is_dir())
+
+    def write_explanation(self, name: str, text: str) -> Path:
+        """Keep an explanation of an example beside the records, under a name of its own."""
+        path = self.root / EXPLANATIONS / f"{name}.json"
+        write_atomically(path, text.encode())
+        return path
+
+    def explanations(self) -> list[tuple[Path, str]]:
+        """Path and text of all that were kept, in the order of their names.
+
+        Raises:
+            StoreError: one cannot be read.
+        """
+        found = []
+        for path in sorted((self.root / EXPLANATIONS).glob("*.json")):
+            try:
+                found.append((path, path.read_text("utf-8")))
+            except (OSError, ValueError) as error:
+                raise StoreError(f"{path}: cannot be read ({error}); delete it") from error
+        return found
 
     def write_plan(self, content: Mapping[str, Any]) -> None:
         """Keep which cells make up the folder's last run, so that a report can be made from records alone."""

@@ -209,3 +209,47 @@ def test_wrong_use_is_told_in_one_line(
     assert end.value.code == 2
     message = capsys.readouterr().err
     assert said in message and message.count("\n") == 1
+
+
+def test_an_explanation_comes_back_from_its_json(found: Explanation) -> None:
+    assert Explanation.from_json(found.to_json()) == found
+    assert found.address != replace(found, layer=1).address
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"schema_version": 99}, "schema version"),
+        ({"layer": "first"}, "layer"),
+        ({"views": [{}]}, "views.0"),
+    ],
+)
+def test_a_damaged_explanation_is_refused(found: Explanation, change: dict[str, object], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Explanation.from_json(json.dumps({**json.loads(found.to_json()), **change}))
+    cut = replace(found.views[0], tokens=found.views[0].tokens[1:])
+    with pytest.raises(ValueError, match="do not fit together"):
+        Explanation.from_json(replace(found, views=(cut,)).to_json())
+
+
+def test_the_page_shows_it_and_no_text_of_it_runs(found: Explanation) -> None:
+    from asa_bench.reports.inputs import ReportInput
+    from asa_bench.reports.page import render
+    from asa_bench.reports.page.mechanism import looks
+
+    (look,) = looks((found,))
+    assert [len(side.tokens) for side in look.sides] == [len(view.tokens) for view in found.views]
+    assert [side.kept != "" for side in look.sides] == [view.mask is not None for view in found.views]
+    hostile = "<script>window.broken = 1</script>\u202e"
+    views = tuple(
+        replace(
+            view,
+            model=hostile,
+            label=hostile,
+            words=(hostile,) * len(view.words),
+            tokens=(hostile,) * len(view.tokens),
+        )
+        for view in found.views
+    )
+    page = render(ReportInput("s", "t", "p", explanations=(replace(found, texts=(hostile,), views=views),)))
+    assert "<script>window" not in page and "\u202e" not in page and "&lt;script&gt;window" in page

@@ -379,3 +379,37 @@ def test_random_masks_keep_as_much_as_asa_did(suite: Path, results: asa_bench.Re
     for layer in range(2):
         name = f"kept_fraction/{layer}"
         assert kept["random_mask"][name] == pytest.approx(kept["asa"][name], abs=0.03)
+
+
+@pytest.mark.slow
+def test_an_attacked_example_is_looked_into_on_the_page(
+    results: asa_bench.Results, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from asa_bench import runner
+    from asa_bench.reports.page.examples import address_of
+
+    folder = tmp_path / "copy"
+    shutil.copytree(results.folder, folder)
+    item = runner.gather(Store(folder)).attacks[0]
+    address = address_of(item, item.rows["id"].iloc[0])
+    with pytest.raises(SystemExit) as ended:
+        main(["explain", "--run", str(folder), "--example", address, "--json"])
+    assert ended.value.code == 0
+    told = json.loads(capsys.readouterr().out)
+    first = told[0] if isinstance(told, list) else told
+    assert [view["model"] for view in first["views"]] == ["Naive", "ASA"]
+    assert list(first["texts"]) == json.loads(item.rows["original"].iloc[0])
+    page = (folder / "tables" / "report.html").read_text()
+    assert f'data-example="{address}"' in page and "The mechanism" in page
+    # A report made again from the records alone has it still.
+    with pytest.raises(SystemExit):
+        main(["report", str(folder)])
+    assert (folder / "tables" / "report.html").read_text() == page
+    for wrong, said in (
+        (["--example", "0" * 12], "no attacked example of this address"),
+        (["a text"], "choose one with --task"),
+        (["--task", "laboratory/sentiment", "--seed", "7", "a text"], "has seeds 1, 2"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main(["explain", "--run", str(folder), *wrong])
+        assert ended.value.code == 2 and said in capsys.readouterr().err

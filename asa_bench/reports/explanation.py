@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 SCHEMA_VERSION = 1
 
@@ -69,13 +72,49 @@ class Explanation:
     Attributes:
         texts: the example: one text, or two.
         layer: whose attention and mask are shown, from 1.
+        example: the address of the attacked example on the page, of 12 hex digits, that the texts are of; "" for others.
+        about: what the texts are, such as 'after deepwordbug'; "" where there is nothing to say.
     """
 
     texts: tuple[str, ...]
     layer: int
     views: tuple[View, ...]
+    example: str = ""
+    about: str = ""
+
+    @property
+    def address(self) -> str:
+        """12 hex digits of what it shows, the same for the same numbers."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
 
     def to_json(self) -> str:
         """All of it as JSON in ASCII, texts as they are; the same bytes for the same numbers."""
         content: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **asdict(self)}
         return json.dumps(content, indent=1, ensure_ascii=True, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Explanation:
+        """What `to_json` wrote.
+
+        Raises:
+            ValueError: it is something else, or of another schema.
+        """
+        content = json.loads(text)
+        if not isinstance(content, dict) or content.pop("schema_version", None) != SCHEMA_VERSION:
+            raise ValueError(f"no explanation of schema version {SCHEMA_VERSION}")
+        try:
+            found = TypeAdapter(cls).validate_python(content)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}") from None
+        for view in found.views:
+            sides = [
+                len(view.owners),
+                *(len(grid) for grid in (view.attention, view.mask) if grid is not None),
+            ]
+            lines = [len(row) for grid in (view.attention, view.mask) for row in grid or ()]
+            if {*sides, *lines} - {len(view.tokens)} or len(view.importances) != len(view.words):
+                raise ValueError("tokens, words and numbers do not fit together")
+            if view.prediction not in view.probabilities or max(view.owners, default=-1) >= len(view.words):
+                raise ValueError("a prediction or a word is not there")
+        return found

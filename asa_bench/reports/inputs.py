@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from asa_bench.attacks.base import Attack
     from asa_bench.measures import Agreement
+    from asa_bench.reports.explanation import Explanation
     from asa_bench.tasks.base import Task
 
 EVALUATION_COLUMNS = ("id", "text_hash", "label", "prediction", "logits")
@@ -353,6 +354,7 @@ class ReportInput:
         sheets: how far they agree.
         baseline: the method that differences are taken against.
         pretraining: the further pre-trainings behind the models, in the suite's order of methods.
+        explanations: looks into models, of chosen examples.
         exposures: title of an encoder -> what it saw before, as the suite tells.
     """
 
@@ -379,6 +381,7 @@ class ReportInput:
     trainings: tuple[TrainingOutcome, ...] = ()
     baseline: str = "naive"
     pretraining: tuple[PretrainingOutcome, ...] = ()
+    explanations: tuple[Explanation, ...] = ()
     exposures: Mapping[str, str] = field(default_factory=dict)
 
     def check(self) -> None:

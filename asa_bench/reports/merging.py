@@ -25,7 +25,7 @@ from asa_bench.reports.text import shorten
 # The fields of `ReportInput` that hold texts in an order of their own, one after the other in a merged report.
 _ORDERS = ("tasks", "methods", "attacks_order", "notes")
 # What tells one record from another; the rest of it is what was measured.
-_WHO = ("subject", "split", "attack_seed", "source", "name", "model", "base", "method", "seed")
+_WHO = ("subject", "split", "attack_seed", "source", "name", "model", "base", "method", "seed", "address")
 _REASON = 300
 
 

@@ -78,8 +78,7 @@ def pack(source: ReportInput) -> Packed:
         columns["slice"].append(number("slices", [[name, table[name][at]] for name in item.task.slices]))
         columns["queries"].append(int(table["queries"][at]))
         columns["id"].append(identifier)
-        text = json.dumps([*_identity(item), identifier])
-        keys.append(hashlib.sha256(text.encode()).hexdigest()[:_KEY])
+        keys.append(address_of(item, identifier))
         rows.append(_row(table, at))
         if len(rows) == CHUNK:
             chunks.append(compressed(rows))
@@ -88,6 +87,27 @@ def pack(source: ReportInput) -> Packed:
         chunks.append(compressed(rows))
     index = {"names": names, "columns": columns, "keys": "".join(keys), "chunk": CHUNK}
     return Packed(compressed(index), tuple(chunks), len(order))
+
+
+def find(source: ReportInput, key: str) -> tuple[AttackOutcome, str] | None:
+    """The attack and the id of the example that has this address on the page; None where there is none."""
+    for item in source.attacks:
+        for identifier in item.rows["id"].tolist():
+            if address_of(item, identifier) == key:
+                return item, identifier
+    return None
+
+
+def texts_of(item: AttackOutcome, identifier: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The texts of an attacked example, and what the attack made of them; () where it made nothing."""
+    row = item.rows[item.rows["id"] == identifier].iloc[0]
+    return tuple(_texts(row["original"])), tuple(_texts(row["perturbed"]))
+
+
+def address_of(item: AttackOutcome, identifier: str) -> str:
+    """The example's address on the page: what was attacked with what, in `_KEY` hex digits."""
+    text = json.dumps([*_identity(item), identifier])
+    return hashlib.sha256(text.encode()).hexdigest()[:_KEY]
 
 
 def compressed(value: Any) -> str:

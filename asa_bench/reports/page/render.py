@@ -15,12 +15,15 @@ from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.layouts import build_tables
 from asa_bench.reports.page import charts
 from asa_bench.reports.page.examples import pack
+from asa_bench.reports.page.mechanism import looks
 from asa_bench.reports.tables import Row, Table
-from asa_bench.reports.text import provenance_lines, visible
+from asa_bench.reports.text import provenance_lines, shorten, visible
 from asa_bench.reports.verdicts import verdicts
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+_SHOWN = 300  # letters of a text in a heading
 
 
 def render(report: ReportInput | Gathered, signs: Sequence[flags.Sign] | None = None) -> str:
@@ -51,6 +54,7 @@ def render(report: ReportInput | Gathered, signs: Sequence[flags.Sign] | None = 
             transfer=charts.heat_maps(drawn.transfers(next((t for t in made if t.name == "transfer"), None))),
             budgets=charts.budget_panels(data),
             reliability=charts.reliability_panels(data),
+            looks=looks(source.explanations),
             signs=flags.lines(flags.find(data) if signs is None else signs),
             legend=[(drawn.label_of(data, row), shades[row.key]) for row in data.rows],
             examples=pack(source),
@@ -99,6 +103,7 @@ def _environment() -> Environment:
     )
     # Only our own files, read from the package, are set as they are.
     environment.filters["ours"] = Markup
+    environment.filters["shorter"] = lambda text: shorten(text, _SHOWN)
     environment.globals.update(blocks=blocks, spans=spans)
     return environment
 

@@ -240,6 +240,14 @@
     const link = make("a", "", "Link to this example");
     link.href = "#example=" + keyOf(at);
     nodes.push(make("p", "", link));
+    const look = document.querySelector('[data-example="' + keyOf(at) + '"]');
+    if (look) {
+      const inside = make("a", "", "Look into the models");
+      inside.href = "#" + look.id;
+      nodes.push(make("p", "", inside));
+    } else {
+      nodes.push(make("p", "quiet", "To look into the models here: ", make("code", "", "asa-bench explain --run DIR --example " + keyOf(at))));
+    }
     detail.replaceChildren(...nodes);
     detail.hidden = false;
     for (const button of byId("list").querySelectorAll("button")) button.toggleAttribute("aria-current", false);
