@@ -126,7 +126,7 @@ def launch(
             "--nproc_per_node",
             str(processes),
         ]
-        command += ["-m", "asa_bench.parallel", str(work)]
+        command += ["--log_dir", str(work / "logs"), "-m", "asa_bench.parallel", str(work)]
         with (work / "errors").open("wb") as errors:
             crew = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=errors, text=True, env=_environment()
