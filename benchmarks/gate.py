@@ -7,13 +7,15 @@ Run it from a checkout, on an otherwise quiet machine, with QQP, AdvGLUE and PAW
 What comes first is done once and kept in FOLDER, so that a second call only measures: a fine-tuning on QQP, and an attack
 on it, whose set is exported. Then, round by round and each time into a new folder, the two commands that CI
 runs: `asa-bench run --suite ci --replay SETS` and `asa-bench gate`, as processes of their own. Printed are elapsed
-seconds, the number of examples behind the scores and of texts that were asked, and the verdict.
+seconds, seconds of all processors (where others use these, too, the elapsed ones say little), the number of examples
+behind the scores, and of texts that were asked.
 """
 
 from __future__ import annotations
 
 import argparse
 import platform
+import resource
 import shutil
 import statistics
 import subprocess
@@ -28,13 +30,13 @@ from asa_bench.provenance import machine
 TASK, ATTACK = "qqp", "deepwordbug+stopwords"
 
 
-def command(*arguments: object) -> float:
-    """Elapsed seconds of one command of asa-bench.
+def command(*arguments: object) -> tuple[float, float]:
+    """Elapsed and processor seconds of one command of asa-bench.
 
     Raises:
         SystemExit: it failed.
     """
-    begun = time.perf_counter()
+    begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [sys.executable, "-m", "asa_bench", *map(str, arguments)], capture_output=True, text=True, check=False
     )
@@ -42,7 +44,9 @@ def command(*arguments: object) -> float:
         raise SystemExit(
             f"{' '.join(map(str, arguments))}: exit code {done.returncode}\n{done.stderr[-2000:]}"
         )
-    return time.perf_counter() - begun
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return time.perf_counter() - begun, used
 
 
 def prepared(options: argparse.Namespace) -> tuple[Path, Path]:
@@ -82,7 +86,7 @@ def main() -> None:
     size = (checkpoint / "model.safetensors").stat().st_size / 4e6
     baseline = options.work / "baseline.json"
     baseline.unlink(missing_ok=True)
-    seconds: dict[str, list[float]] = {"run": [], "gate": []}
+    seconds: dict[str, list[tuple[float, float]]] = {"run": [], "gate": []}
     for _ in range(options.rounds):
         out = options.work / "out"
         shutil.rmtree(out, ignore_errors=True)
@@ -111,9 +115,13 @@ def main() -> None:
     print(
         f"{sum(score.count for score in scores.values()):,} examples, {others + sum(map(len, faced)):,} texts asked"
     )
+    seconds["together"] = [
+        (run[0] + gate[0], run[1] + gate[1])
+        for run, gate in zip(seconds["run"], seconds["gate"], strict=True)
+    ]
     for name, values in seconds.items():
-        print(f"asa-bench {name:<5} median {statistics.median(values):5.1f} s, most {max(values):5.1f} s")
-    print(f"together: median {statistics.median(map(sum, zip(*seconds.values(), strict=True))):.1f} s")
+        elapsed, used = (statistics.median(column) for column in zip(*values, strict=True))
+        print(f"{name:<9} median {elapsed:6.1f} s elapsed, {used:6.1f} s of processors")
 
 
 if __name__ == "__main__":

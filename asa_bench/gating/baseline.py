@@ -200,6 +200,10 @@ def read(path: Path) -> Baseline:
     """
     try:
         raw = path.read_bytes()
+    except FileNotFoundError as error:
+        raise BadInput(
+            f"--baseline {path}: there is none yet; make it once with asa-bench baseline save DIR -o {path}, and commit it"
+        ) from error
     except OSError as error:
         raise BadInput(f"--baseline {path}: cannot be read: {error.strerror or error}") from error
     if len(raw) > MAX_BYTES:

@@ -41,6 +41,14 @@ def gate(folder: Path, baseline: Path, *more: str) -> int:
     return command("gate", str(folder), "--baseline", str(baseline), *more)
 
 
+def test_a_missing_baseline_is_told_with_the_way_to_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_run(tmp_path / "new", {1: answers(TOTAL)})
+    assert gate(tmp_path / "new", tmp_path / "b.json") == 2
+    assert "there is none yet; make it once with asa-bench baseline save DIR -o" in capsys.readouterr().err
+
+
 def test_nothing_changed_passes(baseline: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert gate(baseline.parent / "old", baseline) == 0
     assert "passed: of 1 scores 0 failed" in capsys.readouterr().out
