@@ -128,6 +128,54 @@ def _cached_revision(repository: str) -> str | None:
         return None
 
 
+def hub_cache() -> Path:
+    """Where the hub's client keeps what it fetched."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    return Path(HF_HUB_CACHE)
+
+
+def cached(repository: str) -> Path | None:
+    """The folder of a hub model in the cache, if what loading it takes is there; asks no network."""
+    revision = _cached_revision(repository)
+    if revision is None:
+        return None
+    folder = hub_cache() / f"models--{repository.replace('/', '--')}" / "snapshots" / revision
+    try:
+        index = folder / "model.safetensors.index.json"
+        shards = ["model.safetensors"]
+        if index.exists():
+            shards = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
+        whole = all((folder / name).is_file() for name in ("config.json", *shards))
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        return None
+    return folder if whole else None
+
+
+def fetch(repository: str) -> list[Path]:
+    """Get what loading a hub model takes into the cache of the hub's client, which shows its progress.
+
+    Raises:
+        Unavailable: the hub does not answer, or does not have it as safetensors.
+    """
+    from huggingface_hub import HfApi, snapshot_download
+
+    try:
+        # Asked first because it fails at once when the network does; downloads would retry.
+        HfApi().model_info(repository, timeout=20)
+        folder = Path(
+            snapshot_download(
+                repository, allow_patterns=[*READ_FILES, "model-*-of-*.safetensors"], etag_timeout=20
+            )
+        )
+    except Exception as error:  # see _identify_hub
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise Unavailable(f"{repository}: the hub does not provide it ({reason})") from error
+    if cached(repository) is None:
+        raise Unavailable(f"{repository}: the hub has no config.json and model.safetensors of it")
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
 @dataclass(frozen=True)
 class LoadRequest:
     """One ``--load NAME[@TASK][#SEED]=PATH_OR_HUB_ID``."""

@@ -141,6 +141,14 @@ def identify(settings: CorpusSettings, said: str, data_dir: Path | None = None) 
     return CorpusIdentity(settings.source.rsplit("/", 1)[-1], reads, settings)
 
 
+def hub_of(settings: CorpusSettings, data_dir: Path | None = None) -> Hub | None:
+    """The hub data set that `identify` would ask for, or None where it would read something else."""
+    here = data_dir is not None and settings.folder is not None
+    if here or settings.source == LABORATORY or Path(settings.source).expanduser().exists():
+        return None
+    return _hub(settings) if _HUB_ID.match(settings.source) else None
+
+
 _INSTEAD = "give --corpus FILE or FOLDER with text"
 
 

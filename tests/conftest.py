@@ -21,6 +21,12 @@ def no_hub() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_fetched_resources(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What the person who runs the tests has fetched for attacks is not looked at."""
+    os.environ["ASA_BENCH_RESOURCES"] = str(tmp_path_factory.mktemp("resources"))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real data beside the checkout, where there is one."""

@@ -28,13 +28,16 @@ class HubServer:
     Args:
         repositories: data set id -> path in the repository -> bytes.
         branches: the branches that lead to a data set's one commit, besides every 40-digit commit id.
+        models: as `repositories`, of models.
     """
 
     def __init__(
         self,
         repositories: Mapping[str, Mapping[str, bytes]],
         branches: Sequence[str] = ("main", "refs/convert/parquet"),
+        models: Mapping[str, Mapping[str, bytes]] | None = None,
     ) -> None:
+        self.models = {name: dict(files) for name, files in (models or {}).items()}
         self.repositories = {name: dict(files) for name, files in repositories.items()}
         self.branches = tuple(branches)
         self.requests: list[str] = []
@@ -97,13 +100,24 @@ class _Handler(BaseHTTPRequestHandler):
             self._api(f"{parts[2]}/{parts[3]}", parts[4:], "recursive=True" in url.query, wanted, body)
         elif parts[:1] == ["datasets"] and len(parts) >= 6 and parts[3] == "resolve":
             self._file(f"{parts[1]}/{parts[2]}", parts[4], "/".join(parts[5:]), body)
+        elif parts[:2] == ["api", "models"] and len(parts) >= 4:
+            name = f"{parts[2]}/{parts[3]}"
+            self._api(name, parts[4:], "recursive=True" in url.query, wanted, body, self.hub.models)
+        elif len(parts) >= 5 and parts[2] == "resolve":
+            self._file(f"{parts[0]}/{parts[1]}", parts[3], "/".join(parts[4:]), body, self.hub.models)
         else:
             self._refuse("EntryNotFound", body)
 
     def _api(
-        self, repository: str, rest: list[str], recursive: bool, wanted: Sequence[str], body: bool
+        self,
+        repository: str,
+        rest: list[str],
+        recursive: bool,
+        wanted: Sequence[str],
+        body: bool,
+        kind: Mapping[str, Mapping[str, bytes]] | None = None,
     ) -> None:
-        files = self.hub.repositories.get(repository)
+        files = (self.hub.repositories if kind is None else kind).get(repository)
         if files is None:
             return self._refuse("RepoNotFound", body)
         if rest[:1] == ["parquet"]:
@@ -137,8 +151,15 @@ class _Handler(BaseHTTPRequestHandler):
             body,
         )
 
-    def _file(self, repository: str, revision: str, path: str, body: bool) -> None:
-        files = self.hub.repositories.get(repository)
+    def _file(
+        self,
+        repository: str,
+        revision: str,
+        path: str,
+        body: bool,
+        kind: Mapping[str, Mapping[str, bytes]] | None = None,
+    ) -> None:
+        files = (self.hub.repositories if kind is None else kind).get(repository)
         if files is None:
             return self._refuse("RepoNotFound", body)
         commit = self.hub.commit(repository, revision)

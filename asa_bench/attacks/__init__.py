@@ -18,6 +18,8 @@ ATTACKS: Registry[Attack] = Registry(
         "pruthi+stopwords": "asa_bench.attacks.recipes:PRUTHI_STOPWORDS",
         "pwws+oewn2024": "asa_bench.attacks.recipes:PWWS_OPEN_ENGLISH_WORDNET",
         "textfooler+neighbours+nouse": "asa_bench.attacks.recipes:TEXTFOOLER_NEIGHBOURS",
+        "textfooler+nouse": "asa_bench.attacks.recipes:TEXTFOOLER_WITHOUT_ENCODER",
+        "iga": "asa_bench.attacks.recipes:IGA",
         "leap+oewn2024": "asa_bench.attacks.recipes:LEAP_OPEN_ENGLISH_WORDNET",
         "hotflip+gradientswap+nopos+stopwords": "asa_bench.attacks.recipes:HOTFLIP_GRADIENT_SWAP",
         "a2t+neighbours+nosbert+stopwords": "asa_bench.attacks.recipes:A2T_NEIGHBOURS",

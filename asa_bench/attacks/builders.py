@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import lzma
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from asa_bench.attacks import adapter, library
+from asa_bench.attacks import adapter, library, vectors
 from asa_bench.errors import BadInput, Unavailable
 
 textattack = adapter.textattack
@@ -17,6 +19,10 @@ textattack = adapter.textattack
 # mypy sees the library as Any.
 _WordEmbedding: Any = textattack.shared.AbstractWordEmbedding
 
+_Vectors: Any = textattack.shared.WordEmbedding
+
+COUNTER_FITTED = f"file:{vectors.NAME}"
+_LOADED = "textattack_counterfitted_GLOVE_embedding"  # where the library keeps its own
 NEIGHBOURS = "file:counterfitting/counterfitted_neighbors.json.xz"
 _OPEN_ENGLISH_WORDNET = "Open English WordNet 2024"
 _PRINCETON = "3.0"
@@ -84,6 +90,54 @@ def neighbour_lists(data_dir: Path | None) -> NeighbourLists:
     return NeighbourLists(library.resource(NEIGHBOURS, data_dir))
 
 
+class CounterFitted(_Vectors):  # type: ignore[misc]
+    """Counter-fitted vectors as the library uses them, from a safetensors file; distances are computed when asked for.
+
+    Attributes:
+        sha256: of the file, hex.
+    """
+
+    def __init__(self, path: Path) -> None:
+        found = vectors.load(path)
+        self.sha256 = found.sha256
+        numbers = {word: number for number, word in enumerate(found.words)}
+        super().__init__(found.matrix, numbers, dict(enumerate(found.words)), found.neighbours)
+
+
+@lru_cache(maxsize=1)
+def counter_fitted(data_dir: Path | None) -> CounterFitted:
+    """The vectors of a data folder, or those that were fetched; read once, since nothing changes them."""
+    return CounterFitted(library.resource(COUNTER_FITTED, data_dir))
+
+
+@contextlib.contextmanager
+def _with_vectors(data_dir: Path | None) -> Iterator[None]:
+    """While inside, the library's recipes find the vectors loaded already, so that they load no pickle."""
+    known = textattack.shared.utils.GLOBAL_OBJECTS
+    before = known.get(_LOADED)
+    known[_LOADED] = counter_fitted(data_dir)
+    try:
+        yield
+    finally:
+        if before is None:
+            del known[_LOADED]
+        else:
+            known[_LOADED] = before
+
+
+def iga(wrapper: adapter.VictimWrapper) -> Any:
+    """The improved genetic algorithm, as the library builds it."""
+    with _with_vectors(wrapper.data_dir):
+        return textattack.attack_recipes.IGAWang2019.build(wrapper)
+
+
+def textfooler_without_encoder(wrapper: adapter.VictimWrapper) -> Any:
+    """TextFooler over counter-fitted vectors, as `TextFoolerJin2019`, but no sentence encoder checks the result."""
+    embedding = counter_fitted(wrapper.data_dir)
+    close = textattack.constraints.semantics.WordEmbeddingDistance(embedding=embedding, min_cos_sim=0.5)
+    return _textfooler(wrapper, embedding, [close])
+
+
 def textfooler_neighbours(wrapper: adapter.VictimWrapper) -> Any:
     """TextFooler over lists of neighbours, without a sentence encoder.
 
@@ -92,6 +146,10 @@ def textfooler_neighbours(wrapper: adapter.VictimWrapper) -> Any:
     neighbours come from lists of at most 8 with a distance limit of their own (Jia et al., 2019) instead of the 50
     nearest vectors of cosine 0.5 or more, and no Universal Sentence Encoder checks the result.
     """
+    return _textfooler(wrapper, neighbour_lists(wrapper.data_dir), [])
+
+
+def _textfooler(wrapper: adapter.VictimWrapper, embedding: Any, close: list[Any]) -> Any:
     constraints = textattack.constraints
     return textattack.Attack(
         textattack.goal_functions.UntargetedClassification(wrapper),
@@ -99,11 +157,10 @@ def textfooler_neighbours(wrapper: adapter.VictimWrapper) -> Any:
             constraints.pre_transformation.RepeatModification(),
             constraints.pre_transformation.StopwordModification(stopwords=_textfooler_stop_words()),
             constraints.pre_transformation.InputColumnModification(["premise", "hypothesis"], {"premise"}),
+            *close,
             constraints.grammaticality.PartOfSpeech(allow_verb_noun_swap=True),
         ],
-        textattack.transformations.WordSwapEmbedding(
-            max_candidates=50, embedding=neighbour_lists(wrapper.data_dir)
-        ),
+        textattack.transformations.WordSwapEmbedding(max_candidates=50, embedding=embedding),
         textattack.search_methods.GreedyWordSwapWIR(wir_method="delete"),
     )
 

@@ -23,7 +23,7 @@ class Recipe(Frozen):
     attacks: tuple[str, ...] = Field(default=(), description="the attacks of asa-bench that are made of it")
 
 
-_VECTORS = "counter-fitted word vectors (stored as pickles)"
+_VECTORS = "counter-fitted word vectors (stored as pickles; `asa-bench fetch` converts them)"
 _USE = "the Universal Sentence Encoder (TensorFlow Hub)"
 _HOMOGLYPHS = "the published package lacks its file intentional_homoglyphs.txt"
 
@@ -111,6 +111,7 @@ RECIPES: tuple[Recipe, ...] = (
         paper="Wang, Jin and He, 2019; arXiv:1909.06723",
         status="needs",
         why=_VECTORS,
+        attacks=("iga",),
     ),
     Recipe(
         name="InputReductionFeng2018",
@@ -180,6 +181,6 @@ RECIPES: tuple[Recipe, ...] = (
         paper="Jin, Jin, Zhou and Szolovits, 2020; arXiv:1907.11932",
         status="needs",
         why=f"{_VECTORS}, {_USE}",
-        attacks=("textfooler+neighbours+nouse",),
+        attacks=("textfooler+neighbours+nouse", "textfooler+nouse"),
     ),
 )

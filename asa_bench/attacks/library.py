@@ -16,32 +16,30 @@ import importlib.util
 import logging
 import os
 import random
-import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from asa_bench.attacks import resources, sources
 from asa_bench.attacks.base import Attack
 from asa_bench.errors import BadInput, Unavailable
 
 VERSION = "0.3.11"
 _INSTALL = "textattack.shared.utils.install"
-# The two kinds of resources that an attack may need, see `Attack.needs`.
-_NLTK = "nltk:"
-_FILE = "file:"
-_NLTK_FOLDER = "nltk_data"  # under a data folder
+_WORDNET = "nltk:corpora/wordnet"
+_EDITIONS = {"oewn2024": "Open English WordNet 2024", "princeton": "Princeton WordNet 3.0"}
 
 
 class Requirement(NamedTuple):
-    """One thing an attack needs: what, whether it is here, and where it is or was looked for."""
+    """One thing an attack needs: what, whether it is here, where it is or was looked for, and how it is made usable."""
 
     name: str
     present: bool
     where: str
+    note: str = ""
 
 
 class _ListOfStopWords:
@@ -71,20 +69,21 @@ def _no_download(*arguments: Any, **options: Any) -> bool:
 
 
 @contextlib.contextmanager
-def offline_nltk(substitute_stop_words: bool, data_dir: Path | None = None) -> Iterator[None]:
-    """While inside, NLTK downloads nothing, looks into a data folder first, and serves the substitute stop-word list.
+def offline_nltk(
+    substitute_stop_words: bool, data_dir: Path | None = None, needs: Iterable[str] = ()
+) -> Iterator[None]:
+    """While inside, NLTK downloads nothing, reads what `requirements` tells, and serves the substitute stop-word list.
 
     Args:
         substitute_stop_words: whether to serve it.
-        data_dir: a folder whose ``nltk_data`` is looked into. A corpus that NLTK has read already stays what it is.
+        data_dir: a folder whose ``nltk_data`` is looked into first. A corpus that NLTK has read already stays what it is.
+        needs: the resources that will be read, see `Attack.needs`; NLTK gets a private copy of what it would refuse.
     """
     import nltk
 
     download, stopwords, path = nltk.download, nltk.corpus.stopwords, list(nltk.data.path)
     nltk.download = _no_download
-    folder = None if data_dir is None else data_dir / _NLTK_FOLDER
-    if folder is not None and folder.is_dir():
-        nltk.data.path.insert(0, str(_readable(folder)))
+    nltk.data.path[:] = resources.nltk_path(needs, data_dir)
     if substitute_stop_words:
         nltk.corpus.stopwords = _ListOfStopWords()
     try:
@@ -92,40 +91,6 @@ def offline_nltk(substitute_stop_words: bool, data_dir: Path | None = None) -> I
     finally:
         nltk.download, nltk.corpus.stopwords = download, stopwords
         nltk.data.path[:] = path
-
-
-@lru_cache(maxsize=8)
-def _readable(folder: Path) -> Path:
-    """The folder, or where NLTK would refuse it, because others own it or may write to it, a private copy of it.
-
-    What is in it is not trusted the more for that: its checksums are part of what is recorded. The copy lives as long
-    as the process, since NLTK reads a corpus when it is first used.
-    """
-    own = (os.geteuid(), 0) if hasattr(os, "geteuid") else ()
-    for path in (folder, *folder.rglob("*")):
-        status = path.lstat()
-        if own and (status.st_uid not in own or status.st_mode & 0o022):
-            break
-    else:
-        return folder
-    logging.getLogger(__name__).warning(
-        "NLTK would not read %s, because others may write to it; a private copy is used", folder
-    )
-    copy = tempfile.TemporaryDirectory(prefix="asa-bench-nltk-")
-    _COPIES.append(copy)
-    for path in sorted(folder.rglob("*")):
-        target = Path(copy.name, path.relative_to(folder))
-        if path.is_file():
-            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            shutil.copyfile(path, target)
-            target.chmod(0o600)
-    for path in (Path(copy.name), *Path(copy.name).rglob("*")):
-        if path.is_dir():
-            path.chmod(0o700)
-    return Path(copy.name)
-
-
-_COPIES: list[tempfile.TemporaryDirectory[str]] = []
 
 
 def _nltk_has_stop_words() -> bool:
@@ -251,47 +216,34 @@ def requirements(attack: Attack, data_dir: Path | None = None) -> list[Requireme
             found.append(Requirement(package, wanted in ("", distribution.version), where))
         except metadata.PackageNotFoundError:
             found.append(Requirement(package, False, "not an installed package"))
-    found.extend(_requirement(need, data_dir) for need in attack.needs)
+    found.extend(_requirement(attack, need, data_dir) for need in attack.needs)
     return found
 
 
-def _requirement(need: str, data_dir: Path | None) -> Requirement:
-    candidates = _candidates(need, data_dir)
-    for path in candidates:
-        if path.exists():
-            return Requirement(need, True, str(path))
-    if need.startswith(_NLTK):
-        return _nltk_requirement(need, candidates)
-    if data_dir is None:
-        return Requirement(need, False, "needs --data-dir, a folder that has it")
-    return Requirement(need, False, f"not in {data_dir}")
+def _requirement(attack: Attack, need: str, data_dir: Path | None) -> Requirement:
+    found = resources.find(need, data_dir)
+    if found.path is None:
+        where = ", ".join(found.looked)
+        if need.startswith(resources.FILE) and data_dir is None:
+            where += "; --data-dir names a folder that may have it"
+        return Requirement(need, False, f"not in {where}" + (f" ({found.refused})" if found.refused else ""))
+    if need == _WORDNET:
+        edition, wanted = resources.wordnet_edition(found.path), _wordnet_of(attack)
+        if edition != wanted:
+            return Requirement(need, False, f"{found.path} is {_EDITIONS[edition]}, not {_EDITIONS[wanted]}")
+    refused = (
+        f"NLTK would refuse it, because {found.refused}; a private copy is read" if found.refused else ""
+    )
+    return Requirement(need, True, str(found.path), refused)
 
 
-def _candidates(need: str, data_dir: Path | None) -> list[Path]:
-    """Where a resource may lie in a data folder; NLTK's are packed or not."""
-    if data_dir is None:
-        return []
-    if need.startswith(_FILE):
-        return [data_dir / need.removeprefix(_FILE)]
-    name = need.removeprefix(_NLTK)
-    return [data_dir / _NLTK_FOLDER / name, data_dir / _NLTK_FOLDER / f"{name}.zip"]
+def fetching_helps(attack: Attack, need: str) -> bool:
+    """Whether `asa_bench.attacks.sources` knows a place for what an attack needs; the WordNet there is Princeton's."""
+    return need in sources.PLACES and not (need == _WORDNET and _wordnet_of(attack) != "princeton")
 
 
-def _nltk_requirement(need: str, before: list[Path]) -> Requirement:
-    import nltk
-
-    name = need.removeprefix(_NLTK)
-    for path in (
-        name,
-        f"{name}.zip",
-    ):  # NLTK reads both, but `find` looks for a packed one only by its full name
-        try:
-            return Requirement(need, True, str(nltk.data.find(path)))
-        except LookupError:
-            continue
-        except (OSError, ValueError) as error:  # NLTK refuses folders that others may write to
-            return Requirement(need, False, f"refused by NLTK: {' '.join(str(error).split())}")
-    return Requirement(need, False, "not in " + ", ".join([*map(str, before[:1]), *nltk.data.path]))
+def _wordnet_of(attack: Attack) -> str:
+    return "oewn2024" if "oewn2024" in attack.name.split("+") else "princeton"
 
 
 def identify(attack: Attack, data_dir: Path | None = None) -> dict[str, str]:
@@ -302,11 +254,17 @@ def identify(attack: Attack, data_dir: Path | None = None) -> dict[str, str]:
     """
     found = {}
     for need in attack.needs:
-        requirement = _requirement(need, data_dir)
+        requirement = _requirement(attack, need, data_dir)
         if not requirement.present:
-            raise Unavailable(f"attack {attack.name!r} needs {need}: {requirement.where}")
-        found[need] = _sha256(Path(requirement.where))
+            raise Unavailable(
+                f"attack {attack.name!r} needs {need}: {requirement.where}{_fetchable(attack, need)}"
+            )
+        found[need] = resources.checksum(Path(requirement.where))
     return found
+
+
+def _fetchable(attack: Attack, need: str) -> str:
+    return "; `asa-bench fetch` gets it" if fetching_helps(attack, need) else ""
 
 
 def resource(need: str, data_dir: Path | None) -> Path:
@@ -315,18 +273,7 @@ def resource(need: str, data_dir: Path | None) -> Path:
     Raises:
         Unavailable: it is not here.
     """
-    requirement = _requirement(need, data_dir)
-    if not requirement.present:
-        raise Unavailable(f"{need}: {requirement.where}")
-    return Path(requirement.where)
-
-
-@lru_cache(maxsize=64)
-def _sha256(path: Path) -> str:
-    """Of a file its bytes; of a folder the names and bytes of all files in it."""
-    digest = hashlib.sha256()
-    for file in [path] if path.is_file() else sorted(part for part in path.rglob("*") if part.is_file()):
-        if file != path:
-            digest.update(file.relative_to(path).as_posix().encode() + b"\0")
-        digest.update(hashlib.sha256(file.read_bytes()).digest() if file != path else file.read_bytes())
-    return digest.hexdigest()
+    found = resources.find(need, data_dir)
+    if found.path is None:
+        raise Unavailable(f"{need}: not in {', '.join(found.looked)}")
+    return found.path

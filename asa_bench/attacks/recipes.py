@@ -123,6 +123,28 @@ TEXTFOOLER_NEIGHBOURS = Attack(
     note="words ranked by what deleting each costs, then each replaced by a neighbour of the same part of speech",
 )
 
+_VECTORS = "file:vectors/paragramcf.safetensors"
+
+TEXTFOOLER_WITHOUT_ENCODER = Attack(
+    name="textfooler+nouse",
+    title="TextFooler (no sentence encoder)",
+    recipe="asa_bench.attacks.builders:textfooler_without_encoder",
+    paper="Jin, Jin, Zhou and Szolovits, 2020, AAAI; arXiv:1907.11932",
+    substitutes=("no Universal Sentence Encoder checks the similarity",),
+    needs=(_VECTORS, "nltk:taggers/averaged_perceptron_tagger_eng", "nltk:taggers/universal_tagset"),
+    note="words ranked by what deleting each costs, then each replaced by one of the 50 nearest by counter-fitted vectors, of "
+    "cosine 0.5 or more and the same part of speech",
+)
+
+IGA = Attack(
+    name="iga",
+    title="IGA",
+    recipe="asa_bench.attacks.builders:iga",
+    paper="Wang, Jin and He, 2019; arXiv:1909.06723",
+    needs=(_VECTORS, "nltk:corpora/stopwords"),
+    note="a genetic algorithm over the 50 nearest by counter-fitted vectors; takes thousands of queries, so give it a budget",
+)
+
 HOTFLIP_GRADIENT_SWAP = Attack(
     name="hotflip+gradientswap+nopos+stopwords",
     title="HotFlip (gradient swap for transformers)",

@@ -34,6 +34,7 @@ def _register() -> None:
         compare,
         doctor,
         explain,
+        fetch,
         gate,
         listing,
         plan,
@@ -64,6 +65,7 @@ def _register() -> None:
     app.add_typer(baseline.app, name="baseline")
     app.command("gate")(gate.command)
     app.command("doctor")(doctor.command)
+    app.command("fetch")(fetch.command)
     app.command("version")(version.command)
 
 

@@ -22,7 +22,7 @@ def command(
 ) -> None:
     """Look at the machine: packages, processor, memory, disk, and, for a suite, its data, models and attacks.
 
-    Nothing is downloaded. Exit code 1 if something is missing.
+    Nobody is asked but this machine, and nothing is downloaded: `asa-bench fetch` does that. Exit code 1 if something is missing.
 
     Examples:
 
@@ -56,50 +56,17 @@ def command(
 
 def _suite(name: str, profile: str | None, data_dir: Path | None, model: list[str] | None) -> bool:
     """Checks what the suite needs; prints a line each; False if something is missing."""
-    from asa_bench import checkpoints, corpus
-    from asa_bench.attacks import ATTACKS
-    from asa_bench.attacks.library import requirements
-    from asa_bench.errors import AsaBenchError
-    from asa_bench.suite import LABORATORY_MODEL, source_of
-    from asa_bench.tasks import TASKS, loading
+    from asa_bench import needs
+    from asa_bench.errors import one_line
+    from asa_bench.suite import source_of
 
     _, _, settings = o.request(name, profile=profile, model=model, data_dir=data_dir).settings()
-    source = source_of(settings, data_dir)
-    fine = True
-
-    def line(what: str, present: bool, text: str) -> None:
-        nonlocal fine
-        fine = fine and present
-        typer.echo(f"{'ok     ' if present else 'MISSING'} {what}: {text}")
-
-    for reference in settings.models:
-        if reference == LABORATORY_MODEL:
-            line("model laboratory", True, "made here")
-            continue
-        try:
-            line(f"model {reference}", True, checkpoints.identify(reference, "--model").where)
-        except AsaBenchError as error:
-            line(f"model {reference}", False, str(error))
-    if settings.pretraining is not None:
-        text = settings.pretraining.corpus
-        try:
-            line("text to pre-train on", True, corpus.identify(text, "--corpus", source.root).title)
-        except AsaBenchError as error:
-            line("text to pre-train on", False, str(error))
-    for task in map(TASKS.get, (*settings.train, *settings.challenges)):
-        for split in dict.fromkeys(
-            ("train", task.evaluation_split) if task.role == "train" else (task.evaluation_split,)
-        ):
-            try:
-                found = loading.identify(task, split, source)
-            except AsaBenchError as error:
-                line(f"data {task.name} {split}", False, str(error))
-            else:
-                line(f"data {task.name} {split}", True, ", ".join(found.get("files", {})) or found["kind"])
-    for attack in map(ATTACKS.get, settings.attacks):
-        needed = requirements(attack, source.root)
-        for need, present, where in needed:
-            line(f"attack {attack.name}", present, f"{need} ({where})")
-        if not needed:
-            line(f"attack {attack.name}", True, "needs nothing beside the installed packages")
-    return fine
+    found = needs.of(settings, source_of(settings, data_dir))
+    for need in found:
+        rest = ""
+        if not need.present:
+            rest = f"; `asa-bench fetch` gets it from {need.source}" if need.fetch else ""
+        typer.echo(
+            f"{'ok     ' if need.present else 'MISSING'} {one_line(f'{need.what}: {need.where}{rest}')}"
+        )
+    return all(need.present for need in found)

@@ -30,7 +30,7 @@ def resolve(task: Task) -> tuple[Hub, str]:
         Unavailable: the task is not on the hub, or the hub does not answer and nothing is cached.
     """
     hub = _entry(task)
-    return hub, resolve_revision(hub, f"task {task.name!r}", _instead(task))
+    return hub, resolve_revision(hub, f"task {task.name!r}", instead(task))
 
 
 def resolve_revision(hub: Hub, said: str, instead: str) -> str:
@@ -65,7 +65,7 @@ def read(task: Task, split: str, revision: str) -> tuple[Iterator[Row], str]:
     hub = _entry(task)
     if split not in hub.files:
         raise Unavailable(f"task {task.name!r}: the hub data set {hub.repo} has no split {split!r}")
-    paths = download(hub, split, revision, f"task {task.name!r}", _instead(task))
+    paths = download(hub, split, revision, f"task {task.name!r}", instead(task))
     return _rows(task, hub, paths), f"hub data set {hub.repo} at {revision[:12]}"
 
 
@@ -86,7 +86,8 @@ def _failures() -> tuple[type[Exception], ...]:
     return (HfHubHTTPError, OSError, ValueError)
 
 
-def _instead(task: Task) -> str:
+def instead(task: Task) -> str:
+    """What a user without the hub can do; ends a message."""
     provided = task.layout.provided_by if task.layout else "its authors"
     return f"give --data-dir FOLDER with its files, provided by {provided}"
 
@@ -125,6 +126,16 @@ def _cache_folder(hub: Hub) -> Path:
     from huggingface_hub.file_download import repo_folder_name
 
     return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=hub.repo, repo_type="dataset")
+
+
+def cached(hub: Hub, split: str) -> list[Path]:
+    """The parquet files of a split that are in the cache, of the commit that an offline run would read; asks no network."""
+    folder = _cache_folder(hub)
+    try:
+        revision = hub.revision or (folder / "refs" / hub.branch).read_text(encoding="utf-8").strip()
+        return sorted((folder / "snapshots" / revision).glob(hub.files[split])) if revision else []
+    except OSError:
+        return []
 
 
 def download(hub: Hub, split: str, revision: str, said: str, instead: str) -> list[tuple[str, Path]]:

@@ -207,7 +207,7 @@ def test_what_nltk_refuses_is_copied(tmp_path: Path) -> None:
     with pytest.raises((LookupError, OSError)):
         nltk.data.find("corpora/stopwords/english", [str(tmp_path / "nltk_data")])
     path = list(nltk.data.path)
-    with library.offline_nltk(False, tmp_path):
+    with library.offline_nltk(False, tmp_path, ["nltk:corpora/stopwords"]):
         assert Path(str(nltk.data.find("corpora/stopwords/english"))).read_text() == "the\nfilm\n"
     assert nltk.data.path == path
 

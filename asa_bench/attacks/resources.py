@@ -1,0 +1,183 @@
+"""Where the files that attacks need lie on this machine, and making NLTK read those that it refuses."""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import logging
+import os
+import shutil
+import stat
+import tempfile
+import zipfile
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from asa_bench.attacks import sources, vectors
+from asa_bench.errors import BadInput, Unavailable
+
+NLTK = "nltk:"
+FILE = "file:"
+_NLTK_FOLDER = "nltk_data"  # under a data folder
+_OPEN_ENGLISH_WORDNET = "Open English WordNet 2024"
+_LARGEST = 2**30  # bytes that a packed corpus may have when it is unpacked
+
+
+class Found(NamedTuple):
+    """A resource on this machine.
+
+    Attributes:
+        path: its file or folder; None if it is not here.
+        looked: the folders and files that were looked for it, in order.
+        refused: why NLTK itself would not read it; empty if it would.
+    """
+
+    path: Path | None
+    looked: tuple[str, ...]
+    refused: str = ""
+
+
+def find(need: str, data_dir: Path | None) -> Found:
+    """Looks for a resource in a data folder, then among what was fetched, then where NLTK looks.
+
+    Args:
+        need: as in `asa_bench.attacks.base.Attack.needs`.
+    """
+    if need.startswith(FILE):
+        roots = [*([] if data_dir is None else [data_dir]), sources.folder()]
+        paths = [root / need.removeprefix(FILE) for root in roots]
+        return Found(next((path for path in paths if path.exists()), None), tuple(map(str, paths)))
+    name, roots = need.removeprefix(NLTK), nltk_roots(data_dir)
+    looked = tuple(str(root) for root in roots)
+    for root in roots:
+        for path in (root / name, root / f"{name}.zip"):
+            try:
+                if path.exists():
+                    return Found(path, looked, _refusal(path, root))
+            except OSError as error:  # a folder that may not be looked into
+                return Found(None, looked, f"{root}: {error.strerror or error}")
+    return Found(None, looked)
+
+
+def nltk_roots(data_dir: Path | None) -> list[Path]:
+    """The folders in which NLTK's data are looked for, the first one first."""
+    import nltk
+
+    own = [] if data_dir is None else [data_dir / _NLTK_FOLDER]
+    return list(dict.fromkeys([*own, sources.folder() / _NLTK_FOLDER, *map(Path, nltk.data.path)]))
+
+
+def nltk_path(needs: Iterable[str], data_dir: Path | None) -> list[str]:
+    """What NLTK's search path must be so that it reads for `needs` what `find` finds.
+
+    NLTK reads nothing that another user owns or may write to, and prefers what is unpacked anywhere to what is packed in
+    an earlier folder. In both cases it gets a private copy, which lives as long as the process.
+    """
+    roots = nltk_roots(data_dir)
+    front: list[Path] = []
+    for need in needs:
+        if not need.startswith(NLTK):
+            continue
+        found = find(need, data_dir)
+        if found.path is None:
+            continue
+        name = need.removeprefix(NLTK)
+        packed = found.path.name == f"{Path(name).name}.zip"
+        if found.refused:
+            logging.getLogger(__name__).warning(
+                "NLTK would not read %s, because %s; a private copy is used", found.path, found.refused
+            )
+        if found.refused or (packed and any((root / name).is_dir() for root in roots)):
+            front.append(_private(found.path, name))
+        else:
+            front.append(found.path.parents[len(Path(name).parts) - 1])
+    return [str(path) for path in dict.fromkeys([*front, *roots])]
+
+
+def _refusal(path: Path, root: Path) -> str:
+    """Why NLTK would refuse what is at `path` in `root`, or the empty text."""
+    if not hasattr(os, "geteuid"):
+        return ""
+    inside = [
+        root,
+        *(parent for parent in path.parents if parent.is_relative_to(root) and parent != root),
+        path,
+    ]
+    for part in (*inside, *(path.rglob("*") if path.is_dir() else ())):
+        status = part.lstat()
+        if status.st_uid not in (os.geteuid(), 0):
+            return f"{part} belongs to another user"
+        if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not stat.S_ISLNK(status.st_mode):
+            return f"others may write to {part}"
+    return ""
+
+
+@lru_cache(maxsize=16)
+def _private(path: Path, name: str) -> Path:
+    """A folder of this process alone that has `path` as `name`, unpacked.
+
+    What is in it is not trusted the more for that: its checksum is part of what is recorded.
+    """
+    root = Path(tempfile.mkdtemp(prefix="asa-bench-nltk-"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    target = root / name
+    try:
+        if path.is_dir():
+            for file in sorted(part for part in path.rglob("*") if part.is_file()):
+                goal = target / file.relative_to(path)
+                goal.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, goal)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with zipfile.ZipFile(path) as archive:
+                if sum(entry.file_size for entry in archive.infolist()) > _LARGEST:
+                    raise BadInput(f"{path}: is longer than {_LARGEST} bytes unpacked")
+                archive.extractall(target.parent)  # never outside of it: zipfile takes such names apart
+    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        raise Unavailable(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    for part in (root, *root.rglob("*")):
+        part.chmod(0o700 if part.is_dir() else 0o600)
+    return root
+
+
+def wordnet_edition(path: Path) -> str:
+    """Which WordNet a folder or archive holds: ``oewn2024``, or ``princeton`` for anything else."""
+    try:
+        if path.is_dir():
+            with (path / "data.adj").open("rb") as file:
+                head = file.readline(1_000)
+        else:
+            with zipfile.ZipFile(path) as archive, archive.open("wordnet/data.adj") as member:
+                head = member.readline(1_000)
+    except (OSError, KeyError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        raise Unavailable(f"{path}: is not a WordNet: {error}") from error
+    return "oewn2024" if _OPEN_ENGLISH_WORDNET.encode() in head else "princeton"
+
+
+def checksum(path: Path) -> str:
+    """sha256 (hex) of a file's bytes; of a folder, of the names and bytes of all files in it.
+
+    Raises:
+        BadInput: word vectors that have not the checksum noted when they were converted.
+    """
+    found = _sha256(path)
+    noted = vectors.pin(path)
+    if path.name == Path(vectors.NAME).name and noted.is_file():
+        said = noted.read_text("ascii", errors="replace").split()[:1]
+        if said != [found]:
+            raise BadInput(
+                f"{path}: its sha256 is {found}, not the one in {noted.name}; delete both and fetch it again"
+            )
+    return found
+
+
+@lru_cache(maxsize=64)
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    for file in [path] if path.is_file() else sorted(part for part in path.rglob("*") if part.is_file()):
+        if file != path:
+            digest.update(file.relative_to(path).as_posix().encode() + b"\0")
+        digest.update(hashlib.sha256(file.read_bytes()).digest() if file != path else file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,90 @@
+"""``asa-bench fetch``: gets what a suite needs and this machine has not."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from asa_bench.cli import options as o
+
+if TYPE_CHECKING:
+    from asa_bench.fetching import Progress
+
+
+def command(
+    suite: o.SuiteOption = "robustness",
+    profile: o.ProfileOption = None,
+    data_dir: o.DataDirOption = None,
+    model: o.ModelOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be fetched, and whence.")
+    ] = False,
+) -> None:
+    """Fetch what a suite needs and is not here: data sets, models, files of attacks; each with its checksum.
+
+    Hub files go where the hub's client keeps them, the rest to ASA_BENCH_RESOURCES (~/.cache/asa-bench/data). Exit code 1
+    if something is still missing.
+
+    Examples:
+
+    asa-bench fetch --suite robustness --profile laptop
+
+    asa-bench fetch --suite robustness --profile laptop --dry-run
+    """
+    from asa_bench import needs
+    from asa_bench.errors import AsaBenchError, one_line
+    from asa_bench.suite import source_of
+
+    _, _, settings = o.request(suite, profile=profile, model=model, data_dir=data_dir).settings()
+    missing = [need for need in needs.of(settings, source_of(settings, data_dir)) if not need.present]
+    if not missing:
+        typer.echo("nothing is missing")
+        return
+    left, done = 0, dict[str, bool]()
+    for need in missing:
+        if need.fetch is None:
+            left += 1
+            typer.echo(f"MISSING {one_line(f'{need.what}: {need.where}; it cannot be fetched')}")
+            continue
+        if need.key in done:
+            left += not done[need.key]
+            continue
+        typer.echo(
+            f"{'would fetch' if dry_run else 'fetching'} {one_line(f'{need.what}, from {need.source}')}"
+        )
+        done[need.key] = False
+        if not dry_run:
+            try:
+                with _bar() as progress:
+                    told = need.fetch(progress)
+            except AsaBenchError as error:
+                typer.echo(f"FAILED  {error}")
+            else:
+                done[need.key] = True
+                typer.echo(f"fetched {one_line(told)}")
+        left += not done[need.key]
+    if left:
+        raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def _bar() -> Iterator[Progress]:
+    """Progress in bytes on a terminal; elsewhere the lines of `command` are enough."""
+    if not sys.stderr.isatty():
+        yield lambda have, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+
+    with Progress(BarColumn(), DownloadColumn(), TimeRemainingColumn(), console=Console(stderr=True)) as bars:
+        bar = bars.add_task("", start=False, visible=False)
+
+        def shown(have: int, total: int) -> None:
+            bars.start_task(bar)
+            bars.update(bar, completed=have, total=total or None, visible=True)
+
+        yield shown

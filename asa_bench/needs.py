@@ -1,0 +1,164 @@
+"""What a suite needs from outside: data, models, text and files of attacks; what of it is here, and fetching the rest.
+
+Looking asks nobody but this machine's disk, so it ends at once without a network too. Only `Need.fetch` uses the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asa_bench import checkpoints, corpus, fetching
+from asa_bench.attacks import ATTACKS, library, sources
+from asa_bench.errors import AsaBenchError, Unavailable
+from asa_bench.tasks import TASKS, hub, loading
+
+if TYPE_CHECKING:
+    from asa_bench.suite import Settings
+    from asa_bench.tasks.base import Hub, Source, Task
+
+
+@dataclass(frozen=True)
+class Need:
+    """One thing that a suite needs.
+
+    Attributes:
+        what: who needs what, such as ``attack pwws: nltk:corpora/wordnet``.
+        present: whether it is here.
+        where: where it is, or where it was looked for.
+        source: where it can be fetched from; empty if it cannot.
+        key: equal for needs that one fetching serves.
+        fetch: gets it and tells what was got; raises an AsaBenchError.
+    """
+
+    what: str
+    present: bool
+    where: str
+    source: str = ""
+    key: str = ""
+    fetch: Callable[[fetching.Progress], str] | None = None
+
+
+def of(settings: Settings, source: Source) -> list[Need]:
+    """Everything that a suite needs beside the installed packages, and those packages that attacks need."""
+    return [
+        *_models(settings),
+        *_corpus(settings, source),
+        *_data(settings, source),
+        *_attacks(settings, source),
+    ]
+
+
+def _models(settings: Settings) -> Iterator[Need]:
+    from asa_bench.quality import OWN
+    from asa_bench.suite import LABORATORY_MODEL
+
+    judges = {"similarity": settings.quality.similarity, "fluency": settings.quality.fluency}
+    asked = [(f"model {name}", name) for name in settings.models]
+    asked += [(f"judge of {role} {name}", name) for role, name in judges.items() if name not in (None, OWN)]
+    for what, name in asked:
+        if name == LABORATORY_MODEL:
+            yield Need(f"{what}", True, "made here")
+        elif Path(name).expanduser().exists() or not checkpoints.HUB_ID.match(name):
+            yield _told(what, lambda name=name: checkpoints.identify(name, "--model").where)  # type: ignore[misc]
+        else:
+            found = checkpoints.cached(name)
+            yield Need(
+                what,
+                found is not None,
+                str(found or f"not whole in the hub cache {checkpoints.hub_cache()}"),
+                f"the hub, {name}",
+                f"model {name}",
+                lambda _, name=name: _checked(checkpoints.fetch(name)),  # type: ignore[misc]
+            )
+
+
+def _corpus(settings: Settings, source: Source) -> Iterator[Need]:
+    if settings.pretraining is None:
+        return
+    text, what = settings.pretraining.corpus, "text to pre-train on"
+    entry = corpus.hub_of(text, source.root)
+    if entry is None:
+        yield _told(what, lambda: corpus.identify(text, "--corpus", source.root).title)
+    else:
+        yield _hub(what, entry, text.split, "--corpus", "give --corpus FILE or FOLDER with text")
+
+
+def _data(settings: Settings, source: Source) -> Iterator[Need]:
+    for task in map(TASKS.get, (*settings.train, *settings.challenges)):
+        splits = ("train", task.evaluation_split) if task.role == "train" else (task.evaluation_split,)
+        for split in dict.fromkeys(splits):
+            what = f"data {task.name} {split}"
+            if source.kind == "hub" and task.hub is not None and split in task.hub.files:
+                yield _hub(what, task.hub, split, f"task {task.name!r}", hub.instead(task))
+            else:
+                yield _told(what, lambda task=task, split=split: _files(task, split, source))  # type: ignore[misc]
+
+
+def _files(task: Task, split: str, source: Source) -> str:
+    found = loading.identify(task, split, source)
+    return ", ".join(found.get("files", {})) or str(found["kind"])
+
+
+def _attacks(settings: Settings, source: Source) -> Iterator[Need]:
+    for attack in map(ATTACKS.get, settings.attacks):
+        needed = library.requirements(attack, source.root)
+        if not needed:
+            yield Need(f"attack {attack.name}", True, "needs nothing beside the installed packages")
+        for one in needed:
+            what, place = f"attack {attack.name}: {one.name}", sources.PLACES.get(one.name)
+            where = f"{one.where} ({one.note})" if one.note else one.where
+            if place is None or not library.fetching_helps(attack, one.name):
+                yield Need(what, one.present, where)
+            else:
+                yield Need(
+                    what,
+                    one.present,
+                    where,
+                    f"{place.url}, {place.size:,} bytes" if place.size else place.url,
+                    one.name,
+                    lambda progress, name=one.name: sources.fetch(name, source.root, progress),  # type: ignore[misc]
+                )
+
+
+def _told(what: str, look: Callable[[], str]) -> Need:
+    try:
+        return Need(what, True, look())
+    except AsaBenchError as error:
+        return Need(what, False, str(error))
+
+
+def _hub(what: str, entry: Hub, split: str, said: str, instead: str) -> Need:
+    found = hub.cached(entry, split)
+
+    def fetch(_: fetching.Progress) -> str:
+        revision = hub.resolve_revision(entry, said, instead)
+        return _checked([path for _, path in hub.download(entry, split, revision, said, instead)])
+
+    where = (
+        f"{len(found)} files in {found[0].parent}"
+        if found
+        else f"not in the hub cache {checkpoints.hub_cache()}"
+    )
+    source = f"the hub, {entry.repo}, {entry.files[split]}"
+    return Need(what, bool(found), where, source, f"data {entry.repo} {entry.files[split]}", fetch)
+
+
+def _checked(paths: list[Path]) -> str:
+    """What was fetched from the hub, after its checksums were compared with its names in the cache.
+
+    Raises:
+        Unavailable: a file is not what the hub said it is.
+    """
+    sure = 0
+    for path in paths:
+        whole = fetching.blob_is_whole(path)
+        if whole is False:
+            raise Unavailable(
+                f"{path.resolve()}: has not the checksum that the hub tells; delete it and fetch again"
+            )
+        sure += whole is True
+    size = sum(path.stat().st_size for path in paths)
+    return f"{len(paths)} files, {size:,} bytes in {paths[0].parent}, {sure} of them with the hub's checksums"

@@ -1,0 +1,186 @@
+"""Resources of attacks are fetched once, pinned, and found in the folder they are fetched to."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import lzma
+import zipfile
+from pathlib import Path
+
+import counter_fitted
+import pytest
+from file_server import serve
+
+from asa_bench.attacks import ATTACKS, library, resources, sources, vectors
+from asa_bench.errors import Unavailable
+
+STOP_WORDS = "nltk:corpora/stopwords"
+NEIGHBOURS = "file:counterfitting/counterfitted_neighbors.json.xz"
+VECTORS = f"file:{vectors.NAME}"
+
+
+@pytest.fixture
+def fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder for what is fetched, and NLTK with no folder of its own."""
+    import nltk
+
+    monkeypatch.setenv(sources.FOLDER, str(tmp_path / "fetched"))
+    monkeypatch.setenv("TA_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(nltk.data, "path", [str(tmp_path / "own")])
+    return tmp_path / "fetched"
+
+
+def stop_words(*words: str) -> bytes:
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as packed:
+        packed.writestr("stopwords/english", "\n".join(words) + "\n")
+    return sink.getvalue()
+
+
+def pin(monkeypatch: pytest.MonkeyPatch, need: str, content: bytes) -> str:
+    """Pins what the server has, as the real place's bytes are pinned; gives the path to serve it at."""
+    place = sources.PLACES[need]._replace(sha256=hashlib.sha256(content).hexdigest())
+    monkeypatch.setitem(sources.PLACES, need, place)
+    return place.path
+
+
+def test_an_nltk_package_is_fetched_and_found(fetched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import nltk
+
+    content = stop_words("the", "film")
+    path = pin(monkeypatch, STOP_WORDS, content)
+    assert resources.find(STOP_WORDS, None).path is None
+    with serve({path: content}) as url:
+        monkeypatch.setenv("ASA_BENCH_GITHUB_URL", f"{url}/")
+        told = sources.fetch(STOP_WORDS)
+    assert hashlib.sha256(content).hexdigest() in told
+    assert resources.find(STOP_WORDS, None).path == fetched / "nltk_data" / "corpora" / "stopwords.zip"
+    with library.offline_nltk(False, None, [STOP_WORDS]):
+        assert nltk.data.find("corpora/stopwords.zip/stopwords/english").open().read() == b"the\nfilm\n"
+
+
+def test_other_bytes_than_the_pinned_are_not_kept(fetched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = sources.PLACES[STOP_WORDS].path
+    with serve({path: stop_words("planted")}) as url:
+        monkeypatch.setenv("ASA_BENCH_GITHUB_URL", url)
+        with pytest.raises(Unavailable, match=r"15c94179887425ca.* was expected"):
+            sources.fetch(STOP_WORDS)
+    assert resources.find(STOP_WORDS, None).path is None
+    assert [path for path in fetched.rglob("*") if path.is_file()] == []
+
+
+def test_neighbour_lists_are_packed_as_in_a_data_folder(
+    fetched: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = json.dumps({"film": ["movie"]}).encode()
+    with serve({pin(monkeypatch, NEIGHBOURS, content): content}) as url:
+        monkeypatch.setenv("ASA_BENCH_GITHUB_URL", url)
+        sources.fetch(NEIGHBOURS)
+    assert lzma.decompress(library.resource(NEIGHBOURS, None).read_bytes()) == content
+
+
+@pytest.mark.slow
+def test_packing_gives_the_bytes_of_the_data_folder(
+    shared: Path, fetched: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = (shared / "data" / NEIGHBOURS.removeprefix("file:")).read_bytes()
+    content = lzma.decompress(packed)
+    assert hashlib.sha256(content).hexdigest() == sources.PLACES[NEIGHBOURS].sha256
+    with serve({sources.PLACES[NEIGHBOURS].path: content}) as url:
+        monkeypatch.setenv("ASA_BENCH_GITHUB_URL", url)
+        sources.fetch(NEIGHBOURS)
+    assert library.resource(NEIGHBOURS, None).read_bytes() == packed
+
+
+def test_vectors_are_converted_on_the_way(fetched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = counter_fitted.archive(counter_fitted.files())
+    with serve({sources.PLACES[VECTORS].path: content}) as url:
+        monkeypatch.setenv("ASA_BENCH_TEXTATTACK_URL", url)
+        told = sources.fetch(VECTORS)
+    assert hashlib.sha256(content).hexdigest() in told
+    assert tuple(vectors.load(library.resource(VECTORS, None)).words) == counter_fitted.WORDS
+    names = {path.name for path in fetched.rglob("*") if path.is_file()}
+    assert names == {"paragramcf.safetensors", "paragramcf.safetensors.sha256"}
+
+
+def test_vectors_of_the_librarys_own_cache_are_not_fetched_again(fetched: Path, tmp_path: Path) -> None:
+    own = tmp_path / "cache" / "word_embeddings" / "paragramcf"
+    own.mkdir(parents=True)
+    for name, content in counter_fitted.files().items():
+        (own / name).write_bytes(content)
+    assert str(own) in sources.fetch(VECTORS)
+    assert fetched / vectors.NAME == library.resource(VECTORS, None)
+
+
+def test_a_resource_that_nobody_publishes(fetched: Path) -> None:
+    with pytest.raises(Unavailable, match="give --data-dir FOLDER that has it"):
+        sources.fetch("nltk:corpora/none")
+
+
+def test_every_need_has_a_place_or_none_for_a_reason() -> None:
+    needs = {need for attack in map(ATTACKS.get, ATTACKS.names()) for need in attack.needs}
+    assert needs <= set(sources.PLACES)
+    pwws, other = ATTACKS.get("pwws"), ATTACKS.get("pwws+oewn2024")
+    assert library.fetching_helps(pwws, "nltk:corpora/wordnet")
+    assert not library.fetching_helps(other, "nltk:corpora/wordnet")
+
+
+def wordnet(folder: Path, head: str) -> None:
+    (folder / "nltk_data" / "corpora").mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(folder / "nltk_data" / "corpora" / "wordnet.zip", "w") as packed:
+        packed.writestr("wordnet/data.adj", head + "\n")
+
+
+@pytest.mark.parametrize("head", ["  1 Open English WordNet 2024", "  1 This software"])
+def test_the_wrong_wordnet_is_told_before_work(fetched: Path, tmp_path: Path, head: str) -> None:
+    wordnet(tmp_path, head)
+    present = {
+        name: {need.name: need for need in library.requirements(ATTACKS.get(name), tmp_path)}[
+            "nltk:corpora/wordnet"
+        ]
+        for name in ("pwws", "pwws+oewn2024")
+    }
+    assert [present["pwws"].present, present["pwws+oewn2024"].present] == ["Open" not in head, "Open" in head]
+    assert "not Princeton WordNet 3.0" in present["pwws"].where or "Open" not in head
+
+
+def test_what_nltk_prefers_does_not_hide_the_data_folder(fetched: Path, tmp_path: Path) -> None:
+    """NLTK takes an unpacked corpus of any folder before a packed one of the first."""
+    import nltk
+
+    for folder, content in ((tmp_path / "own", "theirs\n"), (tmp_path / "data" / "nltk_data", "ours\n")):
+        (folder / "corpora" / "stopwords").mkdir(parents=True)
+        (folder / "corpora" / "stopwords" / "english").write_text(content)
+    packed = tmp_path / "data" / "nltk_data" / "corpora"
+    (packed / "stopwords.zip").write_bytes(stop_words("ours"))
+    (packed / "stopwords" / "english").unlink()
+    (packed / "stopwords").rmdir()
+    data = tmp_path / "data"
+    assert resources.find(STOP_WORDS, data).path == packed / "stopwords.zip"
+    with library.offline_nltk(False, data, [STOP_WORDS]):
+        assert nltk.data.find("corpora/stopwords/english").open().read() == b"ours\n"
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_nltk_folders_that_others_may_write_to(
+    fetched: Path, tmp_path: Path, packed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    import nltk
+
+    folder = tmp_path / "own" / "corpora"
+    folder.mkdir(parents=True)
+    if packed:
+        (folder / "stopwords.zip").write_bytes(stop_words("ours"))
+    else:
+        (folder / "stopwords").mkdir()
+        (folder / "stopwords" / "english").write_text("ours\n")
+    (tmp_path / "own").chmod(0o775)
+    attack = ATTACKS.get("deepwordbug")
+    told = library.requirements(attack)[-1]
+    assert told.present and f"others may write to {tmp_path / 'own'}; a private copy is read" in told.note
+    with library.offline_nltk(False, None, [STOP_WORDS]):
+        assert nltk.data.find("corpora/stopwords/english").open().read() == b"ours\n"
+    assert "NLTK would not read" in caplog.text
+    assert library.identify(attack) == {STOP_WORDS: resources.checksum(Path(told.where))}

@@ -1,0 +1,169 @@
+"""What a suite needs: told without a network, fetched from a hub and from files on the loopback."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import socket
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import counter_fitted
+import pytest
+import yaml
+from file_server import serve
+from hub import COMMIT, HubServer, environment, parquet
+
+from asa_bench.attacks.sources import PLACES
+from asa_bench.cli import main
+
+ATTACKS = ["deepwordbug", "pwws", "pwws+oewn2024", "textfooler+neighbours+nouse", "iga"]
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    """Several attacks on a model and a data set of the hub."""
+    path = tmp_path / "several.yaml"
+    profile = {
+        "source": "hub",
+        "models": ["owner/encoder"],
+        "train": ["sst2", "qqp"],
+        "challenges": ["paws_qqp"],
+        "attacks": ATTACKS,
+    }
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "schema": 1,
+                "name": "several",
+                "title": "Several attacks",
+                "description": "For a test.",
+                "default_profile": "small",
+                "profiles": {"small": profile},
+            }
+        )
+    )
+    return path
+
+
+def wordnet() -> bytes:
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as packed:
+        packed.writestr("wordnet/data.adj", "  1 This software\n")
+    return sink.getvalue()
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, list[str]]:
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    return int(ended.value.code or 0), capsys.readouterr().out.splitlines()
+
+
+@pytest.fixture
+def blocked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
+    """Every attempt to reach anybody, refused; an empty home."""
+    import nltk
+
+    attempts: list[Any] = []
+
+    def refuse(*arguments: Any, **_: Any) -> None:
+        attempts.append(arguments[-1])
+        raise OSError("the network is blocked")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setenv("ASA_BENCH_RESOURCES", str(tmp_path / "fetched"))
+    monkeypatch.setenv("TA_CACHE_DIR", str(tmp_path / "textattack"))
+    monkeypatch.setattr(nltk.data, "path", [str(tmp_path / "nltk")])
+    return attempts
+
+
+def test_doctor_asks_nobody(suite: Path, blocked: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    code, lines = told(capsys, "doctor", "--suite", str(suite))
+    assert (code, blocked) == (1, [])
+    missing = [line for line in lines if line.startswith("MISSING")]
+    for what, where in (
+        ("model owner/encoder", "`asa-bench fetch` gets it from the hub, owner/encoder"),
+        ("data sst2 train", "`asa-bench fetch` gets it from the hub, nyu-mll/glue, sst2/train-*.parquet"),
+        ("data paws_qqp test", "give --data-dir FOLDER with its files"),
+        ("attack deepwordbug: nltk:corpora/stopwords", "nltk/nltk_data/"),
+        ("attack pwws: nltk:corpora/wordnet", "10,775,600 bytes"),
+        ("attack textfooler+neighbours+nouse: file:counterfitting/", "counterfitted_neighbors.json"),
+        ("attack iga: file:vectors/paragramcf.safetensors", "word_embeddings/paragramcf"),
+    ):
+        (line,) = (line for line in missing if line.startswith(f"MISSING {what}"))
+        assert where in line
+    (line,) = (line for line in missing if "pwws+oewn2024: nltk:corpora/wordnet" in line)
+    assert "asa-bench fetch" not in line
+    assert any(line.startswith("ok      attack pwws: textattack") for line in lines)
+
+
+def test_fetch_without_a_network_ends_and_says_what_is_left(
+    suite: Path, blocked: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, lines = told(capsys, "fetch", "--suite", str(suite), "--dry-run")
+    assert (code, blocked) == (1, [])
+    begun = [line for line in lines if line.startswith("would fetch")]
+    assert sum("corpora/stopwords" in line for line in begun) == 1  # three attacks need it
+    code, lines = told(capsys, "fetch", "--suite", str(suite))
+    assert code == 1 and blocked
+    assert sum(line.startswith("FAILED") for line in lines) == len(begun)
+    assert "MISSING data paws_qqp test" in "\n".join(lines)
+
+
+@pytest.mark.slow
+def test_fetch_gets_all_and_doctor_then_needs_no_network(tmp_path: Path, suite: Path) -> None:
+    """As a user, with an empty home, a hub, NLTK's and TextAttack's places on the loopback."""
+    rows = {"sentence": ["a fine film", "an awful film"] * 4, "label": [1, 0] * 4, "idx": list(range(8))}
+    data = parquet(rows, ["negative", "positive"])
+    glue = {f"sst2/{split}-00000-of-00001.parquet": data for split in ("train", "validation")}
+    files = {}
+    pins = "from asa_bench.attacks.sources import PLACES"
+    for need, place in PLACES.items():
+        content = counter_fitted.archive(counter_fitted.files())
+        if "vectors" not in need:
+            content = wordnet() if need.endswith("wordnet") else f"what is at {need}".encode()
+            pin = hashlib.sha256(content).hexdigest()
+            pins += f"\nPLACES[{need!r}] = PLACES[{need!r}]._replace(sha256={pin!r})"
+        files[place.path] = content
+    settings = yaml.safe_load(suite.read_text())
+    settings["profiles"]["small"] |= {
+        "train": ["sst2"],
+        "challenges": [],
+        "attacks": [a for a in ATTACKS if "oewn" not in a],
+    }
+    suite.write_text(yaml.safe_dump(settings))
+    home = tmp_path / "home"
+    home.mkdir()
+    model = {"config.json": b"{}", "model.safetensors": b"weights", "pytorch_model.bin": b"pickle"}
+    with serve(files) as place, HubServer({"nyu-mll/glue": glue}, models={"owner/encoder": model}) as hub:
+        given = {
+            **environment(hub.endpoint, home / "hf"),
+            "HOME": str(home),
+            "ASA_BENCH_GITHUB_URL": place,
+            "ASA_BENCH_TEXTATTACK_URL": place,
+        }
+
+        def run(command: str, **changes: str) -> subprocess.CompletedProcess[str]:
+            code = f"{pins}\nfrom asa_bench.cli import main\nmain({[command, '--suite', str(suite)]!r})"
+            return subprocess.run(
+                [sys.executable, "-c", code],
+                env={**given, **changes},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+
+        done = run("fetch")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "pytorch_model.bin" not in " ".join(hub.requests)
+        assert COMMIT in done.stdout and "as pinned" in done.stdout
+    after = run("doctor", HF_HUB_OFFLINE="1")
+    assert after.returncode == 0, after.stdout + after.stderr
+    assert "MISSING" not in after.stdout
