@@ -77,7 +77,7 @@ RECIPES: tuple[Recipe, ...] = (
         name="DeepWordBugGao2018",
         paper="Gao, Lanchantin, Soffa and Qi, 2018; arXiv:1801.04354",
         status="runs",
-        attacks=("deepwordbug", "deepwordbug+stopwords"),
+        attacks=("deepwordbug", "deepwordbug+stopwords", "deepwordbug+stopwords+random"),
     ),
     Recipe(
         name="FasterGeneticAlgorithmJia2019",

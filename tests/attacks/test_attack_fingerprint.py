@@ -162,3 +162,26 @@ def test_records_of_another_recipe_are_not_compared() -> None:
     check(one, same)
     with pytest.raises(BadInput, match="another recipe than the attack"):
         check(one, replace(same, recipe="2" * 64))
+
+
+def test_files_word_lists_and_encoders_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a recipe reads is part of what it is: another byte in a file gives another fingerprint and another address."""
+    import nltk
+
+    from asa_bench.attacks import library
+
+    monkeypatch.setattr(nltk.data, "path", [])
+    need = "nltk:corpora/stopwords"
+    attack = WITHOUT_RANDOMNESS.model_copy(update={"needs": (need,)})
+    seen = []
+    for number, content in enumerate(("the\n", "the\nfilm\n")):
+        folder = tmp_path / str(number) / "nltk_data" / "corpora" / "stopwords"
+        folder.mkdir(parents=True)
+        (folder / "english").write_text(content)
+        data = tmp_path / str(number)
+        seen.append((library.identify(attack, data)[need], resolve(attack, data)["fingerprint"]))
+        (folder / "README").write_text("another file of the same folder")
+        library.resources._sha256.cache_clear()
+        seen.append((library.identify(attack, data)[need], resolve(attack, data)["fingerprint"]))
+        library.resources._sha256.cache_clear()
+    assert len({one for one, _ in seen}) == len({two for _, two in seen}) == 4
