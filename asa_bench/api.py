@@ -50,6 +50,7 @@ def run(
     output: str | Path | None = None,
     load: Sequence[str] = (),
     label_map: Sequence[str] = (),
+    trained_on: Mapping[str, Sequence[str]] | None = None,
     replay: str | Path | Sequence[str | Path] | None = None,
     settings: Mapping[str, Any] | None = None,
     watcher: Watcher | None = None,
@@ -61,6 +62,7 @@ def run(
         settings: any setting by its dotted name, e.g. ``{"train_examples": 500, "methods.asa.tau": 0.3}``.
         replay: stored adversarial sets that models of their task face: files, or folders of them.
         load: checkpoints to evaluate too, each ``NAME[@TASK][#SEED]=FOLDER_OR_HUB_ID``.
+        trained_on: name of a loaded checkpoint -> tasks that it was trained on; unknown where it is not told.
         watcher: who is told how it goes; nobody if None.
 
     Raises:
@@ -79,6 +81,9 @@ def run(
     if replay is not None:
         places = [replay] if isinstance(replay, str | Path) else replay
         overrides["replay"] = ([str(place) for place in places], "replay")
+    if trained_on is not None:
+        said = {name: list(data) for name, data in trained_on.items()}
+        overrides["trained_on"] = (said, "trained_on")
     for key, value in (settings or {}).items():
         overrides[key] = (value, f"settings[{key!r}]")
     request = Request(

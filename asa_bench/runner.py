@@ -225,6 +225,7 @@ class PlannedRun(Frozen):
     ensemble: tuple[str, ...] = ()
     quality: QualitySettings = QualitySettings()
     exposures: dict[str, str]
+    trained_on: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     settings: dict[str, Any]
     cells: tuple[PlannedCell, ...]
@@ -245,6 +246,7 @@ def describe(plan: Plan) -> PlannedRun:
         ensemble=tuple(one for name in settings.ensemble for one in variants(name, settings.attacks[name])),
         quality=settings.quality,
         exposures=dict(settings.exposures),
+        trained_on=dict(settings.trained_on),
         left_out=plan.left_out,
         settings=settings.model_dump(mode="json", exclude={"models"}),
         cells=tuple(
@@ -458,6 +460,7 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
         trainings=tuple(trainings),
         explanations=tuple(_explanation(path, text) for path, text in store.explanations()),
         exposures={title: plan.exposures[title] for title in titles if title in plan.exposures},
+        trained_on=plan.trained_on,
     )
 
 

@@ -124,6 +124,11 @@ class Settings(Frozen):
         default_factory=dict,
         description="model title -> what it saw before fine-tuning that a reader of the table must know",
     )
+    trained_on: Mapping[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="name of a loaded checkpoint, or model title -> data that it was trained on: tasks (their training "
+        "split) or 'task:split'; of a checkpoint that is not named, it is unknown",
+    )
     precision: Literal["auto", "float32", "bf16"] = Field(default="auto", description="of training")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | Literal["auto"] = "auto"
@@ -183,6 +188,29 @@ class Settings(Frozen):
             return {name: {} for name in _distinct(tuple(value))}
         if isinstance(value, Mapping):
             return {name: {} if options is None else options for name, options in value.items()}
+        return value
+
+    @field_validator("trained_on", mode="before")
+    @classmethod
+    def _listed_data(cls, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {name: [said] if isinstance(said, str) else said for name, said in value.items()}
+        return value
+
+    @field_validator("trained_on")
+    @classmethod
+    def _known_data(cls, value: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+        """Misspelt, data would pass for never seen."""
+        known = {
+            *TASKS.names(),
+            *(n.partition(":")[0] for name in TASKS.names() for n in TASKS.get(name).exposure),
+        }
+        for said in value.values():
+            for name in said:
+                if name.partition(":")[0] not in known:
+                    raise ValueError(
+                        f"unknown data {name!r}; {nearest(name.partition(':')[0], sorted(known))}"
+                    )
         return value
 
     @field_validator("train_examples")
@@ -326,7 +354,14 @@ def _merge(
     """Lay `part` over `into`. Mappings of settings merge; names of methods and attacks replace, like lists."""
     for key, value in part.items():
         path = (*at, key)
-        merges = at == () and key in {"training", "laboratory", "pretraining", "exposures", "quality"}
+        merges = at == () and key in {
+            "training",
+            "laboratory",
+            "pretraining",
+            "exposures",
+            "trained_on",
+            "quality",
+        }
         if merges and isinstance(value, Mapping) and isinstance(into.get(key), dict):
             _merge(into[key], value, origins, lines, path)
             continue

@@ -95,6 +95,13 @@ LabelMapOption = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=LABEL,LABEL", help="What a checkpoint's outputs mean, in order. Repeatable."),
 ]
+TrainedOnOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=TASK,TASK",
+        help="What a loaded checkpoint was trained on (tasks, or TASK:SPLIT); unknown if not told. Repeatable.",
+    ),
+]
 ExecutorOption = Annotated[str, typer.Option(metavar="NAME", help="Where cells run: local or ray.")]
 RayAddressOption = Annotated[
     str | None,
@@ -179,6 +186,7 @@ def request(
     set_: Sequence[str] | None = None,
     load: Sequence[str] | None = None,
     label_map: Sequence[str] | None = None,
+    trained_on: Sequence[str] | None = None,
 ) -> Request:
     """The request that these options make; each setting remembers the option that said it.
 
@@ -215,6 +223,7 @@ def request(
     put("precision", "--precision", precision, precision)
     put("processes", "--processes", _number(processes, "--processes"), processes)
     put("threads", "--threads", _number(threads, "--threads", auto="auto"), threads)
+    put("trained_on", "--trained-on", _trained_on(trained_on or ()), trained_on or None)
     for text in set_ or ():
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
@@ -231,6 +240,18 @@ def request(
         load=tuple(load or ()),
         label_map=tuple(label_map or ()),
     )
+
+
+def _trained_on(texts: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        name, equals, data = text.partition("=")
+        if not equals or not name.strip():
+            raise BadInput(f"--trained-on {text!r}: expected NAME=TASK,TASK, such as mine=qqp,paws_qqp")
+        if name.strip() in found:
+            raise BadInput(f"--trained-on {text!r}: {name.strip()!r} is given twice")
+        found[name.strip()] = _names(data, "--trained-on") or []
+    return found
 
 
 def _names(text: str | None, option: str) -> list[str] | None:

@@ -33,6 +33,7 @@ def command(
     set_: o.SetOption = None,
     load: o.LoadOption = None,
     label_map: o.LabelMapOption = None,
+    trained_on: o.TrainedOnOption = None,
     cost: Annotated[
         bool, typer.Option("--cost", help="Print hours and money by kind of cell, from recorded timings.")
     ] = False,
@@ -90,6 +91,7 @@ def command(
         set_=set_,
         load=load,
         label_map=label_map,
+        trained_on=trained_on,
     )
     plan, folder = request.plan()
 

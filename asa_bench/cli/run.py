@@ -30,6 +30,7 @@ def command(
     set_: o.SetOption = None,
     load: o.LoadOption = None,
     label_map: o.LabelMapOption = None,
+    trained_on: o.TrainedOnOption = None,
     executor: o.ExecutorOption = "local",
     ray_address: o.RayAddressOption = None,
     cpus_per_cell: o.CpusOption = None,
@@ -77,6 +78,7 @@ def command(
         set_=set_,
         load=load,
         label_map=label_map,
+        trained_on=trained_on,
     )
     plan, folder = request.plan()
     place = o.executor(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from asa_bench.errors import StoreError
 from asa_bench.measures import Proportion, macro_average
 from asa_bench.reports.answers import Answers
+from asa_bench.reports.exposure import seen
 from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn, metric, score_of
 from asa_bench.reports.inputs import replay_of
 from asa_bench.reports.layouts import build_tables
@@ -191,6 +192,9 @@ class _Records:
             "said of the model": self.plan.exposures.get(subject.model, "nothing"),
             "must not have seen": list(manifest["result"]["task"].get("exposure", ())),
         }
+        declared = self.plan.trained_on.get(subject.method if subject.loaded else subject.model)
+        if declared is not None:
+            exposure["trained on"] = sorted(seen(declared))
         trained = self._trained(manifest)
         if trained is not None:
             exposure["training data"] = trained["result"]["fingerprint"]

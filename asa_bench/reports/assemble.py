@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from asa_bench.measures import Pair, macro_average, paired_differences
 from asa_bench.reports.answers import Answers, paired
+from asa_bench.reports.exposure import apart
 from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn
 from asa_bench.reports.tables import (
     BLANK,
@@ -62,8 +63,10 @@ def difference_label(row: MethodRow, baseline: MethodRow) -> str:
 def difference(cell: Cell, baseline: Cell, unit: Unit, seeds: int) -> Cell:
     """The difference of two cells, over the seeds that both have: mean and spread of the paired differences.
 
-    Blank for anything but shares, and where no seed is shared.
+    Blank for anything but shares, where no seed is shared, and where one saw of the test set's kin what the other did not.
     """
+    if cell.exposure != baseline.exposure:
+        return BLANK
     if unit not in ("percent", "points") or "value" not in (cell.state, baseline.state):
         return BLANK
     values = paired_differences(dict(cell.values), dict(baseline.values))
@@ -89,7 +92,8 @@ def average(drafts: Sequence[DraftColumn], row: MethodRow, seeds: int) -> Cell:
         for cell, values in zip(cells, by_seed, strict=True)
     ):
         return BLANK
-    return make_cell({s: macro_average([values[s] for values in by_seed]) for s in by_seed[0]}, seeds=seeds)
+    made = make_cell({s: macro_average([values[s] for values in by_seed]) for s in by_seed[0]}, seeds=seeds)
+    return replace(made, exposure="; ".join(cell.exposure for cell in cells))
 
 
 def with_average(
@@ -264,7 +268,23 @@ def _notes(
     averages = [column for column in columns if column.key.startswith("average/")]
     if averages:
         notes.append("Averages count every column of their group once and are blank where one is missing.")
-    return notes + _training_notes(data, faced)
+    return notes + _exposures(data, faced) + _training_notes(data, faced)
+
+
+def _exposures(data: Gathered, faced: Sequence[TaskColumn]) -> list[str]:
+    """Which rows stand beside each other without being ranked, and why."""
+    told: dict[str, list[str]] = {}
+    for column in {column.identity: column for column in faced}.values():
+        there = [row for row in data.rows if data.records_of(row, column)]
+        names = {row: shorten(f"{row.model} {row.title}", _NAME) for row in there}
+        sentence = apart({names[row]: data.exposure(row, column) for row in there})
+        if sentence:
+            told.setdefault(sentence, []).append(shorten(column.task.title, _NAME))
+    return [
+        f"Never one ranking, because the models were not exposed alike: {', '.join(dict.fromkeys(titles))} ({sentence}). "
+        "No difference between unlike ones is taken, and none stands in bold for being above an unlike one."
+        for sentence, titles in told.items()
+    ]
 
 
 def _designs(rows: Sequence[Row], faced: Sequence[TaskColumn]) -> list[str]:
@@ -347,7 +367,11 @@ def _training_notes(data: Gathered, faced: Sequence[TaskColumn]) -> list[str]:
             0, "Challenge sets by the training task of the models that face them. " + "; ".join(pairs) + "."
         )
     if any(row.loaded for row in data.rows):
+        silent = [row for row in data.rows if row.loaded and row.method not in data.source.trained_on]
+        names = ", ".join(dict.fromkeys(shorten(row.method, _NAME) for row in silent[:_NAMED]))
         notes.append("Loaded checkpoints: what they were trained on is taken from the user and not checked.")
+        if silent:
+            notes[-1] += f" Nobody said (--trained-on) what these were trained on: {names}."
     return notes
 
 

@@ -119,6 +119,13 @@ def compare_sides(first: Side, second: Side) -> Compared:
                     f"{title}, models trained on {column.train_task}: nothing recorded in {missing}"
                 )
                 continue
+            unlike = [d.exposure(row, column) for d, row in zip(data, rows, strict=True)]
+            if unlike[0] != unlike[1]:
+                left_out.append(
+                    f"{title}: never one ranking, because {one.method} and {other.method} were not exposed alike "
+                    f"({unlike[0]}; {unlike[1]})"
+                )
+                continue
             _check(sides, records, title)
             answers = [
                 d.attack_answers(row, column, attack, True) if attack else d.answers(row, column)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -21,6 +21,7 @@ from asa_bench.measures import (
     macro_average,
 )
 from asa_bench.reports.answers import Answers, of_attacks, of_evaluations, order_of
+from asa_bench.reports.exposure import exposure, trained_on
 from asa_bench.reports.inputs import (
     LEAVING_OUT,
     AttackOutcome,
@@ -254,7 +255,8 @@ class Gathered:
             seed: Proportion(int(survived(item.rows).sum()), len(item.rows)) for seed, item in found.items()
         }
         column = TaskColumn(of.task, of.split, of.subject.train_task)
-        return self._finish(results, "percent", self.holes(row, column, replay_of(of.name)))
+        gaps = self.holes(row, column, replay_of(of.name))
+        return replace(self._finish(results, "percent", gaps), exposure=self.exposure(row, column))
 
     def stored_answers(
         self, row: MethodRow, of: StoredReplay, survived: Callable[[Any], Any]
@@ -269,6 +271,17 @@ class Gathered:
     def probes(self, row: MethodRow, column: TaskColumn) -> Mapping[str, Probe]:
         """Seed -> probe of reliance."""
         return self._probes.get(((row.model, row.method, row.loaded), *column.identity), {})
+
+    def records_of(self, row: MethodRow, column: TaskColumn) -> bool:
+        """Whether the row's models faced the column's task, as it is or under an attack."""
+        return bool(self.evaluations(row, column)) or any(
+            self.outcomes(row, column, attack.name) for attack in self.attacks
+        )
+
+    def exposure(self, row: MethodRow, column: TaskColumn) -> str:
+        """What the row's models saw of what the column's task must not share; only equals are ranked together."""
+        said = trained_on(self.source.trained_on, row.model, row.method, row.loaded, column.train_task)
+        return exposure(column.task, column.split, said)
 
     def holes(self, row: MethodRow, column: TaskColumn, attack: str = "") -> list[Hole]:
         """What failed of one cell."""
@@ -293,7 +306,9 @@ class Gathered:
         results = {seed: measure(item) for seed, item in found.items()}
         sizes = {len(item.rows) for item in found.values()}
         n = sizes.pop() if len(sizes) == 1 else None
-        return self._finish(results, unit, self.holes(row, column), n)
+        return replace(
+            self._finish(results, unit, self.holes(row, column), n), exposure=self.exposure(row, column)
+        )
 
     def attack_cell(
         self,
@@ -311,7 +326,10 @@ class Gathered:
             values = [_value(value) for value in each if value is not None]
             n = len(outcomes[0].rows)
             results[seed] = macro_average(values) if values else None
-        return self._finish(results, unit, self.holes(row, column, attack), n)
+        return replace(
+            self._finish(results, unit, self.holes(row, column, attack), n),
+            exposure=self.exposure(row, column),
+        )
 
     def quality(self, item: AttackOutcome) -> QualityOutcome | None:
         """How good the texts of an attack are; None where that is not recorded."""
@@ -416,7 +434,10 @@ class Gathered:
                 results[seed] = macro_average([one.value for one in each])
         names = [*attacks, *(map(quality_of, attacks) if by_gate else ())]
         gaps = [gap for name in names for gap in self.holes(row, column, name)]
-        return self._finish(dict(sorted(results.items())), "percent", gaps, n)
+        return replace(
+            self._finish(dict(sorted(results.items())), "percent", gaps, n),
+            exposure=self.exposure(row, column),
+        )
 
     def probe_cell(
         self,

@@ -356,6 +356,8 @@ class ReportInput:
         pretraining: the further pre-trainings behind the models, in the suite's order of methods.
         explanations: looks into models, of chosen examples.
         exposures: title of an encoder -> what it saw before, as the suite tells.
+        trained_on: title of an encoder, or name of a loaded checkpoint -> names of the data that it was trained on, see
+            `asa_bench.reports.exposure`.
     """
 
     suite: str
@@ -383,6 +385,7 @@ class ReportInput:
     pretraining: tuple[PretrainingOutcome, ...] = ()
     explanations: tuple[Explanation, ...] = ()
     exposures: Mapping[str, str] = field(default_factory=dict)
+    trained_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def check(self) -> None:
         """Refuse what cannot be put side by side in one table.

@@ -123,6 +123,11 @@ def _differ(first: ReportInput, second: ReportInput) -> str:
         said = [source.exposures.get(model, "nothing") for source in (first, second)]
         if said[0] != said[1]:
             return f"encoder {model}: other exposure ({said[0]}; {said[1]})"
+    for name in sorted(_subjects(first) & _subjects(second)):
+        data = [source.trained_on.get(name) for source in (first, second)]
+        if data[0] != data[1]:
+            both = ["not told" if one is None else ", ".join(one) or "nothing" for one in data]
+            return f"{name}: other training data ({both[0]}; {both[1]})"
     told = [
         {item.task.name: item.task for item in _records(source) if hasattr(item, "task")}
         for source in (first, second)
@@ -157,6 +162,13 @@ def _differ(first: ReportInput, second: ReportInput) -> str:
         if same is not None and _content(same) != _content(item):
             return f"{_named(item)}: recorded in both, with other results"
     return ""
+
+
+def _subjects(source: ReportInput) -> set[str]:
+    loaded = {
+        item.subject.method for item in _records(source) if hasattr(item, "subject") and item.subject.loaded
+    }
+    return loaded | _encoders(source)
 
 
 def _encoders(source: ReportInput) -> set[str]:
@@ -215,6 +227,7 @@ def _joined(sources: Sequence[ReportInput]) -> ReportInput:
         ensemble=next((source.ensemble for source in sources if source.ensemble), ()),
         gate=next((source.gate for source in sources if source.qualities), first.gate),
         exposures={model: said for source in sources for model, said in source.exposures.items()},
+        trained_on={name: said for source in sources for name, said in source.trained_on.items()},
         provenance={**first.provenance, "plan": ", ".join(plans), "data": data},
     )
 

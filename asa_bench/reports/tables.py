@@ -41,6 +41,8 @@ class Cell:
             baseline's, is significant in the family of the table and no smaller than what could be found.
         best: of its column and group the highest, and conclusively better than the baseline (or, of the baseline itself,
             than every other method): what writers print in bold.
+        exposure: what the models saw of the data that the test set must not share (`asa_bench.reports.exposure`); "" where
+            that is no question. Cells of unequal exposure are never ranked together.
     """
 
     state: State = "blank"
@@ -56,6 +58,7 @@ class Cell:
     comparison: Comparison | None = None
     conclusive: bool = False
     best: bool = False
+    exposure: str = ""
 
     @property
     def mark(self) -> str:

@@ -65,11 +65,11 @@ def tested(rows: Sequence[Row]) -> list[Row]:
             if told is not None:
                 conclusive[row.of, at] = told
         made.append(Row(row.key, row.label, tuple(cells), row.group, row.kind, row.model, row.method))
-    highest: dict[tuple[str, str, int], float] = {}
+    highest: dict[tuple[str, str, int, str], float] = {}
     for row in made:
         for at, cell in enumerate(row.cells):
             if row.kind == "method" and cell.mean is not None:
-                place = (row.group, row.model, at)
+                place = (row.group, row.model, at, cell.exposure)
                 highest[place] = max(highest.get(place, -math.inf), cell.mean)
     return [
         replace(
@@ -90,7 +90,10 @@ def _slice(row: DifferenceRow, found: Mapping[int, Comparison]) -> Row:
     for at, one in found.items():
         cells[at] = replace(cells[at], comparison=one, conclusive=one.conclusive)
         method, _, rivals = row.rivals[at]
-        highest = max(mean for rival in rivals if (mean := row.cells[rival].mean) is not None)
+        alike = [
+            row.cells[rival] for rival in rivals if row.cells[rival].exposure == row.cells[method].exposure
+        ]
+        highest = max(cell.mean for cell in alike if cell.mean is not None)
         wins = one.conclusive and one.difference > 0 and row.cells[method].mean == highest
         cells[method] = replace(cells[method], conclusive=one.conclusive, best=wins)
     for base in {base for _, base, _ in row.rivals.values()}:
@@ -108,11 +111,11 @@ def _marked(
     cell: Cell,
     conclusive: Mapping[tuple[str, int], float],
     compared: Mapping[tuple[str, int], Sequence[float | None]],
-    highest: Mapping[tuple[str, str, int], float],
+    highest: Mapping[tuple[str, str, int, str], float],
 ) -> Cell:
     against = compared.get((row.key, at), ())
     own = conclusive.get((row.key, at))
-    is_highest = cell.mean is not None and cell.mean >= highest[row.group, row.model, at]
+    is_highest = cell.mean is not None and cell.mean >= highest[row.group, row.model, at, cell.exposure]
     wins = (own is not None and own > 0) or (
         bool(against) and all(told is not None and told < 0 for told in against)
     )

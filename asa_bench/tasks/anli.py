@@ -98,6 +98,7 @@ def _task(name: str, title: str, role: Role, rounds: tuple[int, ...], note: str)
             for n in (rounds if role == "train" else _TEST)
             for split in (("dev", "test") if role == "train" else ("train", "dev"))
         ),
+        holds=tuple(f"anli/r{n}:train" for n in rounds) if role == "train" else (),
         licence="CC BY-NC 4.0",
         citation=(
             "Nie et al., Adversarial NLI: A New Benchmark for Natural Language Understanding, ACL 2020, "

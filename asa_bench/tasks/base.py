@@ -212,6 +212,9 @@ class Task(Frozen):
         description="training data that a model must not have seen for the score to be zero-shot, "
         "as 'task:split', e.g. 'mnli:dev'",
     )
+    holds: tuple[str, ...] = Field(
+        default=(), description="other training data that its training split consists of, as 'task:split'"
+    )
     licence: str
     citation: str = Field(description="author, year, venue; with DOI or URL")
     homepage: str

@@ -206,6 +206,7 @@ PAWS_AND_QQP = Task(
     ),
     attack_column="sentence2",
     exposure=("paws_qqp:test",),
+    holds=("qqp:train", "paws_qqp:train"),
     licence=PAWS_QQP.licence,
     citation=_CITATION,
     homepage=_HOMEPAGE,
