@@ -247,7 +247,7 @@ def _evaluated(data: Gathered, records: _Records) -> Iterator[Score]:
 def _attacked(data: Gathered, records: _Records) -> Iterator[Score]:
     for row in data.rows:
         for column in data.attack_columns:
-            for attack in data.attacks:
+            for attack in data.real_attacks:
                 found = data.outcomes(row, column, attack.name)
                 answers = data.attack_answers(row, column, attack.name, robust=True)
                 if not found or answers is None:

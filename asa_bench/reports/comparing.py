@@ -215,7 +215,7 @@ def _columns(
                 found.setdefault((*column.identity, ""), (column, ""))
     for gathered, row in zip(data, rows, strict=True):
         for column in gathered.attack_columns:
-            for attack in gathered.attacks:
+            for attack in gathered.real_attacks:
                 if gathered.outcomes(row, column, attack.name):
                     found.setdefault((*column.identity, attack.name), (column, attack.name))
     return list(found.values())

@@ -206,6 +206,11 @@ class Gathered:
             found.values(), key=lambda a: (order.index(a.name) if a.name in order else _LAST, a.name)
         )
 
+    @property
+    def real_attacks(self) -> list[Attack]:
+        """The attacks without controls, which nobody's robustness is compared by."""
+        return [attack for attack in self.attacks if not attack.control_of]
+
     # -- names -----------------------------------------------------------------------------------------
 
     def task_title(self, name: str) -> str:

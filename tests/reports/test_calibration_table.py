@@ -163,3 +163,36 @@ def test_rows_that_are_reported_must_not_be_fitted_on() -> None:
         contents(replace(report, calibrations=(replace(report.calibrations[0], temperature=0.0),)))
     with pytest.raises(BadInput, match="recorded twice"):
         contents(replace(report, calibrations=report.calibrations * 2))
+
+
+def test_the_main_table_has_no_column_for_controls_and_none_twice() -> None:
+    report = source()
+    raw = report.attacks[0]
+
+    def other(name: str, **fields: str) -> AttackOutcome:
+        return replace(raw, attack=DEEPWORDBUG.model_copy(update={"name": name, **fields}))
+
+    control, calibrated = (
+        other(f"{DEEPWORDBUG.name}+random", control_of=DEEPWORDBUG.name),
+        other(f"{DEEPWORDBUG.name}+calibrated", raw=DEEPWORDBUG.name),
+    )
+    report = replace(report, attacks=(raw, control, calibrated))
+
+    def keys(one: ReportInput, name: str = "main") -> set[str]:
+        (made,) = build_tables(one, (name,))
+        return {
+            column.key.rpartition("/")[2]
+            for column in made.columns
+            if column.group.startswith("Robustness: att")
+        }
+
+    assert keys(report) == {
+        "clean",
+        DEEPWORDBUG.name,
+        calibrated.attack.name,
+    }  # and no average of one attack with itself
+    both = replace(report, ensemble=(DEEPWORDBUG.name, calibrated.attack.name))
+    assert keys(both) == {"clean", DEEPWORDBUG.name, "worst"}
+    assert not keys(replace(report, attacks=(control,)))
+    (detail,) = build_tables(report, ("attacks",))
+    assert len({row.group for row in detail.rows}) == 3

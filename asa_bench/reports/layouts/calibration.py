@@ -21,6 +21,7 @@ _MEASURES: tuple[tuple[str, str, Unit, Callable[[Calibration], float]], ...] = (
     ("nll", "NLL", "decimal", lambda found: found.nll),
     ("aurc", "AURC", "percent", lambda found: found.risk_coverage_area),
 )
+_VICTIMS = (("raw", "As it is"), ("calibrated", "Calibrated"))
 # Seed -> what was asked there; several of an attack with several seeds of its own.
 _Asked = Callable[[MethodRow], Mapping[str, Sequence[Evaluation | AttackOutcome]]]
 
@@ -32,8 +33,11 @@ def calibration_table(data: Gathered) -> Table | None:
     columns = [
         Column("temperature", "Temperature", unit="decimal"),
         Column("accuracy", "Accuracy"),
-        *(Column(f"raw/{key}", head, "As it is", unit) for key, head, unit, _ in _MEASURES),
-        *(Column(f"calibrated/{key}", head, "Calibrated", unit) for key, head, unit, _ in _MEASURES),
+        *(
+            Column(f"{key}/{measure}", head, group, unit)
+            for measure, group, unit, _ in _MEASURES
+            for key, head in _VICTIMS
+        ),
     ]
     rows: list[Row] = []
     faced: list[TaskColumn] = []
@@ -83,12 +87,10 @@ def _block(
         DraftColumn(columns[0], partial(at, measure=lambda found: found[2], unit="decimal")),
         DraftColumn(columns[1], partial(at, measure=lambda found: found[0].accuracy, unit="percent")),
     ]
-    for which in (0, 1):
-        for each, (_, _, unit, measure) in zip(
-            columns[2 + which * len(_MEASURES) :], _MEASURES, strict=False
-        ):
-            compute = partial(at, measure=partial(_of, which=which, measure=measure), unit=unit)
-            drafts.append(DraftColumn(each, compute))
+    asked_for = [(which, unit, measure) for _, _, unit, measure in _MEASURES for which in (0, 1)]
+    for each, (which, unit, measure) in zip(columns[2:], asked_for, strict=True):
+        compute = partial(at, measure=partial(_of, which=which, measure=measure), unit=unit)
+        drafts.append(DraftColumn(each, compute))
     rows = method_rows(data, drafts, group=heading, prefix=prefix)
     return rows if any(cell.state == "value" for row in rows for cell in row.cells) else []
 

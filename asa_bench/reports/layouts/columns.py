@@ -43,13 +43,13 @@ def attack_columns(data: Gathered, group: str) -> list[DraftColumn]:
     drafts: list[DraftColumn] = []
     for column in data.attack_columns:
         subgroup = data.head(column, data.attack_columns)
-        used = [a for a in data.attacks if any(data.outcomes(row, column, a.name) for row in data.rows)]
+        used = [a for a in data.real_attacks if any(data.outcomes(row, column, a.name) for row in data.rows)]
         known = {a.name for a in used}
         # Controls are no attacks of their own, and what the worst case has of a calibrated victim needs no second column;
         # the table of attacks has them all side by side.
-        used = [
-            a for a in used if not a.control_of and not (a.raw in known and a.name in data.source.ensemble)
-        ]
+        used = [a for a in used if not (a.raw in known and a.name in data.source.ensemble)]
+        if not used:
+            continue
         beside = {a.name for a in used if a.raw in known}  # the average counts every attack once
         wanted = [
             ("clean", "No attack", used[0].name, clean),

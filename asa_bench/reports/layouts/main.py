@@ -57,7 +57,7 @@ def summary(data: Gathered, name: str, what_of: str) -> Table | None:
 def _budgets(data: Gathered) -> str:
     """The query budget of every attack, once where all have the same."""
     found = {}
-    for attack in data.attacks:
+    for attack in data.real_attacks:
         numbers = {item.query_budget for item in data.source.attacks if item.attack.name == attack.name}
         shown = [
             "no limit" if n is None else f"{n:,}" for n in sorted(numbers, key=lambda n: (n is None, n or 0))
