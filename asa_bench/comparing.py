@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from asa_bench import runner
-from asa_bench.errors import AsaBenchError, BadInput
+from asa_bench.errors import BadInput
 from asa_bench.reports.comparing import Compared, ComparedCell, Flip, Side, compare_sides
 from asa_bench.stores import open_store
+from asa_bench.texts import read_texts
 
 SCHEMA_VERSION = 1
 CSV_COLUMNS = (
@@ -72,35 +73,8 @@ def _texts(
     found: Compared, settings: Mapping[str, Any], data_dir: Path | None
 ) -> tuple[dict[tuple[str, str], dict[str, tuple[str, ...]]], tuple[str, ...]]:
     """(task, split) -> hash -> texts, as far as they can be read, and why not. Only texts of a recorded hash are shown."""
-    from asa_bench.tasks import TASKS
-    from asa_bench.tasks.base import LaboratoryOptions, Source, row_hash
-    from asa_bench.tasks.loading import load
-
-    made: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}
-    notes: list[str] = []
-    for cell in found.cells:
-        if cell.task not in TASKS or not cell.flips:
-            continue
-        task, generated = TASKS.get(cell.task), cell.task.startswith("laboratory/")
-        if generated:
-            strength = settings.get("laboratory", {}).get("strength", LaboratoryOptions().strength)
-            source = Source(laboratory=LaboratoryOptions(strength=strength))
-        elif data_dir is not None:
-            source = Source(kind="folder", root=data_dir)
-        else:
-            notes.append("Texts of flips of real data sets are shown where --data-dir gives the data.")
-            continue
-        # The laboratory makes as many rows as it is asked for.
-        count = cell.comparison.examples if generated else None
-        try:
-            frame = load(task, cell.split, source, count).frame
-        except AsaBenchError as error:
-            notes.append(f"No texts of {cell.title}: {error}")
-            continue
-        rows = zip(*(frame[column].astype(str).tolist() for column in task.columns), strict=True)
-        known = made.setdefault((cell.task, cell.split), {})
-        known.update({row_hash(row)[:16]: row for row in rows})
-    return made, tuple(dict.fromkeys(notes))
+    wanted = {(cell.task, cell.split): cell.comparison.examples for cell in found.cells if cell.flips}
+    return read_texts(wanted, settings, data_dir)
 
 
 def to_json(found: Compared, flips: int) -> dict[str, Any]:

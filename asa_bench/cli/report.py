@@ -49,6 +49,13 @@ def command(
     figures: Annotated[
         bool, typer.Option("--figures", help="Write the charts, too, as PDF, PNG and CSV, into figures/.")
     ] = False,
+    texts: Annotated[
+        bool,
+        typer.Option("--texts", help="Show evaluated examples on the page, too, not only attacked ones."),
+    ] = False,
+    data_dir: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Of --texts: where the texts of real data sets lie.")
+    ] = None,
     footer: Annotated[
         bool, typer.Option("--footer", help="End each table with where it comes from.")
     ] = False,
@@ -78,7 +85,7 @@ def command(
     if html is not None and names:
         raise BadInput("--html: the page shows all tables; leave --layout out")
     look = Look(digits, tuple(columns or ()), spread, transpose, footer)  # type: ignore[arg-type]
-    made = reporting.report(folders, output, names, look, figures)
+    made = reporting.report(folders, output, names, look, figures, texts, data_dir)
     for line in made.left_out:
         typer.echo(line, err=True)
     if html is not None:

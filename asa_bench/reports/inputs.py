@@ -355,6 +355,7 @@ class ReportInput:
         baseline: the method that differences are taken against.
         pretraining: the further pre-trainings behind the models, in the suite's order of methods.
         explanations: looks into models, of chosen examples.
+        texts: (task, split) -> text hash -> texts, of evaluated examples that the page is to show; records have none.
         exposures: title of an encoder -> what it saw before, as the suite tells.
         trained_on: title of an encoder, or name of a loaded checkpoint -> names of the data that it was trained on, see
             `asa_bench.reports.exposure`.
@@ -384,6 +385,7 @@ class ReportInput:
     baseline: str = "naive"
     pretraining: tuple[PretrainingOutcome, ...] = ()
     explanations: tuple[Explanation, ...] = ()
+    texts: Mapping[tuple[str, str], Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     exposures: Mapping[str, str] = field(default_factory=dict)
     trained_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 

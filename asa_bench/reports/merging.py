@@ -226,6 +226,7 @@ def _joined(sources: Sequence[ReportInput]) -> ReportInput:
         holes=tuple(_once(gap for gap in holes if (gap.subject, gap.task, gap.attack) not in filled)),
         ensemble=next((source.ensemble for source in sources if source.ensemble), ()),
         gate=next((source.gate for source in sources if source.qualities), first.gate),
+        texts={place: texts for source in sources for place, texts in source.texts.items()},
         exposures={model: said for source in sources for model, said in source.exposures.items()},
         trained_on={name: said for source in sources for name, said in source.trained_on.items()},
         provenance={**first.provenance, "plan": ", ".join(plans), "data": data},

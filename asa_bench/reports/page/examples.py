@@ -15,9 +15,11 @@ import numpy as np
 from asa_bench.measures.calibration import softmax
 from asa_bench.quality import QualityGate
 from asa_bench.reports.gather import seed_text
-from asa_bench.reports.inputs import AttackOutcome, QualityOutcome, ReportInput, attacked
+from asa_bench.reports.inputs import AttackOutcome, Evaluation, QualityOutcome, ReportInput, attacked
 from asa_bench.reports.page.differences import parts
 
+#: What stands for an attack where an example was only evaluated, and how many examples of a set at most.
+NOT_ATTACKED, EVALUATED = "not attacked", 500
 CHUNK = 1000  # examples per chunk: some 30 kB compressed, unpacked in milliseconds
 _KEY = 12  # hex digits of an example's address within the page
 
@@ -38,12 +40,19 @@ class Packed:
 
 
 def pack(source: ReportInput) -> Packed:
-    """Every row of every attack, those of one example beside each other, in an order that records alone decide."""
-    outcomes = sorted(source.attacks, key=_identity)
+    """Every row of every attack, and evaluated examples whose texts are known.
+
+    Those of one example lie beside each other, in an order that records alone decide.
+    """
+    outcomes: list[AttackOutcome | Evaluation] = [*source.attacks]
+    outcomes += [item for item in source.evaluations if (item.task.name, item.split) in source.texts]
+    outcomes.sort(key=_identity)
+    kept = {place: _interesting(items, source) for place, items in _evaluated(source).items()}
     order = sorted(
         (item.task.name, item.split, str(identifier), which, at)
         for which, item in enumerate(outcomes)
         for at, identifier in enumerate(item.rows["id"].tolist())
+        if isinstance(item, AttackOutcome) or identifier in kept[_place(item)]
     )
     names: dict[str, list[Any]] = {key: [] for key in ("subjects", "tasks", "attacks", "statuses", "slices")}
     places: dict[tuple[str, str], int] = {}
@@ -62,18 +71,26 @@ def pack(source: ReportInput) -> Packed:
     chunks: list[str] = []
     rows: list[Any] = []
     judged = {attacked(item): item for item in source.qualities}
-    tables = [_columns(item) | {"quality": _qualities(item, judged, source.gate)} for item in outcomes]
+    tables = [
+        _columns(item) | {"quality": _qualities(item, judged, source.gate)}
+        if isinstance(item, AttackOutcome)
+        else _answered(item, source)
+        for item in outcomes
+    ]
     for _, split, identifier, which, at in order:
         item, table = outcomes[which], tables[which]
         subject = item.subject
         title = f"{subject.method_title or subject.method}{' (loaded)' if subject.loaded else ''}"
         who = [title, subject.model, seed_text(subject), subject.train_task]
         own = subject.train_task == item.task.name
+        attack = (
+            [item.attack.title, item.attack_seed] if isinstance(item, AttackOutcome) else [NOT_ATTACKED, 0]
+        )
         columns["subject"].append(number("subjects", who))
         columns["task"].append(
             number("tasks", [item.task.title, split, list(item.task.labels) if own else []])
         )
-        columns["attack"].append(number("attacks", [item.attack.title, item.attack_seed]))
+        columns["attack"].append(number("attacks", attack))
         columns["status"].append(number("statuses", table["status"][at]))
         columns["slice"].append(number("slices", [[name, table[name][at]] for name in item.task.slices]))
         columns["queries"].append(int(table["queries"][at]))
@@ -87,6 +104,55 @@ def pack(source: ReportInput) -> Packed:
         chunks.append(compressed(rows))
     index = {"names": names, "columns": columns, "keys": "".join(keys), "chunk": CHUNK}
     return Packed(compressed(index), tuple(chunks), len(order))
+
+
+def _place(item: Evaluation) -> tuple[str, str]:
+    return item.task.name, item.split
+
+
+def _evaluated(source: ReportInput) -> dict[tuple[str, str], list[Evaluation]]:
+    found: dict[tuple[str, str], list[Evaluation]] = {}
+    for item in source.evaluations:
+        if _place(item) in source.texts:
+            found.setdefault(_place(item), []).append(item)
+    return found
+
+
+def _interesting(items: Sequence[Evaluation], source: ReportInput) -> set[Any]:
+    """`EVALUATED` ids of a set at most: those first on which models differ most evenly, then by the texts' hashes."""
+    right: dict[Any, list[bool]] = {}
+    hashes: dict[Any, str] = {}
+    texts = source.texts[_place(items[0])]
+    for item in items:
+        columns = (item.rows[name].tolist() for name in ("id", "text_hash", "label", "prediction"))
+        for identifier, digest, label, said in zip(*columns, strict=True):
+            if digest in texts:
+                right.setdefault(identifier, []).append(label == said)
+                hashes[identifier] = digest
+    order = sorted(right, key=lambda at: (abs(2 * sum(right[at]) - len(right[at])), hashes[at], str(at)))
+    return set(order[:EVALUATED])
+
+
+def _answered(item: Evaluation, source: ReportInput) -> dict[str, list[Any]]:
+    """The columns of an evaluation as those of an attack that changed nothing."""
+    rows, texts = item.rows, source.texts[_place(item)]
+    count = len(rows)
+    said, gold = rows["prediction"].tolist(), rows["label"].tolist()
+    own = item.task.kind == "classification"
+    found: dict[str, list[Any]] = {
+        "label": gold,
+        "status": ["right" if one == other else "wrong" for one, other in zip(said, gold, strict=True)],
+        "queries": [0] * count,
+        "original": [json.dumps(texts.get(digest, ())) for digest in rows["text_hash"].tolist()],
+        "perturbed": [""] * count,
+        "error": [""] * count,
+        "quality": [""] * count,
+        "original_logits": _probabilities(rows["logits"].tolist()) if own else [[]] * count,
+        "perturbed_logits": [[]] * count,
+    }
+    for name in item.task.slices:
+        found[name] = ["" if value is None else str(value) for value in rows[name].tolist()]
+    return found
 
 
 def find(source: ReportInput, key: str) -> tuple[AttackOutcome, str] | None:
@@ -104,7 +170,7 @@ def texts_of(item: AttackOutcome, identifier: str) -> tuple[tuple[str, ...], tup
     return tuple(_texts(row["original"])), tuple(_texts(row["perturbed"]))
 
 
-def address_of(item: AttackOutcome, identifier: str) -> str:
+def address_of(item: AttackOutcome | Evaluation, identifier: str) -> str:
     """The example's address on the page: what was attacked with what, in `_KEY` hex digits."""
     text = json.dumps([*_identity(item), identifier])
     return hashlib.sha256(text.encode()).hexdigest()[:_KEY]
@@ -116,9 +182,10 @@ def compressed(value: Any) -> str:
     return base64.b64encode(zlib.compress(text.encode("ascii"), 9)).decode("ascii")
 
 
-def _identity(item: AttackOutcome) -> tuple[Any, ...]:
+def _identity(item: AttackOutcome | Evaluation) -> tuple[Any, ...]:
     subject = item.subject
-    where = (item.task.name, item.split, subject.train_task, item.attack.name, item.attack_seed)
+    attack = (item.attack.name, item.attack_seed) if isinstance(item, AttackOutcome) else ("", 0)
+    where = (item.task.name, item.split, subject.train_task, *attack)
     return (*where, subject.model, subject.method, subject.loaded, seed_text(subject))
 
 

@@ -203,7 +203,9 @@
       }
       nodes.push(text);
     }
-    const facts = [taskText(task), "gold label " + gold, index.columns.queries[at].toLocaleString("en") + " queries"];
+    const facts = [taskText(task), "gold label " + gold];
+    const queries = index.columns.queries[at], attacked = status !== "right" && status !== "wrong";
+    if (attacked) facts.push(queries.toLocaleString("en") + " queries");
     for (const [name, value] of named("slice", at)) if (value) facts.push(name + " = " + value);
     nodes.push(make("p", "quiet", facts.join(" · ")));
     if (quality) nodes.push(make("p", "", quality));
@@ -245,7 +247,7 @@
       const inside = make("a", "", "Look into the models");
       inside.href = "#" + look.id;
       nodes.push(make("p", "", inside));
-    } else {
+    } else if (attacked) {
       nodes.push(make("p", "quiet", "To look into the models here: ", make("code", "", "asa-bench explain --run DIR --example " + keyOf(at))));
     }
     detail.replaceChildren(...nodes);
