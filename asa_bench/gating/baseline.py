@@ -10,13 +10,14 @@ import base64
 import binascii
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import Field, FiniteFloat, ValidationError
 
 from asa_bench.errors import BadInput
 from asa_bench.gating.scores import Collected, Score
@@ -71,7 +72,7 @@ class TableValues(Frozen):
     """The numbers of one table: row -> column -> [mean, standard deviation or null, seeds]."""
 
     name: str
-    rows: Mapping[str, Mapping[str, tuple[float, float | None, int]]]
+    rows: Mapping[str, Mapping[str, tuple[FiniteFloat, FiniteFloat | None, int]]]
 
 
 class Baseline(Frozen):
@@ -131,7 +132,7 @@ def of(collected: Collected) -> Baseline:
                     row.key: {
                         column.key: (round(cell.mean, 6), _rounded(cell.spread), cell.n_seeds)
                         for column, cell in zip(table.columns, row.cells, strict=True)
-                        if cell.state == "value" and cell.mean is not None
+                        if cell.state == "value" and cell.mean is not None and math.isfinite(cell.mean)
                     }
                     for row in table.rows
                     if row.kind == "method"
@@ -143,7 +144,7 @@ def of(collected: Collected) -> Baseline:
 
 
 def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 6)
+    return None if value is None or not math.isfinite(value) else round(value, 6)
 
 
 def digest(value: Mapping[str, Any]) -> str:
