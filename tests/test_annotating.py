@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from hostile import HOSTILE
+from models_for_tests import tiny_bert
 
 from asa_bench import annotating
 from asa_bench.adversarial_sets import AdversarialSet, Example, SetHeader
@@ -261,3 +262,47 @@ def test_what_was_kept_is_read_only_whole(tmp_path: Path, store: Store, sheet: P
     path.write_text(json.dumps(content))
     with pytest.raises(StoreError, match="was changed"):
         annotating.gather(store, {})
+
+
+@pytest.mark.slow
+def test_from_a_run_to_its_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification
+
+    labels = ["negative", "positive"]
+    model = tiny_bert(tmp_path / "model", labels)
+    # Large random weights, so that nearly every change of a text changes the answer.
+    config = BertConfig.from_pretrained(model, initializer_range=0.5)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        BertForSequenceClassification(config).save_pretrained(model, safe_serialization=True)
+
+    def command(*arguments: object) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as ended:
+            main([str(one) for one in arguments])
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out + said.err
+
+    out, task = tmp_path / "out", "laboratory/sentiment"
+    chosen = ["--suite", "ci", "--methods", "none", "--tasks", task, "--load", f"mine={model}", "-o", out]
+    chosen += ["--attacks", "deepwordbug+stopwords", "--attack-examples", "12"]
+    assert command("run", *chosen, "--eval-examples", 20)[0] == 0
+    code, told = command("annotate", "export", out, "-o", tmp_path / "sheet.csv")
+    assert code == 0 and "pairs of texts" in told, told
+    count = len(rows_of(tmp_path / "sheet.csv"))
+
+    def refuse(at: int, row: dict[str, str]) -> None:
+        row |= {"label_1": "positive", "label_2": "negative" if at else "positive"}
+
+    sheets = [filled(tmp_path / "sheet.csv", tmp_path / f"{who}.csv", refuse) for who in ("ann", "bob")]
+    code, told = command("annotate", "import", out, *sheets)
+    assert code == 0 and f"{count} pairs, judged by 2 (ann, bob)" in told and "alpha" in told
+    for name in ("attacks", "quality"):
+        table = json.loads((out / "tables" / f"{name}.json").read_text())
+        keys = [column["key"] for column in table["columns"]]
+        cells = dict(zip(keys, table["rows"][0]["cells"], strict=True))
+        # Of all successes people accept the first alone.
+        refused = (count - 1) / 12
+        assert cells["people"]["mean"] == pytest.approx(cells["robust"]["mean"] + refused)
+        assert cells["robust"]["mean"] <= cells["gated"]["mean"] <= cells["clean"]["mean"]
+    assert any("judged by 2 people" in note for note in table["notes"])

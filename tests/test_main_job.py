@@ -128,39 +128,6 @@ def test_a_replay_gives_the_attacked_model_its_own_robust_accuracy(
         assert robust.to_dict() == (status == "failed").to_dict()
 
 
-def test_people_judge_what_succeeded(results: asa_bench.Results, tmp_path: Path) -> None:
-    import csv
-
-    folder = tmp_path / "out"
-    shutil.copytree(results.folder, folder)
-    with pytest.raises(SystemExit) as ended:
-        main(["annotate", "export", str(folder), "-o", str(tmp_path / "ann.csv")])
-    if ended.value.code:  # models of three steps may have been right nowhere
-        pytest.skip("no attack succeeded")
-    text = (tmp_path / "ann.csv").read_text("utf-8-sig")
-    rows = list(csv.DictReader(text.splitlines()))
-    for row in rows:
-        label = row["labels"].split(" | ")[0]
-        row |= {"label_1": label, "label_2": label, "grammar_1": "5", "grammar_2": "5"}
-    with (tmp_path / "ann.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    with pytest.raises(SystemExit) as ended:
-        main(["annotate", "import", str(folder), str(tmp_path / "ann.csv")])
-    assert not ended.value.code
-    shown = (folder / "tables" / "attacks.md").read_text()
-    # All are accepted, so what people leave is the raw accuracy.
-    assert "Attacked, by people" in shown
-    table = json.loads((folder / "tables" / "attacks.json").read_text())
-    keys = [column["key"] for column in table["columns"]]
-    for line in table["rows"]:
-        cells = dict(zip(keys, line["cells"], strict=True))
-        if line["kind"] == "method" and cells["people"]["state"] == "value":
-            values = cells["robust"]["values"]
-            assert {seed: values[seed] for seed in cells["people"]["values"]} == cells["people"]["values"]
-
-
 def test_the_adversary_is_logged_and_not_saved(results: asa_bench.Results) -> None:
     for record in Store(results.folder).records():
         if record.kind != "train":
