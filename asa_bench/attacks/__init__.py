@@ -20,6 +20,7 @@ ATTACKS: Registry[Attack] = Registry(
         "textfooler+neighbours+nouse": "asa_bench.attacks.recipes:TEXTFOOLER_NEIGHBOURS",
         "textfooler+nouse": "asa_bench.attacks.recipes:TEXTFOOLER_WITHOUT_ENCODER",
         "iga": "asa_bench.attacks.recipes:IGA",
+        "textfooler+neighbours+sbert": "asa_bench.attacks.recipes:TEXTFOOLER_NEIGHBOURS_ENCODER",
         "leap+oewn2024": "asa_bench.attacks.recipes:LEAP_OPEN_ENGLISH_WORDNET",
         "hotflip+gradientswap+nopos+stopwords": "asa_bench.attacks.recipes:HOTFLIP_GRADIENT_SWAP",
         "a2t+neighbours+nosbert+stopwords": "asa_bench.attacks.recipes:A2T_NEIGHBOURS",

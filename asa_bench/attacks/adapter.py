@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from asa_bench.tasks.base import Task
     from asa_bench.victims import Victim
 
-Ask = Callable[[Sequence[tuple[str, ...]]], np.ndarray]
+# Texts -> an array with one row per text.
+Answer = Callable[[Sequence[tuple[str, ...]]], np.ndarray]
+# The same, of whoever is named behind the texts; see `asa_bench.attacks.lanes.Lanes.ask`.
+Ask = Callable[..., np.ndarray]
 
 textattack = library.load_textattack()
 
@@ -87,6 +90,10 @@ class VictimWrapper(_ModelWrapper):  # type: ignore[misc]
         if self.first is None:
             self.first = logits[0]
         return torch.from_numpy(probabilities(logits, self.groups, self.temperature))
+
+    def ask(self, texts: Sequence[tuple[str, ...]], whom: Answer) -> np.ndarray:
+        """What somebody else than the victim answers, asked together with other lanes where there are any; no query."""
+        return whom(texts) if self._ask is None else self._ask(texts, whom)
 
 
 class OtherColumnsUnchanged(_Constraint):  # type: ignore[misc]

@@ -181,6 +181,6 @@ RECIPES: tuple[Recipe, ...] = (
         paper="Jin, Jin, Zhou and Szolovits, 2020; arXiv:1907.11932",
         status="needs",
         why=f"{_VECTORS}, {_USE}",
-        attacks=("textfooler+neighbours+nouse", "textfooler+nouse"),
+        attacks=("textfooler+neighbours+nouse", "textfooler+neighbours+sbert", "textfooler+nouse"),
     ),
 )

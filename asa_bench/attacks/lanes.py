@@ -62,6 +62,7 @@ class _Lane(Generic[T]):
         number: which lane this is, 0 .. lanes - 1.
         job: which job it runs.
         question: the texts that it waits for.
+        whom: who is to answer it; None: whoever answers where nobody is named.
         spent: seconds that it ran, and its share of the seconds in which its questions were answered.
     """
 
@@ -69,6 +70,7 @@ class _Lane(Generic[T]):
     job: int
     greenlet: Any
     question: list[Texts] = field(default_factory=list)
+    whom: Answer | None = None
     spent: float = 0.0
     random_state: Any = None
     bit_generator: Any = None
@@ -94,15 +96,19 @@ class Lanes(Generic[T]):
         self._hub: Any = None
         self._running: dict[Any, _Lane[T]] = {}
 
-    def ask(self, texts: Sequence[Texts]) -> np.ndarray:
+    def ask(self, texts: Sequence[Texts], whom: Answer | None = None) -> np.ndarray:
         """Called by a job: waits until its lane's questions are answered.
+
+        Args:
+            whom: who is to answer instead of the lanes' own `answer`, such as a sentence encoder; all lanes that name
+                the same one are answered together.
 
         Raises:
             Exception: whatever answering these texts, on their own, raises.
             TimeLimitReached: the job has used up its time.
         """
         lane = self._running[getcurrent()]
-        lane.question = list(texts)
+        lane.question, lane.whom = list(texts), whom
         return self._hub.switch()
 
     def run(
@@ -193,18 +199,27 @@ class Lanes(Generic[T]):
 
     def _answers(self, lanes: list[_Lane[T]]) -> Iterator[tuple[_Lane[T], np.ndarray | BaseException]]:
         """Each lane with the answer to its question, or with the error that this question causes."""
+        asked: dict[Answer, list[_Lane[T]]] = {}
+        for lane in lanes:
+            asked.setdefault(lane.whom or self.answer, []).append(lane)
+        for whom, asking in asked.items():
+            yield from self._answers_of(whom, asking)
+
+    def _answers_of(
+        self, whom: Answer, lanes: list[_Lane[T]]
+    ) -> Iterator[tuple[_Lane[T], np.ndarray | BaseException]]:
         texts = [text for lane in lanes for text in lane.question]
         started = time.monotonic()
         try:
             with _alarm(max((self.time_limit - lane.spent for lane in lanes), default=math.inf)):
-                answers = self.answer(texts)
+                answers = whom(texts)
         except (Exception, TimeLimitReached) as error:
             if len(lanes) == 1:
                 lanes[0].spent += time.monotonic() - started
                 yield lanes[0], error
             else:
                 for lane in lanes:
-                    yield from self._answers([lane])
+                    yield from self._answers_of(whom, [lane])
             return
         each = (time.monotonic() - started) / max(len(texts), 1)
         at = 0

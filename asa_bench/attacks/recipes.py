@@ -145,6 +145,21 @@ IGA = Attack(
     note="a genetic algorithm over the 50 nearest by counter-fitted vectors; takes thousands of queries, so give it a budget",
 )
 
+TEXTFOOLER_NEIGHBOURS_ENCODER = Attack(
+    name="textfooler+neighbours+sbert",
+    title="TextFooler (neighbour lists, other sentence encoder)",
+    recipe="asa_bench.attacks.encoders:textfooler_neighbours_encoder",
+    paper="Jin, Jin, Zhou and Szolovits, 2020, AAAI; arXiv:1907.11932",
+    substitutes=(
+        "synonyms: lists of at most 8 counter-fitted neighbours (Jia et al., 2019) instead of the 50 nearest vectors of "
+        "cosine 0.5 or more",
+        "similarity by the encoder of the data folder, the mean of its token vectors, instead of the Universal Sentence "
+        "Encoder; same threshold",
+    ),
+    needs=(*TEXTFOOLER_NEIGHBOURS.needs, "file:sentence_encoder"),
+    note="as textfooler+neighbours+nouse; a candidate is kept where the 15 words around the change are similar enough",
+)
+
 HOTFLIP_GRADIENT_SWAP = Attack(
     name="hotflip+gradientswap+nopos+stopwords",
     title="HotFlip (gradient swap for transformers)",

@@ -1,0 +1,209 @@
+"""Sentence encoders in constraints: asked by all lanes together, and deciding the same whoever asks along."""
+
+from __future__ import annotations
+
+import json
+import lzma
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from attack_victims import SINGLE, KeywordVictim, single_rows
+
+from asa_bench.attacks import ATTACKS, Attack, AttackOptions, adapter, encoders, library
+from asa_bench.attacks.engine import attack_rows, resolve
+from asa_bench.attacks.labels import label_groups
+from asa_bench.attacks.lanes import Lanes
+from asa_bench.errors import Unavailable
+from asa_bench.models import similarity
+
+textattack = adapter.textattack
+WORDS = ["a", "the", "film", "plot", "wonderful", "brilliant", "great", "fine", "play", "odd", "and", "movie"]
+NEIGHBOURS = {
+    "wonderful": ["great", "fine"],
+    "brilliant": ["fine", "great"],
+    "film": ["movie", "play"],
+    "plot": ["play", "odd"],
+}
+
+
+def greedy(wrapper: Any) -> Any:
+    """Neighbours under a greedy search; the encoder of the data folder decides how far a text may go."""
+    folder = wrapper.data_dir
+    lists = encoders.builders.neighbour_lists(folder)
+    encoder = encoders._loaded(folder / "sentence_encoder", "cpu")
+    return textattack.Attack(
+        textattack.goal_functions.UntargetedClassification(wrapper),
+        [
+            textattack.constraints.pre_transformation.RepeatModification(),
+            encoders.EncoderSimilarity(wrapper, encoder, threshold=0.985, compare_against_original=True),
+        ],
+        textattack.transformations.WordSwapEmbedding(max_candidates=4, embedding=lists),
+        textattack.search_methods.GreedySearch(),
+    )
+
+
+GREEDY = Attack(name="greedy", title="Greedy", recipe="test_encoders:greedy", paper="none")
+TEXTS = [
+    f"{'the odd ' * (i % 3)}wonderful {['film', 'brilliant plot', 'play and the film'][i % 3]}{' and plot' * (i % 4)}"
+    for i in range(12)
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with neighbours and a tiny encoder."""
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    made = tmp_path_factory.mktemp("data")
+    (made / "counterfitting").mkdir()
+    (made / "counterfitting" / "counterfitted_neighbors.json.xz").write_bytes(
+        lzma.compress(json.dumps(NEIGHBOURS).encode())
+    )
+    vocabulary = made / "vocab.txt"
+    vocabulary.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]))
+    configuration = BertConfig(
+        vocab_size=5 + len(WORDS),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        initializer_range=0.3,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        BertModel(configuration).save_pretrained(made / "sentence_encoder")
+    BertTokenizerFast(str(vocabulary), model_max_length=64).save_pretrained(made / "sentence_encoder")
+    return made
+
+
+def run(folder: Path, rows: pd.DataFrame, lanes: int) -> pd.DataFrame:
+    victim: Any = KeywordVictim()
+    return attack_rows(
+        GREEDY, victim, SINGLE, rows, seed=3, options=AttackOptions(lanes=lanes), data_dir=folder
+    )
+
+
+def test_vectors_are_the_encoders_and_depend_on_the_text_alone(folder: Path) -> None:
+    encoder = similarity.load(folder / "sentence_encoder")
+    steady = encoders.steady_encoder(encoder)
+    asked = [(text,) for text in TEXTS]
+    whole = steady.steady_logits(asked)
+    assert np.allclose(whole, encoder.vectors(TEXTS), atol=1e-5)
+    for at, text in enumerate(asked):
+        assert np.array_equal(steady.steady_logits([text])[0], whole[at])
+
+
+def test_outcomes_are_the_librarys_for_any_lanes_order_and_subset(folder: Path) -> None:
+    rows = single_rows(*TEXTS)
+    one = run(folder, rows, 1)
+    assert {"successful", "failed"} <= set(one["status"])
+    for lanes in (3, 32):
+        pd.testing.assert_frame_equal(run(folder, rows, lanes), one)
+    turned = run(folder, rows.iloc[::-2], 4)
+    expected = one.iloc[::-2].reset_index(drop=True)
+    pd.testing.assert_frame_equal(turned.reset_index(drop=True), expected)
+    victim: Any = KeywordVictim()
+    groups = label_groups(victim.labels, SINGLE)
+    built = adapter.build(GREEDY, adapter.VictimWrapper(victim, groups, data_dir=folder))
+    for row in one.to_dict("records"):
+        found = built.attack(json.loads(row["original"])[0], 1)
+        won = isinstance(found, textattack.attack_results.SuccessfulAttackResult)
+        assert (row["status"] == "successful", row["queries"]) == (won, found.num_queries)
+        assert row["perturbed"] == (json.dumps([found.perturbed_text()]) if won else "")
+
+
+def test_the_constraint_decides(folder: Path) -> None:
+    without = GREEDY.model_copy(update={"recipe": "test_encoders:greedy_without"})
+    victim: Any = KeywordVictim()
+    frame = attack_rows(without, victim, SINGLE, single_rows(*TEXTS), seed=3, data_dir=folder)
+    found = run(folder, single_rows(*TEXTS), 8)
+    assert (frame["status"] == "successful").sum() > (found["status"] == "successful").sum() > 0
+
+
+def greedy_without(wrapper: Any) -> Any:
+    """The same, and no encoder."""
+    built = greedy(wrapper)
+    built.constraints = []
+    return built
+
+
+def test_lanes_ask_an_encoder_together_and_an_error_of_it_reaches_one_job() -> None:
+    asked: list[tuple[str, int]] = []
+
+    def answered(whom: str, factor: int, texts: Sequence[tuple[str, ...]]) -> np.ndarray:
+        asked.append((whom, len(texts)))
+        if ("bad",) in texts:
+            raise ValueError("planted")
+        return np.array([[factor * len(text)] for (text,) in texts])
+
+    def encoder(texts: Sequence[tuple[str, ...]]) -> np.ndarray:
+        return answered("encoder", 10, texts)
+
+    lanes: Lanes[Any] = Lanes(6, lambda texts: answered("victim", 1, texts))
+
+    def work(job: int, lane: int) -> Any:
+        text = "bad" if job == 4 else "x" * (job + 1)
+        try:
+            return int(lanes.ask([(text,)], encoder if job % 2 == 0 else None)[0, 0])
+        except ValueError as error:
+            return str(error)
+
+    found: dict[int, Any] = {}
+    lanes.run(6, work, str, lambda job, result: found.update({job: result}))
+    assert found == {0: 10, 1: 2, 2: 30, 3: 4, 4: "planted", 5: 6}
+    assert sorted(asked) == [("encoder", 1)] * 3 + [("encoder", 3), ("victim", 3)]
+
+
+def test_the_recipe_says_what_it_needs(folder: Path) -> None:
+    attack = ATTACKS.get("textfooler+neighbours+sbert")
+
+    def present(root: Path) -> bool:
+        return {need.name: need.present for need in library.requirements(attack, root)}[encoders.ENCODER]
+
+    assert present(folder) and not present(folder.parent)
+    with pytest.raises(Unavailable, match="not in"):
+        resolve(attack, folder.parent)
+
+
+@pytest.mark.slow
+def test_the_recipe_of_textfooler_is_the_same_for_any_lanes(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("counterfitting", "nltk_data"):
+        (tmp_path / name).symlink_to(shared / "data" / name)
+    (tmp_path / "sentence_encoder").symlink_to(shared / "models" / "minilm-l6")
+    attack = ATTACKS.get("textfooler+neighbours+sbert")
+    long = "and the plot of this long and rather odd story is told with a fine sense of humour"
+    rows = single_rows(
+        f"a wonderful film, {long}",
+        f"a brilliant play, {long}",
+        "a splendid film",
+        f"a wonderful and splendid book, {long}",
+    )
+    victim: Any = KeywordVictim()
+
+    asked: list[int] = []
+    answer = encoders.Victim.steady_logits
+
+    def counted(self: Any, texts: Any, *arguments: Any) -> np.ndarray:
+        asked.append(len(texts))
+        return answer(self, texts, *arguments)
+
+    monkeypatch.setattr(encoders.Victim, "steady_logits", counted)
+
+    def found(lanes: int) -> pd.DataFrame:
+        return attack_rows(
+            attack, victim, SINGLE, rows, seed=1, options=AttackOptions(lanes=lanes), data_dir=tmp_path
+        )
+
+    one = found(1)
+    times, texts = len(asked), sum(asked)
+    asked.clear()
+    pd.testing.assert_frame_equal(found(4), one)
+    assert sum(asked) == texts > 0
+    assert len(asked) < times
