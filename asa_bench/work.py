@@ -313,9 +313,11 @@ def _pretrain_masked(
 
 
 def _train(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Progress) -> Outcome:
+    import pandas as pd
+
     from asa_bench import parallel
 
-    _, data, rows = _chosen(cell, "train", "train")
+    task, data, rows = _chosen(cell, "train", "train")
     where = str(waits["encoder"].model_folder()) if "encoder" in waits else cell.context["model"]
     measured = waits["measured"].manifest["result"]["training"]["losses"] if "measured" in waits else None
     processes = cell.spec.get("processes", 1)
@@ -331,7 +333,9 @@ def _train(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Prog
             "output": str(scratch.absolute() / "model"),
         }
         summary = parallel.launch(request, processes, progress)
-    return Outcome(result={**_data_result(data, len(rows)), "training": summary})
+    # What was trained on, so that test rows among it are found.
+    hashes = pd.DataFrame({"text_hash": [row_hash(text)[:16] for text in _texts(rows, task)]})
+    return Outcome(hashes, {**_data_result(data, len(rows)), "training": summary})
 
 
 def train_together(request: Mapping[str, Any], crew: Crew, progress: Progress) -> dict[str, Any]:

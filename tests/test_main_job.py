@@ -128,6 +128,15 @@ def test_a_replay_gives_the_attacked_model_its_own_robust_accuracy(
         assert robust.to_dict() == (status == "failed").to_dict()
 
 
+def test_a_training_records_its_texts_and_an_evaluation_how_many_of_its_own_are_among_them(
+    results: asa_bench.Results,
+) -> None:
+    records = list(Store(results.folder).records())
+    assert {len(record.rows()) for record in records if record.kind == "train"} == {96}
+    seen = [record.manifest["result"]["seen_in_training"] for record in records if record.kind == "evaluate"]
+    assert seen and set(seen) == {0}
+
+
 def test_the_adversary_is_logged_and_not_saved(results: asa_bench.Results) -> None:
     for record in Store(results.folder).records():
         if record.kind != "train":
