@@ -97,16 +97,16 @@ def to_json(found: Compared, flips: int) -> dict[str, Any]:
         ],
         "notes": list(found.notes),
     }
-    plain: dict[str, Any] = _plain(content)
-    return plain
+    made: dict[str, Any] = plain(content)
+    return made
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """What JSON can hold: numbers that are not finite, such as the odds of flips in one direction alone, are null."""
     if isinstance(value, Mapping):
-        return {key: _plain(each) for key, each in value.items()}
+        return {key: plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

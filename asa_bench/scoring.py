@@ -103,6 +103,22 @@ def read_predictions(path: Path) -> Predictions:
     return Predictions(path, labels)
 
 
+def training_data(text: str) -> tuple[str, ...]:
+    """Names of training data, with commas between them.
+
+    Raises:
+        BadInput: a name is that of no data that a task trains on or must not share.
+    """
+    from asa_bench.suite import check_data
+
+    names = tuple(name.strip() for name in text.split(","))
+    try:
+        check_data(names)
+    except ValueError as error:
+        raise BadInput(f"--trained-on: {error}") from error
+    return names
+
+
 def score_hans_order(predictions: Predictions) -> Score:
     """HANS predictions in the authors' layout, scored from the official order without the data set.
 
@@ -191,7 +207,7 @@ def score(predictions: Predictions, data: TaskData) -> Score:
         )
     gold = np.array(frame["label"].tolist(), dtype=object)
     labels = np.array(
-        [_label(task, predictions.labels[i], str(g), shown, i) for i, g in zip(ids, gold, strict=True)],
+        [as_label(task, predictions.labels[i], str(g), shown, i) for i, g in zip(ids, gold, strict=True)],
         dtype=object,
     )
     groups = frame[task.group].astype(str).to_numpy(object) if task.group and task.group in frame else None
@@ -249,7 +265,7 @@ def _by_slice(
     return found
 
 
-def _label(task: Task, label: str, gold: str, shown: str, identity: str) -> str:
+def as_label(task: Task, label: str, gold: str, shown: str, identity: str) -> str:
     """A prediction as a label of the task."""
     where = f"{shown}: prediction {files.shown(label)} for id {files.shown(identity)}"
     if task.kind == "regression":

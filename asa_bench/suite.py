@@ -200,17 +200,8 @@ class Settings(Frozen):
     @field_validator("trained_on")
     @classmethod
     def _known_data(cls, value: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
-        """Misspelt, data would pass for never seen."""
-        known = {
-            *TASKS.names(),
-            *(n.partition(":")[0] for name in TASKS.names() for n in TASKS.get(name).exposure),
-        }
         for said in value.values():
-            for name in said:
-                if name.partition(":")[0] not in known:
-                    raise ValueError(
-                        f"unknown data {name!r}; {nearest(name.partition(':')[0], sorted(known))}"
-                    )
+            check_data(said)
         return value
 
     @field_validator("train_examples")
@@ -261,6 +252,20 @@ class Settings(Frozen):
         if isinstance(self.train_examples, Mapping):
             return self.train_examples.get(task)
         return self.train_examples
+
+
+def check_data(names: Sequence[str]) -> None:
+    """Refuses misspelt names of training data, which would pass for never seen.
+
+    Raises:
+        ValueError: a name, such as 'qqp' or 'mnli:dev', is that of no task, and of nothing that a task must not share.
+    """
+    tasks = TASKS.names()
+    known = {*tasks, *(name.partition(":")[0] for task in tasks for name in TASKS.get(task).exposure)}
+    for name in names:
+        data = name.partition(":")[0]
+        if data not in known:
+            raise ValueError(f"unknown data {name!r}; {nearest(data, sorted(known))}")
 
 
 def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -11,6 +11,7 @@ import typer
 from asa_bench.cli.options import DataDirOption
 
 if TYPE_CHECKING:
+    from asa_bench.beside import Beside
     from asa_bench.measures import Share
     from asa_bench.scoring import Score
     from asa_bench.tasks.base import TaskData
@@ -32,6 +33,16 @@ def command(
     split: Annotated[
         str | None, typer.Option(metavar="NAME", help="Split; by default the one that is evaluated on.")
     ] = None,
+    beside: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUTPUT", help="Put it beside the models of this output folder, with paired tests."
+        ),
+    ] = None,
+    trained_on: Annotated[
+        str | None,
+        typer.Option(metavar="TASK,TASK", help="What the system was trained on; only equals are compared."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Score a file of predictions from any system: accuracy, slices and the task's metrics, with 95 % intervals.
@@ -42,6 +53,8 @@ def command(
 
     asa-bench score --task hans --predictions bert_preds.txt --json
 
+    asa-bench score --task qqp --predictions p.jsonl --data-dir DATA --beside OUTPUT --trained-on qqp
+
     asa-bench score --task sst2 --data-dir DATA --export-ids to_predict.jsonl
     """
     from asa_bench import scoring
@@ -51,7 +64,14 @@ def command(
     chosen = TASKS.get(task)
     if (predictions is None) == (export_ids is None):
         raise BadInput("give either --predictions FILE to score or --export-ids FILE to write")
+    for option, given in (("--beside", beside), ("--trained-on", trained_on)):
+        if given is not None and predictions is None:
+            raise BadInput(f"{option} goes with --predictions")
+    if trained_on is not None and beside is None:
+        raise BadInput("--trained-on goes with --beside: it says with whom the system may be compared")
+    said = None if trained_on is None else scoring.training_data(trained_on)
     read = None if predictions is None else scoring.read_predictions(predictions)
+    data: TaskData | None = None
     if (
         read is not None
         and chosen.name == "hans"
@@ -78,10 +98,21 @@ def command(
             _export(data, export_ids)
             return
         found = scoring.score(read, data)
+    rows: tuple[Beside, ...] = ()
+    if beside is not None:
+        from asa_bench import beside as others
+
+        assert read is not None
+        rows = others.beside(read, found, chosen, data, beside, said)
     if as_json:
-        typer.echo(json.dumps(found.to_json(), indent=1, ensure_ascii=True))
+        content = found.to_json() | (
+            {"beside": [row.to_json() for row in rows]} if beside is not None else {}
+        )
+        typer.echo(json.dumps(content, indent=1, ensure_ascii=True))
     else:
         _print(found)
+        for row in rows:
+            _print_beside(row)
 
 
 def _export(data: TaskData, path: Path) -> None:
@@ -112,6 +143,31 @@ def _print(found: Score) -> None:
             shown = shown if len(shown) <= 38 else f"{shown[:35]}..."
             typer.echo(f"    {shown:<38} {_share(part)}")
     typer.echo(f"  95 % intervals. {found.design}")
+
+
+def _print_beside(row: Beside) -> None:
+    from asa_bench.reports.text import visible
+
+    typer.echo("")
+    typer.echo(
+        visible(
+            f"  {row.model} {row.method}, trained on {row.train_task} ({row.exposure}), {row.accuracy.seeds} seed(s)"
+        )
+    )
+    typer.echo(f"    {'it':<38} {_share(row.accuracy)}")
+    if row.scored is not None:
+        typer.echo(f"    {'the scored system, same examples':<38} {_share(row.scored)}")
+    told = row.comparison
+    if told is None:
+        typer.echo(visible(f"    not compared: {row.untested}"))
+        return
+    low, high = (100 * value for value in told.interval)
+    verdict = "cannot tell" if not told.conclusive else ("better" if told.difference > 0 else "worse")
+    typer.echo(
+        f"    the scored system minus it: {100 * told.difference:+.1f} [{low:+.1f}, {high:+.1f}]  p {told.p:.3g}, Holm over "
+        f"{told.family}: {told.adjusted_p:.3g}  MDE {100 * told.detectable:.1f}  -> {verdict}"
+    )
+    typer.echo(f"    {told.method}" + "".join(f"; {note}" for note in told.notes))
 
 
 def _share(part: Share) -> str:

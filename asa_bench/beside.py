@@ -1,0 +1,138 @@
+"""A scored system beside the models of an output folder: the same examples, the same intervals, paired tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from asa_bench import runner
+from asa_bench.errors import BadInput
+from asa_bench.measures import Comparison, Share, compare_all, share
+from asa_bench.reports.answers import Answers, paired
+from asa_bench.reports.exposure import exposure
+from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn
+from asa_bench.scoring import Predictions, Score, as_label
+from asa_bench.stores import open_store
+from asa_bench.tasks import files
+from asa_bench.tasks.base import row_hash
+
+if TYPE_CHECKING:
+    from asa_bench.tasks.base import Task, TaskData
+
+
+@dataclass(frozen=True)
+class Beside:
+    """One row of an output folder beside the scored system.
+
+    Attributes:
+        model, method, train_task: the row, see `asa_bench.cell.Subject`.
+        accuracy: of the row, over its seeds.
+        scored: of the system on the row's examples; None where they could not be joined.
+        exposure: what the row's models saw of the data that the task must not share.
+        comparison: the system minus the row, all rows being one family; None where it is not tested.
+        untested: why it is not; "" where it is.
+    """
+
+    model: str
+    method: str
+    train_task: str
+    accuracy: Share
+    scored: Share | None
+    exposure: str
+    comparison: Comparison | None = None
+    untested: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values; what is not finite, such as the odds of flips in one direction alone, is null."""
+        from asa_bench.comparing import plain
+
+        made: dict[str, Any] = plain(asdict(self))
+        return made
+
+
+def beside(
+    predictions: Predictions,
+    found: Score,
+    task: Task,
+    data: TaskData | None,
+    folder: Path,
+    trained_on: Sequence[str] | None = None,
+) -> tuple[Beside, ...]:
+    """The rows of an output folder that faced the same split, each beside the scored system.
+
+    The system is one model, asked once: it stands against every seed of a row, and nothing is said about its other trainings.
+
+    Args:
+        data: the rows that were scored; None where the authors' order of HANS stood in for them. Its ids are not those of
+            any copy of the data, so nothing is paired by them.
+        trained_on: what the system was trained on; None where nobody said. Only equals are compared.
+
+    Raises:
+        BadInput: not an output folder, nothing recorded of this split, or recorded of other data.
+    """
+    shown = files.shown(str(folder), 200)
+    gathered = Gathered(runner.gather(open_store(folder)))
+    columns = [c for c in gathered.columns if (c.task.name, c.split) == (found.task, found.split)]
+    places = [(row, c) for c in columns for row in gathered.rows if gathered.evaluations(row, c)]
+    if not places:
+        raise BadInput(f"--beside {shown}: nothing recorded there of {found.task}, {found.split}")
+    mine = exposure(task, found.split, trained_on)
+    made: list[Beside] = []
+    pairs = {}
+    for row, column in places:
+        answers = gathered.answers(row, column)
+        if answers is None:
+            raise BadInput(f"--beside {shown}: {found.task} is not scored by a mean of right and wrong")
+        seen = gathered.exposure(row, column)
+        own = None if data is None else _own(predictions, data, gathered, row, column, answers, shown)
+        one = Beside(
+            row.model, row.method, column.train_task, _share(answers), None if own is None else _share(own), seen,
+            untested="the authors' ids are never joined with those of another copy of the data",
+        )  # fmt: skip
+        if own is not None:
+            unlike = f"never one ranking, because they were not exposed alike ({mine}; {seen})"
+            one = replace(one, untested=unlike if mine != seen else "")
+            pair = paired(answers, replace(own, values=dict.fromkeys(answers.values, own.values[""])))
+            if mine == seen and pair is not None:
+                pairs[len(made)] = pair
+        made.append(one)
+    compared = compare_all(pairs) if pairs else {}
+    return tuple(replace(one, comparison=compared.get(at)) for at, one in enumerate(made))
+
+
+def _own(
+    predictions: Predictions,
+    data: TaskData,
+    gathered: Gathered,
+    row: MethodRow,
+    column: TaskColumn,
+    answers: Answers,
+    shown: str,
+) -> Answers:
+    """What the system answered to the examples of a row, joined by id where the texts are the same."""
+    record = next(iter(gathered.evaluations(row, column).values())).rows
+    texts = zip(*(data.frame[name].astype(str).tolist() for name in data.task.columns), strict=True)
+    lines = zip(data.frame["id"].astype(str), data.frame["label"].astype(str), texts, strict=True)
+    known = {name: (gold, row_hash(text)[:16]) for name, gold, text in lines}
+    for name, text_hash in zip(record["id"].astype(str), record["text_hash"].astype(str), strict=True):
+        if known.get(name, ("", ""))[1] != text_hash[:16]:
+            raise BadInput(
+                f"--beside {shown}: example {files.shown(name)} of {column.task.name}, {column.split} is recorded with "
+                "another text than in the data that is scored, or is not there; give the same --data-dir"
+            )
+    right = [
+        as_label(
+            data.task, predictions.labels[str(name)], known[str(name)][0], str(predictions.path), str(name)
+        )
+        == known[str(name)][0]
+        for name in answers.ids
+    ]
+    return replace(answers, values={"": np.array(right, dtype=np.float64)})
+
+
+def _share(answers: Answers) -> Share:
+    return share(np.stack(list(answers.values.values())), clusters=answers.clusters, strata=answers.strata)
