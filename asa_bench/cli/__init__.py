@@ -37,6 +37,7 @@ def _register() -> None:
         fetch,
         gate,
         listing,
+        overlap,
         plan,
         pretrain,
         replay,
@@ -60,6 +61,7 @@ def _register() -> None:
     app.add_typer(replay.app, name="replay")
     app.add_typer(annotate.app, name="annotate")
     app.command("score")(score.command)
+    app.command("overlap")(overlap.command)
     app.command("explain")(explain.command)
     app.command("verify")(verify.command)
     app.add_typer(baseline.app, name="baseline")

@@ -499,8 +499,12 @@ class ReportInput:
         examples: dict[tuple[str, str], tuple[str, str, str]] = {}
         evaluated: dict[str, set[str]] = {}
         reported: list[Evaluation | AttackOutcome] = [*self.evaluations, *self.attacks]
+        fitted = {item.task.name for item in self.calibrations}
         for one in reported:
-            evaluated.setdefault(one.task.name, set()).update(one.rows["text_hash"])
+            if one.task.name in fitted:
+                evaluated.setdefault(one.task.name, set()).update(
+                    one.rows["text_hash"].to_numpy(dtype=object)
+                )
         for item in self.calibrations:
             where = f"temperature of {_who(item.subject)} on {item.task.name!r}"
             _check_rows(item.rows, CALIBRATION_COLUMNS, item.task, where)
@@ -626,7 +630,9 @@ def _same(
     where: str,
 ) -> None:
     """Numbers of one column must come from the same examples of the same data."""
-    pairs = sorted(zip(rows["id"].astype(str), rows["text_hash"].astype(str), strict=True))
+    # As arrays of objects: pandas' own strings take microseconds each to walk through.
+    ids, hashes = (map(str, rows[name].to_numpy(dtype=object)) for name in ("id", "text_hash"))
+    pairs = sorted(zip(ids, hashes, strict=True))
     digest = hashlib.sha256(repr(pairs).encode()).hexdigest()
     before = known.setdefault(key, (fingerprint, digest, where))
     if before[0] != fingerprint:
