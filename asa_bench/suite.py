@@ -275,6 +275,21 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
+#: Keys by which other trainers choose a checkpoint, or when to stop, by scores on a split.
+SELECTING = frozenset(
+    {
+        *(
+            "early_stopping",
+            "early_stopping_patience",
+            "patience",
+            "load_best_model_at_end",
+            "metric_for_best_model",
+        ),
+        *("select_on", "selection", "selection_split", "best_checkpoint", "search", "grid", "sweep"),
+    }
+)
+
+
 class SuiteFile(Frozen):
     """The top level of a suite file; `defaults` and `profiles` hold parts of `Settings`."""
 
@@ -437,6 +452,11 @@ def explain(
             )
             candidates = [annotation, *get_args(annotation)]
             owner = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), owner)
+        if path[-1] in SELECTING:
+            return (
+                f"{where}: {key!r} would select a model by its score; a training takes the steps that it is given and keeps "
+                "its last weights, so that nothing is chosen on a split that is reported; set training.epochs"
+            )
         names = [info.alias or name for name, info in owner.model_fields.items()]
         return f"{where}: unknown key {key!r}; {nearest(str(first['loc'][-1]), names)}"
     if first["type"] == "missing":

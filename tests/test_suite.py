@@ -35,6 +35,15 @@ def _load(tmp_path: Path, text: str) -> suites.Suite:
     return suites.load(path)
 
 
+@pytest.mark.parametrize("key", sorted(suites.SELECTING))
+def test_a_suite_that_selects_by_scores_is_refused(tmp_path: Path, key: str) -> None:
+    """There is no split on which anything is chosen, so none of those that are reported can be it."""
+    with pytest.raises(BadInput, match=f"'training.{key}' would select a model by its score") as told:
+        _load(tmp_path, GOOD.replace("epochs: 1", f"epochs: 1\n      {key}: dev", 1)).settings()
+    assert "mine.yaml" in str(told.value) and "\n" not in str(told.value)
+    assert key not in suites.TrainingSettings.model_fields
+
+
 @pytest.mark.parametrize("path", list(suites.suite_files()), ids=lambda path: path.stem)
 def test_every_builtin_suite_is_valid_in_every_profile(path: Path) -> None:
     suite = suites.load(path.stem)
