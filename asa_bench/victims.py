@@ -67,7 +67,7 @@ def _steady_products(model: Any) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _threads_apart() -> Iterator[int]:
+def threads_apart() -> Iterator[int]:
     """While inside, torch computes with one thread, so that passes can be given to several; yields how many there were."""
     import torch
 
@@ -195,7 +195,7 @@ class Victim:
             threads = 1
             if on_processor:
                 stack.enter_context(_steady_products(self.model))
-                threads = stack.enter_context(_threads_apart())
+                threads = stack.enter_context(threads_apart())
             passes = []
             for (length, _), same_length in sorted(groups.items()):
                 alike = list(same_length.values())

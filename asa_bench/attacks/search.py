@@ -11,6 +11,7 @@ from asa_bench.attacks.base import GRADIENT_NORM, Status
 from asa_bench.attacks.budget import BudgetLog
 from asa_bench.attacks.labels import pool
 from asa_bench.attacks.lanes import TimeLimitReached
+from asa_bench.victims import threads_apart
 
 if TYPE_CHECKING:
     from asa_bench.tasks.base import Task
@@ -119,11 +120,12 @@ def _verify(
     """Logits of a fresh forward pass of this text alone, and why they do not confirm, or nothing.
 
     A search's logits are those of a batch of four or more (see `asa_bench.victims.Victim.steady_logits`); these are those
-    of a batch of one.
+    of a batch of one, by one thread like those.
     """
     if wrapper.victim is None:
         raise RuntimeError("there is no victim to verify with")
-    logits = wrapper.victim.logits([perturbed], batch_size=1)
+    with threads_apart():
+        logits = wrapper.victim.logits([perturbed], batch_size=1)
     if int(pool(logits, wrapper.groups).argmax()) == label:
         return [], "not confirmed: asked alone, the victim is right"
     return logits[0].tolist(), ""

@@ -30,6 +30,7 @@ _COMMENT = 2000  # letters of a line of a comment: TeX reads a line at a time, i
 _LINES_PER_PAGE = 68
 _HEAD_LINES = 8
 _MOST_TOLD = 44  # lines of caption and notes, as estimated: below, they leave room for a part of the table
+_MOST_NOTES = 60  # lines of notes that a page of their own holds
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -167,14 +168,15 @@ def _environment() -> Environment:
 
 
 def _floats(table: Table, width: float) -> list[list[dict[str, Any]]]:
-    """Panels, packed into floats that fit on a page."""
+    """Panels, packed into floats that fit on a page; the last has none where the notes need a page of their own."""
     stub = max(
         _points(table.stub),
         *(_points(_fit(row.label, _STUB)) + _indent(row) for row in table.rows),
     )
     widths = [_width(table, at) + _SEPARATION for at in range(len(table.columns))]
     caption, notes = _told_lines(table, width)
-    most = max(8, _LINES_PER_PAGE - caption - notes - _HEAD_LINES)
+    apart = caption + notes > _MOST_TOLD
+    most = max(8, _LINES_PER_PAGE - caption - (0 if apart else notes) - _HEAD_LINES)
     floats: list[list[dict[str, Any]]] = [[]]
     used = caption
     sizes: list[int] = []
@@ -190,8 +192,9 @@ def _floats(table: Table, width: float) -> list[list[dict[str, Any]]]:
             floats[-1].append(made)
             used += sizes[-1]
     # The notes stand below the last panel; where they find no room there, it moves on with them.
-    if used + notes > _LINES_PER_PAGE and len(floats[-1]) > 1:
-        floats.append([floats[-1].pop()])
+    if used + notes > _LINES_PER_PAGE:
+        room = len(floats[-1]) > 1 and 2 + sizes[-1] + notes <= _LINES_PER_PAGE
+        floats.append([floats[-1].pop()] if room else [])
     return floats
 
 
@@ -205,12 +208,13 @@ def _told_lines(table: Table, width: float) -> tuple[int, int]:
 
 
 def _with_room(table: Table, width: float) -> Table:
-    """The table with its longest notes cut, where caption and notes alone would fill the page.
+    """The table with its longest notes cut, where the caption would fill a page, or the notes one of their own.
 
     That happens where names from outside are full of characters without a glyph, each of which is spelled out.
     """
     for letters in (400, 250, 150, 100):
-        if sum(_told_lines(table, width)) <= _MOST_TOLD:
+        caption, notes_lines = _told_lines(table, width)
+        if caption <= _MOST_TOLD and notes_lines <= _MOST_NOTES:
             break
         notes, legend = (
             tuple(shorten(printable(note), letters) for note in told) for told in (table.notes, table.legend)

@@ -182,6 +182,18 @@ def test_visible_spells_out_what_cannot_be_seen() -> None:
     assert wrap_head("DeepWordBug+stopwords") == ["DeepWordBug", "+stopwords"]
 
 
+def test_many_notes_stand_whole_on_a_page_of_their_own(source: ReportInput) -> None:
+    table = build_tables(source, ("main",))[0]
+    told = tuple(
+        f"Note {at}: which test was used and what it found, in so many words that a line is full."
+        for at in range(30)
+    )
+    made = latex.body(replace(table, caption="A caption that is long. " * 40, notes=told, legend=()))
+    assert all(note in made for note in told)
+    *_, last = made.split(r"\begin{table}")
+    assert "tabular" not in last and told[-1] in last
+
+
 def test_terminal_fits_80_columns(source: ReportInput) -> None:
     for table in build_tables(source):
         for width in (80, 100, 60):
