@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import REPOSITORY
 
+REPOSITORY = Path(__file__).resolve().parents[1]
 ACTION = REPOSITORY / "action.yml"
 GITLAB = REPOSITORY / "templates" / "asa-bench-gate.gitlab-ci.yml"
 #: Stands for asa-bench and for pip: one line a call, arguments apart by |, and the exit codes that a test wants.

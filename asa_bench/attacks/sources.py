@@ -90,6 +90,11 @@ PLACES: dict[str, Place] = {
     ),
 }
 
+# What no one place provides, and why.
+CHOSEN = {
+    "file:sentence_encoder": "the recipe takes any encoder in the hub's layout, so which one is your choice"
+}
+
 
 def folder() -> Path:
     """Where fetched resources are kept, in the layout of a data folder; looked into after ``--data-dir``."""
@@ -124,7 +129,8 @@ def fetch(need: str, data_dir: Path | None = None, progress: fetching.Progress =
     """
     place, goal = PLACES.get(need), target(need)
     if place is None:
-        raise Unavailable(f"{need}: nobody is known to publish it; give --data-dir FOLDER that has it")
+        why = CHOSEN.get(need, "nobody is known to publish it")
+        raise Unavailable(f"{need}: {why}; give --data-dir FOLDER that has it")
     try:
         if place.form == "vectors":
             return _vectors(place, goal, pickled(data_dir), progress)

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import REPOSITORY
 from safetensors.torch import load_file, save_file
 
 import asa_bench
@@ -23,7 +22,7 @@ from asa_bench.gating.scores import Identity, Score
 from asa_bench.reports.answers import Answers
 from asa_bench.store import Store
 
-GATE = REPOSITORY / ".ci" / "gate"
+GATE = Path(__file__).resolve().parents[2] / ".ci" / "gate"
 TASK = "laboratory/inference"
 
 
