@@ -215,7 +215,9 @@ class MirroredStore(Store):
                 found = self.remote.find(f"{base}{name}")
             except FileNotFoundError:
                 return []
-            return sorted(each.lstrip("/").removeprefix(base.lstrip("/")) for each in found)
+            names = sorted(each.lstrip("/").removeprefix(base.lstrip("/")) for each in found)
+            # Where something appears while s3fs looks, it may name what it was asked for as if that were an object.
+            return [each for each in names if each.startswith(f"{name}/")]
 
     def _fetch(self, name: str, to: Path | None = None) -> bool:
         """Bring an object here, whole or not at all; False where there is none."""

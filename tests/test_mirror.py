@@ -185,6 +185,16 @@ def test_a_store_out_of_reach_is_told(url: str, tmp_path: Path, monkeypatch: pyt
         store.read_plan()
 
 
+def test_a_folder_that_is_listed_as_an_object_is_none(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As s3fs does where the first object appears between its two questions."""
+    store = MirroredStore(url, tmp_path)
+    monkeypatch.setattr(type(store.remote), "find", lambda self, path: [path])
+    assert store._list("lease") == []
+    assert Lease(store)._latest() == 0
+
+
 def test_one_run_at_a_time(url: str, tmp_path: Path) -> None:
     first, second = MirroredStore(url, tmp_path / "first"), MirroredStore(url, tmp_path / "second")
     order: list[str] = []
