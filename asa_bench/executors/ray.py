@@ -185,7 +185,7 @@ class RayExecutor:
     def order(self, cells: Sequence[Cell], store: Store) -> list[Cell]:
         """The longest chain first, by what cells took before, else by arithmetic.
 
-        Simulated on a hundred workers, the plan's own order takes a quarter longer (`benchmarks/cluster_simulation.py`).
+        Simulated on a hundred workers, the plan's own order takes up to half as long again (`benchmarks/cluster_simulation.py`).
         """
         clock, names = clock_of(store.records()), {cell.address for cell in cells}
         jobs = []
