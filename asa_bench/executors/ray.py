@@ -130,7 +130,8 @@ class RayExecutor:
             except (ConnectionError, RuntimeError, ValueError) as error:
                 reason = " ".join(str(error).split())[:200]
                 raise Unavailable(
-                    f"--ray-address {address}: no Ray cluster answers there ({reason}); start one with 'ray start --head'"
+                    f"--ray-address {address}: no Ray cluster answers there ({reason}); start one with 'ray start --head', "
+                    "and where it asks for a token, set RAY_AUTH_MODE=token"
                 ) from error
         here = self._ray.get_runtime_context().get_node_id()
         beside = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(here, soft=True)
