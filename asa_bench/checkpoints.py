@@ -302,10 +302,9 @@ def load_victim(
     Raises:
         BadInput: it has not the head that `kind` asks for, or not so many labels, or no usable tokenizer.
     """
-    import torch
     from transformers import AutoTokenizer
 
-    from asa_bench.models.loading import check_config, head_class, longest_input
+    from asa_bench.models.loading import check_config, head_class, longest_input, pretrained
     from asa_bench.victims import Victim
 
     what = {"classification": "sequence classifier", "regression": "sequence regressor"}.get(
@@ -314,14 +313,7 @@ def load_victim(
     try:
         check_config(where, revision)
         tokenizer = AutoTokenizer.from_pretrained(where, revision=revision, trust_remote_code=False)
-        model, info = head_class(kind).from_pretrained(
-            where,
-            revision=revision,
-            use_safetensors=True,
-            trust_remote_code=False,
-            dtype=torch.float32,
-            output_loading_info=True,
-        )
+        model, info = pretrained(head_class(kind), where, revision)
     except BadInput:
         raise
     except BaseException as error:

@@ -35,11 +35,9 @@ class _Pooled(torch.nn.Module):
         return self.encoder.device
 
     def forward(self, **inputs: torch.Tensor) -> SimpleNamespace:
-        """The means of the vectors of real tokens, of length 1."""
-        hidden = self.encoder(**inputs).last_hidden_state.double()
-        mask = inputs["attention_mask"].unsqueeze(-1).double()
-        mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1)
-        return SimpleNamespace(logits=torch.nn.functional.normalize(mean, dim=-1))
+        """See `asa_bench.models.similarity.pooled`."""
+        hidden = self.encoder(**inputs).last_hidden_state
+        return SimpleNamespace(logits=similarity.pooled(hidden, inputs["attention_mask"]))
 
 
 def steady_encoder(encoder: similarity.SentenceEncoder) -> Victim:

@@ -78,19 +78,11 @@ def load(source: str | Path, revision: str | None = None, device: str = "cpu") -
         BadInput: it cannot be loaded safely, or has no trained head for masked tokens.
         Unavailable: a hub id that cannot be reached.
     """
-    import torch
     from transformers import AutoModelForMaskedLM
 
     tokenizer = loading.load_tokenizer(source, revision)
     with loading.quiet(), loading.explained(source):
-        model, info = AutoModelForMaskedLM.from_pretrained(
-            str(source),
-            revision=revision,
-            use_safetensors=True,
-            trust_remote_code=False,
-            dtype=torch.float32,
-            output_loading_info=True,
-        )
+        model, info = loading.pretrained(AutoModelForMaskedLM, source, revision)
     absent = sorted(info["missing_keys"])
     if absent:
         raise BadInput(

@@ -86,14 +86,11 @@ def load_model(source: str | Path, task: Task, seed: int, revision: str | None =
     check_source(source, revision)
     with quiet(), explained(source), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model, info = head_class(task.kind).from_pretrained(
-            str(source),
-            revision=revision,
+        model, info = pretrained(
+            head_class(task.kind),
+            source,
+            revision,
             ignore_mismatched_sizes=True,  # of the head only, see below
-            use_safetensors=True,
-            trust_remote_code=False,
-            dtype=torch.float32,
-            output_loading_info=True,
             **_head_settings(task),
         )
         encoder = f"{model.base_model_prefix}."
@@ -114,6 +111,35 @@ def load_model(source: str | Path, task: Task, seed: int, revision: str | None =
                     part._is_hf_initialized = False
                 module.apply(model._init_weights)
     return model
+
+
+def pretrained(
+    kind: Any, source: str | Path, revision: str | None = None, **settings: Any
+) -> tuple[Any, dict[str, Any]]:
+    """A model in float32 from safetensors alone, without any code of the checkpoint's.
+
+    Args:
+        kind: one of the transformers' Auto classes.
+        settings: more for its `from_pretrained`.
+
+    Returns:
+        The model, and the library's report: the names of weights that are missing, left over or of another shape.
+
+    Raises:
+        Exception: what the library raises; `explained` turns it into one line.
+    """
+    import torch
+
+    found: tuple[Any, dict[str, Any]] = kind.from_pretrained(
+        str(source),
+        revision=revision,
+        use_safetensors=True,
+        trust_remote_code=False,
+        dtype=torch.float32,
+        output_loading_info=True,
+        **settings,
+    )
+    return found
 
 
 def longest_input(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:

@@ -35,14 +35,7 @@ def load_masked(source: str | Path, seed: int, revision: str | None = None) -> P
     loading.check_source(source, revision)
     with loading.quiet(), loading.explained(source), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model, info = AutoModelForMaskedLM.from_pretrained(
-            str(source),
-            revision=revision,
-            use_safetensors=True,
-            trust_remote_code=False,
-            dtype=torch.float32,
-            output_loading_info=True,
-        )
+        model, info = loading.pretrained(AutoModelForMaskedLM, source, revision)
         absent = [name for name in info["missing_keys"] if name.startswith(f"{model.base_model_prefix}.")]
         if absent:
             raise BadInput(f"model {source}: its weights lack {sorted(absent)[0]!r} of the encoder")
@@ -96,14 +89,7 @@ def pooler_weights(
     further pre-training would also replace a trained pooler by a random one. {} where the checkpoint has none.
     """
     with loading.quiet(), loading.explained(source):
-        encoder, info = AutoModel.from_pretrained(
-            str(source),
-            revision=revision,
-            use_safetensors=True,
-            trust_remote_code=False,
-            dtype=torch.float32,
-            output_loading_info=True,
-        )
+        encoder, info = loading.pretrained(AutoModel, source, revision)
     prefix = model.base_model_prefix
     known = set(model.base_model.state_dict())
     return {

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from asa_bench.models import loading
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 MAX_TOKENS = 256
@@ -49,13 +50,26 @@ class SentenceEncoder:
                 return_tensors="pt",
             ).to(self.model.device)
             with torch.inference_mode():
-                hidden = self.model(**inputs).last_hidden_state.double()
-            mask = inputs["attention_mask"].unsqueeze(-1).double()
-            mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1)
-            unit = torch.nn.functional.normalize(mean, dim=-1).cpu().numpy()
-            for at, vector in zip(part, unit, strict=True):
+                unit = pooled(self.model(**inputs).last_hidden_state, inputs["attention_mask"])
+            for at, vector in zip(part, unit.cpu().numpy(), strict=True):
                 found[at] = vector
         return np.stack(found) if found else np.zeros((0, 0))
+
+
+def pooled(hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    """Mean of the vectors of each text's real tokens, of length 1: float64, (texts, width).
+
+    Args:
+        hidden: (texts, tokens, width).
+        attention_mask: (texts, tokens), 0 for padding.
+
+    Source: Reimers and Gurevych 2019, arXiv:1908.10084, section 3, the MEAN strategy.
+    """
+    import torch
+
+    mask = attention_mask.unsqueeze(-1).double()
+    mean = (hidden.double() * mask).sum(1) / mask.sum(1).clamp(min=1)
+    return torch.nn.functional.normalize(mean, dim=-1)
 
 
 def load(source: str | Path, revision: str | None = None, device: str = "cpu") -> SentenceEncoder:
@@ -65,21 +79,13 @@ def load(source: str | Path, revision: str | None = None, device: str = "cpu") -
         BadInput: it cannot be loaded safely, or its weights are no encoder's.
         Unavailable: a hub id that cannot be reached.
     """
-    import torch
     from transformers import AutoModel
 
     from asa_bench.errors import BadInput
 
     tokenizer = loading.load_tokenizer(source, revision)
     with loading.quiet(), loading.explained(source):
-        model, info = AutoModel.from_pretrained(
-            str(source),
-            revision=revision,
-            use_safetensors=True,
-            trust_remote_code=False,
-            dtype=torch.float32,
-            output_loading_info=True,
-        )
+        model, info = loading.pretrained(AutoModel, source, revision)
         absent = sorted(name for name in info["missing_keys"] if "pooler." not in name)
         if absent:
             raise BadInput(f"model {source}: its weights lack {absent[0]!r} of the encoder")

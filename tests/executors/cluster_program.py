@@ -39,15 +39,15 @@ def recorded(folder: Path) -> int:
     return len(list(folder.glob("cells/*/*/manifest.json")))
 
 
-def busy_workers() -> list[psutil.Process]:
-    """Processes that do a cell now; Ray titles them with their task's name, which is the cell's label."""
+def busy_workers() -> list[tuple[psutil.Process, str]]:
+    """Processes that do a cell now, with their titles: Ray takes their task's name, which is the cell's label."""
     found = []
     for process in psutil.process_iter(["cmdline"]):
-        title = " ".join(process.info["cmdline"] or [])
+        title = " ".join(process.info["cmdline"] or []).strip()
         if title.startswith("ray::") and any(
             kind in title for kind in ("train", "evaluate", "attack", "relia")
         ):
-            found.append(process)
+            found.append((process, title))
     return found
 
 
@@ -68,15 +68,16 @@ class Machines:
     def kill_worker(self, _: subprocess.Popen[Any]) -> None:
         victims = busy_workers()
         if victims:
-            victim = random.choice(victims)
-            self.log.append(" ".join(victim.cmdline()).strip())
+            victim, title = random.choice(victims)
+            self.log.append(title)
             victim.kill()
 
     def pause_worker(self, _: subprocess.Popen[Any]) -> None:
         victims = busy_workers()
         if victims:
-            self.log.append(" ".join(victims[0].cmdline()).strip())
-            victims[0].suspend()
+            victim, title = victims[0]
+            self.log.append(title)
+            victim.suspend()
 
     def kill_node(self, _: subprocess.Popen[Any]) -> None:
         self.cluster.remove_node(self.other, allow_graceful=False)
@@ -91,8 +92,7 @@ class Machines:
     def kill_whoever_trains(self, driver: subprocess.Popen[Any]) -> None:
         """One cell kills each worker that takes it, until the run is over."""
         while driver.poll() is None:
-            for process in busy_workers():
-                title = " ".join(process.cmdline()).strip()
+            for process, title in busy_workers():
                 if "train laboratory-bert asa seed 1 on laboratory/inference" in title:
                     self.log.append(title)
                     process.kill()
