@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asa_bench import runner
+from asa_bench import gathering, runner
 from asa_bench.errors import BadInput
 from asa_bench.plan import resolve_device
 from asa_bench.request import Request
@@ -147,7 +147,7 @@ def report(folder: str | Path) -> Results:
         BadInput: not an output folder.
     """
     store = open_store(folder)
-    return _results(store.root, runner.gather(store), {})
+    return _results(store.root, gathering.gather(store), {})
 
 
 def compare(

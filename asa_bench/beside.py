@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from asa_bench import runner
+from asa_bench import gathering
 from asa_bench.errors import BadInput
 from asa_bench.measures import Comparison, Share, compare_all, share
 from asa_bench.reports.answers import Answers, paired
@@ -75,7 +75,7 @@ def beside(
         BadInput: not an output folder, nothing recorded of this split, or recorded of other data.
     """
     shown = files.shown(str(folder), 200)
-    gathered = Gathered(runner.gather(open_store(folder)))
+    gathered = Gathered(gathering.gather(open_store(folder)))
     columns = [c for c in gathered.columns if (c.task.name, c.split) == (found.task, found.split)]
     places = [(row, c) for c in columns for row in gathered.rows if gathered.evaluations(row, c)]
     if not places:

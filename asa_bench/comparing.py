@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from asa_bench import runner
+from asa_bench import gathering, last_run
 from asa_bench.errors import BadInput
 from asa_bench.reports.comparing import Compared, ComparedCell, Flip, Side, compare_sides
 from asa_bench.stores import open_store
@@ -49,8 +49,8 @@ def compare_folders(
     if flips < 0:
         raise BadInput(f"--flips {flips}: must be 0 or more")
     stores = [open_store(first), open_store(second if second is not None else first)]
-    gathered = [runner.gather(stores[0])]
-    gathered.append(gathered[0] if second is None else runner.gather(stores[1]))
+    gathered = [gathering.gather(stores[0])]
+    gathered.append(gathered[0] if second is None else gathering.gather(stores[1]))
     names = methods or ("", "")
     if second is None and names[0] == names[1]:
         raise BadInput(
@@ -58,7 +58,7 @@ def compare_folders(
         )
     shown = [str(first), str(second if second is not None else first)]
     found = compare_sides(*(Side(s, g, n) for s, g, n in zip(shown, gathered, names, strict=True)))
-    texts, notes = _texts(found, runner.planned(stores[0]).settings, data_dir)
+    texts, notes = _texts(found, last_run.planned(stores[0]).settings, data_dir)
     cells = tuple(_with_texts(cell, texts.get((cell.task, cell.split), {}), flips) for cell in found.cells)
     return replace(found, cells=cells, notes=notes)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from asa_bench import adversarial_sets, checkpoints, judging, runner
+from asa_bench import adversarial_sets, checkpoints, judging, last_run
 from asa_bench.adversarial_sets import AdversarialSet
 from asa_bench.errors import BadInput, StoreError, Unavailable, nearest
 from asa_bench.quality import QualitySettings
@@ -91,7 +91,7 @@ def _of_record(store: Store, kind: str, at: str) -> AdversarialSet:
 
 
 def _of_run(store: Store, which: Which, shown: str) -> list[AdversarialSet]:
-    cells = [cell for cell in runner.planned(store).cells if cell.kind == "attack" and cell.subject]
+    cells = [cell for cell in last_run.planned(store).cells if cell.kind == "attack" and cell.subject]
     for name, wanted, known in (
         ("attack", which.attack, [cell.attack or "" for cell in cells]),
         ("task", which.task, [cell.task or "" for cell in cells]),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from asa_bench import runner
+from asa_bench import gathering, last_run
 from asa_bench.errors import BadInput, nearest
 from asa_bench.explainer import explain
 from asa_bench.reporting import report
@@ -50,7 +50,7 @@ def look(
         chosen = [subject for subject in subjects if subject.train_task == (task or tasks[0])]
         encoder = chosen[0].model
         return [explain(_models(store, chosen, encoder, seed, folder), texts, layer=layer, label=label)]
-    source = runner.gather(store)
+    source = gathering.gather(store)
     place = find(source, example)
     if place is None:
         raise BadInput(f"--example {example!r}: {folder} has no attacked example of this address")
@@ -76,7 +76,7 @@ def keep(folder: Path, found: Sequence[Explanation]) -> None:
         StoreError: it cannot be written.
     """
     store = open_store(folder)
-    runner.planned(store)
+    last_run.planned(store)
     with store.lock():
         store.share([store.write_explanation(one.address, one.to_json()) for one in found])
     report([folder])
@@ -85,7 +85,7 @@ def keep(folder: Path, found: Sequence[Explanation]) -> None:
 def _trained(store: Store) -> list[Subject]:
     found = [
         cell.subject
-        for cell in runner.planned(store).cells
+        for cell in last_run.planned(store).cells
         if cell.kind == "train" and cell.subject is not None
     ]
     if not found:
@@ -103,7 +103,7 @@ def _models(
     wanted = seeds[0] if seed is None else seed
     cells = {
         cell.subject: cell.address
-        for cell in runner.planned(store).cells
+        for cell in last_run.planned(store).cells
         if cell.kind == "train" and cell.subject
     }
     found: dict[str, str | Path] = {}

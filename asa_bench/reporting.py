@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from asa_bench import runner
+from asa_bench import gathering, last_run
 from asa_bench.errors import BadInput, StoreError
 from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.look import Look
@@ -73,7 +73,7 @@ def report(
         if output is not None:
             return Reports((_written(source, output, str(output), layouts, look, figures),), notes)
         with store.lock():
-            folder = store.root / runner.TABLES
+            folder = store.root / gathering.TABLES
             made = _written(source, folder, f"{store.shown}/{folder.name}", layouts, look, figures)
             store.share([*made.files, *made.figures])
         return Reports((made,), notes)
@@ -104,11 +104,11 @@ def report(
 
 def _gathered(store: Store, texts: bool, data_dir: Path | None) -> tuple[ReportInput, tuple[str, ...]]:
     """The records of a folder, with the texts of evaluated examples if they are asked for, and why some are missing."""
-    source = runner.gather(store)
+    source = gathering.gather(store)
     if not texts:
         return source, ()
     wanted = {(item.task.name, item.split): len(item.rows) for item in source.evaluations}
-    found, notes = read_texts(wanted, runner.planned(store).settings, data_dir)
+    found, notes = read_texts(wanted, last_run.planned(store).settings, data_dir)
     return replace(source, texts=found), notes
 
 

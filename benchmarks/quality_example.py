@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 import asa_bench
-from asa_bench import provenance, runner
+from asa_bench import gathering, provenance
 from asa_bench.reports import markdown
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.layouts import build_tables
@@ -79,7 +79,7 @@ def examples(data: Gathered) -> str:
 
 def page(folder: Path) -> str:
     """The page, from the records of a folder."""
-    data = Gathered(runner.gather(Store(folder)))
+    data = Gathered(gathering.gather(Store(folder)))
     (table,) = build_tables(data, ("quality",))
     machine = provenance.machine()
     made = (

@@ -10,7 +10,7 @@ import pytest
 
 from asa_bench.cell import Subject
 from asa_bench.cli import main
-from asa_bench.runner import PlannedCell, PlannedRun
+from asa_bench.last_run import PlannedCell, PlannedRun
 from asa_bench.store import Store
 from asa_bench.tasks import TASKS
 from asa_bench.tasks.base import Source, row_hash

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from fuzzing import ODD_TEXTS, Draw, clear, each, enough
 
-from asa_bench import runner, scoring, suite, yaml_file
+from asa_bench import gathering, scoring, suite, yaml_file
 from asa_bench.errors import AsaBenchError
 from asa_bench.reports.inputs import Subject
 from asa_bench.store import SCHEMA_VERSION, Store, canonical_json
@@ -174,8 +174,8 @@ def _report(folder: Path) -> bool:
     """Whether the folder's report could be made; what cannot must be told."""
     try:
         store = Store(folder)
-        report = runner.gather(store)
-        runner.write_tables(store, report)
+        report = gathering.gather(store)
+        gathering.write_tables(store, report)
         return True
     except AsaBenchError as error:
         clear(error)

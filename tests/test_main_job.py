@@ -361,12 +361,12 @@ def test_random_masks_keep_as_much_as_asa_did(suite: Path, results: asa_bench.Re
 def test_an_attacked_example_is_looked_into_on_the_page(
     results: asa_bench.Results, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from asa_bench import runner
+    from asa_bench import gathering
     from asa_bench.reports.page.examples import address_of
 
     folder = tmp_path / "copy"
     shutil.copytree(results.folder, folder)
-    item = runner.gather(Store(folder)).attacks[0]
+    item = gathering.gather(Store(folder)).attacks[0]
     address = address_of(item, item.rows["id"].iloc[0])
     with pytest.raises(SystemExit) as ended:
         main(["explain", "--run", str(folder), "--example", address, "--json"])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from models_for_tests import tiny_bert
 
-from asa_bench import runner
+from asa_bench import gathering, runner
 from asa_bench.cell import Cell
 from asa_bench.errors import BadInput
 from asa_bench.plan import Plan
@@ -169,7 +169,7 @@ def test_a_run_fills_the_table_and_leaves_no_partial_states(suite: Path, tmp_pat
     done = runner.execute(plan, store)
     assert done.failures == {}
     assert not list((tmp_path / "out").glob("partial/*"))
-    report = runner.gather(Store(tmp_path / "out"))
+    report = gathering.gather(Store(tmp_path / "out"))
     assert [(item.method, item.steps, item.seed) for item in report.pretraining] == [
         ("naive", 4, 1),
         ("asa", 4, 1),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from asa_bench import runner
+from asa_bench import gathering, runner
 from asa_bench.cell import Cell
 from asa_bench.errors import BadInput, StoreError
 from asa_bench.executors import Ended, InTurn
@@ -196,13 +196,13 @@ def test_a_full_disk_ends_the_run(tmp_path: Path, error: Exception) -> None:
 def test_a_report_needs_only_records(tmp_path: Path) -> None:
     done = runner.execute(_plan(), Store(tmp_path), Executor())
     assert done.report is not None
-    gathered = runner.gather(Store(tmp_path))
+    gathered = gathering.gather(Store(tmp_path))
     assert gathered.methods == ("naive", "asa")
     assert len(gathered.evaluations) == 4
     assert gathered.provenance["plan"] == _plan().fingerprint
     for path in done.files:
         path.unlink()
-    assert {path.name for path in runner.write_tables(Store(tmp_path), gathered)} == {
+    assert {path.name for path in gathering.write_tables(Store(tmp_path), gathered)} == {
         path.name for path in done.files
     }
 
@@ -214,7 +214,7 @@ def test_what_was_declared_of_a_model_stands_in_the_notes(tmp_path: Path) -> Non
     )
     plan = Plan(plan.suite, plan.title, plan.profile, settings, plan.source, plan.cells)
     runner.execute(plan, Store(tmp_path), Executor())
-    assert runner.gather(Store(tmp_path)).notes == ("tiny: saw everything.",)
+    assert gathering.gather(Store(tmp_path)).notes == ("tiny: saw everything.",)
 
 
 def test_tables_hold_no_clock_path_or_machine(tmp_path: Path) -> None:
@@ -229,4 +229,4 @@ def test_tables_hold_no_clock_path_or_machine(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_none_is_told(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="not an output folder"):
-        runner.gather(Store(tmp_path / "absent"))
+        gathering.gather(Store(tmp_path / "absent"))

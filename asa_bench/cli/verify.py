@@ -20,8 +20,8 @@ def command(
 
     Example: asa-bench verify reports/runs/robustness-embedded
     """
+    from asa_bench.last_run import unrecorded
     from asa_bench.reports.text import visible
-    from asa_bench.runner import unrecorded
     from asa_bench.stores import open_store
 
     store = open_store(folder)

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asa_bench.errors import StoreError
+from asa_bench.gathering import gather
+from asa_bench.last_run import PlannedCell, PlannedRun, planned
 from asa_bench.measures import Proportion, macro_average
 from asa_bench.reports.answers import Answers
 from asa_bench.reports.exposure import seen
@@ -20,7 +22,6 @@ from asa_bench.reports.inputs import replay_of
 from asa_bench.reports.layouts import build_tables
 from asa_bench.reports.layouts.replays import robust
 from asa_bench.reports.tables import Table
-from asa_bench.runner import PlannedCell, PlannedRun, gather, planned
 from asa_bench.store import SCHEMA_VERSION, Store, canonical_json
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import asa_bench
 from asa_bench.cell import Subject
 from asa_bench.cli import main
 from asa_bench.errors import BadInput
-from asa_bench.runner import PlannedCell, PlannedRun
+from asa_bench.last_run import PlannedCell, PlannedRun
 from asa_bench.store import Store
 from asa_bench.tasks import TASKS
 from asa_bench.tasks.base import Source, row_hash

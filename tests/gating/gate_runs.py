@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from asa_bench import runner
+from asa_bench import last_run
 from asa_bench.cell import VERSIONS, Cell
 from asa_bench.plan import Plan
 from asa_bench.reports.inputs import Subject
@@ -94,7 +94,7 @@ def make_run(
             continue
         manifest["result"] = {"task": TASK.model_dump(mode="json"), "fingerprint": fingerprint}
         store.write("evaluate", cell.address, manifest, _rows(seeds[seed], identities), {})
-    store.write_plan(runner.describe(plan).model_dump(mode="json"))
+    store.write_plan(last_run.describe(plan).model_dump(mode="json"))
     return folder
 
 
