@@ -106,7 +106,7 @@ def join(device: str) -> Crew:
 def launch(
     request: Mapping[str, Any], processes: int, progress: Callable[[int, int], None]
 ) -> dict[str, Any]:
-    """Train with `processes` processes of this machine; see `asa_bench.work.train_together` for the request.
+    """Train with `processes` processes of this machine; see `asa_bench.kinds.fitting.train_together` for the request.
 
     Returns:
         The summary of the process of rank 0.
@@ -159,7 +159,7 @@ def _environment() -> dict[str, str]:
 
 def main(place: str) -> None:
     """What each process does."""
-    from asa_bench import work
+    from asa_bench.kinds import fitting
 
     folder = Path(place)
     request = json.loads((folder / "request.json").read_text("utf-8"))
@@ -170,7 +170,7 @@ def main(place: str) -> None:
             print(_DONE, done, total, flush=True)
 
     try:
-        summary = work.train_together(request, crew, progress)
+        summary = fitting.train_together(request, crew, progress)
     except BadInput as error:
         (folder / "wrong").write_text(str(error), "utf-8")
         raise SystemExit(2) from None

@@ -12,9 +12,9 @@ from asa_bench import calibrating
 from asa_bench.calibrating import calibrate, held_out, text_hashes
 from asa_bench.cell import Cell
 from asa_bench.errors import BadInput
+from asa_bench.kinds import common
 from asa_bench.tasks import TASKS
 from asa_bench.tasks.base import Source
-from asa_bench.work import _chosen, _held_out
 
 TASK = TASKS.get("laboratory/sentiment")
 
@@ -94,11 +94,11 @@ def test_cells_never_share_rows(trained: int | None) -> None:
     spec: dict[str, Any] = {"task": TASK.name, "split": "train", "examples": 40}
     fit = Cell("calibrate", spec | {"trained_on": trained, "reported": 60}, {}, context=context)
     training = {"task": TASK.name, "examples": trained, **({} if trained else {"held_out": 40})}
-    learned = _chosen(Cell("train", training, {}, context=context), "train", "train")[2]
-    shown = _chosen(
+    learned = common.chosen(Cell("train", training, {}, context=context), "train", "train")[2]
+    shown = common.chosen(
         Cell("evaluate", {"task": TASK.name, "examples": 60}, {}, context=context), "dev", "evaluate"
     )[2]
-    fitted = _held_out(fit)[2]
+    fitted = common.held_out(fit)[2]
     assert len(fitted) == 40
     assert len(learned) == (trained or 4500 - 40)
     mine = set(text_hashes(fitted, TASK))

@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import asa_bench
-from asa_bench import checkpoints, work
+from asa_bench import checkpoints
+from asa_bench.kinds import common
 from asa_bench.store import Store
 from asa_bench.tasks import TASKS
 
@@ -68,9 +69,9 @@ def clean(suite: Path) -> asa_bench.Results:
 @pytest.fixture(autouse=True)
 def no_victim_is_kept() -> Iterator[None]:
     """A victim is kept from one cell to the next, so one that a test has changed would serve the next test."""
-    work._victim.cache_clear()
+    common.victim_of.cache_clear()
     yield
-    work._victim.cache_clear()
+    common.victim_of.cache_clear()
 
 
 def signs(folder: Path) -> list[dict[str, Any]]:
@@ -240,7 +241,7 @@ def test_an_evaluation_and_an_attack_that_read_labels_differently(
 
 
 def test_a_test_set_that_leaked(suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = work._rows
+    honest = common.rows_of
 
     def leaking(task: str, split: str, source: Any, count: int | None) -> Any:
         data = honest(task, split, source, count)
@@ -249,7 +250,7 @@ def test_a_test_set_that_leaked(suite: Path, tmp_path: Path, monkeypatch: pytest
         test = honest(task, TASKS.get(task).evaluation_split, source, 120).frame
         return replace(data, frame=pd.concat([data.frame.iloc[:200], test], ignore_index=True))
 
-    monkeypatch.setattr(work, "_rows", leaking)
+    monkeypatch.setattr(common, "rows_of", leaking)
     settings = {"training.epochs": 1, "laboratory.pretraining.lines": 320, "train_examples": 320}
     settings |= {"calibration_examples": None, **NO_ATTACKS}
     asa_bench.run(suite, output=tmp_path / "leaked", methods=["naive"], seeds=[1], settings=settings)

@@ -12,13 +12,13 @@ from asa_bench import gathering, runner
 from asa_bench.cell import Cell
 from asa_bench.errors import BadInput, StoreError
 from asa_bench.executors import Ended, InTurn
+from asa_bench.kinds.common import Progress
 from asa_bench.plan import Plan
 from asa_bench.reports.inputs import Subject
 from asa_bench.store import Store
 from asa_bench.suite import Settings
 from asa_bench.tasks import TASKS
 from asa_bench.tasks.base import Source
-from asa_bench.work import Progress
 
 TASK = TASKS.get("sst2")
 

@@ -11,8 +11,8 @@ from typing import Protocol
 
 from asa_bench.cell import Cell
 from asa_bench.errors import AsaBenchError, StoreError, is_failure
+from asa_bench.kinds.common import Progress
 from asa_bench.store import Store
-from asa_bench.work import Progress
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from asa_bench import work
 from asa_bench.cell import Cell
 from asa_bench.executors import InTurn
+from asa_bench.kinds.common import Progress
 from asa_bench.store import Store
 
 
@@ -16,5 +17,5 @@ class LocalExecutor(InTurn):
     def check(self, cells: Sequence[Cell]) -> None:
         work.check(cells)
 
-    def execute(self, cell: Cell, store: Store, progress: work.Progress) -> None:
+    def execute(self, cell: Cell, store: Store, progress: Progress) -> None:
         work.perform(cell, store, progress)

@@ -19,6 +19,7 @@ from asa_bench.cell import Cell
 from asa_bench.errors import BadInput, Unavailable
 from asa_bench.estimate import clock_of, rough
 from asa_bench.executors import Ended, Failure, attempt, one_line
+from asa_bench.kinds.common import Progress
 from asa_bench.scheduling import Job, remaining
 from asa_bench.store import Store
 
@@ -92,7 +93,7 @@ class _Going:
     """A cell that was started."""
 
     cell: Cell
-    progress: work.Progress
+    progress: Progress
     seconds: float = 0.0
     parts: list[_Piece] = field(default_factory=list)
 
@@ -197,7 +198,7 @@ class RayExecutor:
         behind = remaining(jobs)
         return sorted(cells, key=lambda cell: -behind[cell.address])  # equal ones stay in the plan's order
 
-    def start(self, cell: Cell, store: Store, progress: work.Progress) -> None:
+    def start(self, cell: Cell, store: Store, progress: Progress) -> None:
         self._store = store
         cell = replace(cell, context=_everywhere(cell.context))
         going = _Going(cell, progress)
@@ -374,7 +375,7 @@ def _work(
 
 
 @contextlib.contextmanager
-def _signs_of_life(board: Any, name: str) -> Iterator[work.Progress]:
+def _signs_of_life(board: Any, name: str) -> Iterator[Progress]:
     """Tells the board every two seconds how far the work is, from a thread that stands still when the process does."""
     import ray
 
