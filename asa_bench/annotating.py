@@ -16,7 +16,7 @@ from asa_bench.adversarial_sets import AdversarialSet, Example
 from asa_bench.cell import derived_seed
 from asa_bench.errors import BadInput, Unavailable
 from asa_bench.measures import agreement
-from asa_bench.reports.inputs import AttackOutcome, PeopleOutcome, SheetAgreement
+from asa_bench.reports.outcomes import AttackOutcome, PeopleOutcome, SheetAgreement
 from asa_bench.reports.text import guard
 from asa_bench.store import Store, canonical_json, write_atomically
 from asa_bench.tasks import files

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from asa_bench import store
-from asa_bench.reports.inputs import Subject
+from asa_bench.reports.outcomes import Subject
 
 # The meaning of each kind of cell. A number is bumped when the same spec would give another result
 # because the work itself changed; records of the older meaning are then done again.

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from asa_bench.errors import StoreError
 from asa_bench.last_run import PlannedCell, PlannedRun, planned
-from asa_bench.reports.inputs import Subject
+from asa_bench.reports.outcomes import Subject
 from asa_bench.store import Store
 
 if TYPE_CHECKING:
     from asa_bench.reports.explanation import Explanation
-    from asa_bench.reports.inputs import PretrainingOutcome, ReportInput, TrainingOutcome
+    from asa_bench.reports.inputs import ReportInput
+    from asa_bench.reports.outcomes import PretrainingOutcome, TrainingOutcome
 
 #: The folder of a report within an output folder.
 TABLES = "tables"
@@ -54,7 +55,8 @@ def gather(store: Store) -> ReportInput:
 def _gather(store: Store, reading: _Reading) -> ReportInput:
     from asa_bench import annotating
     from asa_bench.attacks.base import Attack
-    from asa_bench.reports.inputs import (
+    from asa_bench.reports.inputs import ReportInput
+    from asa_bench.reports.outcomes import (
         FITTING,
         LEAVING_OUT,
         AttackOutcome,
@@ -64,7 +66,6 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
         Probe,
         QualityOutcome,
         ReplayOutcome,
-        ReportInput,
         StoredReplay,
         made_against,
         quality_of,
@@ -197,7 +198,7 @@ def _subject(entry: PlannedCell) -> Subject:
 
 
 def _training_outcome(subject: Subject, manifest: Mapping[str, Any], store: Store) -> TrainingOutcome:
-    from asa_bench.reports.inputs import TrainingOutcome
+    from asa_bench.reports.outcomes import TrainingOutcome
     from asa_bench.tasks import TASKS
 
     found = manifest["result"]["training"]
@@ -213,7 +214,7 @@ def _training_outcome(subject: Subject, manifest: Mapping[str, Any], store: Stor
 
 
 def _pretraining_outcome(manifest: Mapping[str, Any], store: Store) -> PretrainingOutcome:
-    from asa_bench.reports.inputs import PretrainingOutcome
+    from asa_bench.reports.outcomes import PretrainingOutcome
 
     spec, result = manifest["spec"], manifest["result"]
     found = result["pretraining"]

@@ -11,7 +11,7 @@ from asa_bench.errors import BadInput, nearest
 from asa_bench.explainer import explain
 from asa_bench.reporting import report
 from asa_bench.reports.explanation import Explanation
-from asa_bench.reports.inputs import Subject
+from asa_bench.reports.outcomes import Subject
 from asa_bench.reports.page.examples import find, texts_of
 from asa_bench.store import Store
 from asa_bench.stores import open_store

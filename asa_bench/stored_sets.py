@@ -11,7 +11,7 @@ from typing import Any
 from asa_bench import adversarial_sets
 from asa_bench.adversarial_sets import AdversarialSet
 from asa_bench.errors import BadInput, Unavailable, nearest
-from asa_bench.reports.inputs import Subject
+from asa_bench.reports.outcomes import Subject
 from asa_bench.tasks import TASKS, files
 
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,79}$")

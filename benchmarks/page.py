@@ -18,7 +18,8 @@ from pathlib import Path
 import pandas as pd
 
 from asa_bench.attacks.base import Attack
-from asa_bench.reports.inputs import AttackOutcome, ReportInput, Subject
+from asa_bench.reports.inputs import ReportInput
+from asa_bench.reports.outcomes import AttackOutcome, Subject
 from asa_bench.reports.page import render
 from asa_bench.tasks import TASKS
 

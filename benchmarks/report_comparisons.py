@@ -17,8 +17,9 @@ import time
 import numpy as np
 import pandas as pd
 
-from asa_bench.reports.inputs import Evaluation, ReportInput, Subject
+from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.layouts import build_tables
+from asa_bench.reports.outcomes import Evaluation, Subject
 from asa_bench.tasks import TASKS
 
 

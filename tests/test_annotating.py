@@ -20,7 +20,7 @@ from asa_bench.adversarial_sets import AdversarialSet, Example, SetHeader
 from asa_bench.cli import main
 from asa_bench.errors import BadInput, StoreError
 from asa_bench.quality import QualityGate
-from asa_bench.reports.inputs import AttackOutcome, PeopleOutcome, Subject
+from asa_bench.reports.outcomes import AttackOutcome, PeopleOutcome, Subject
 from asa_bench.reports.people import accepted_robust
 from asa_bench.store import Store
 from asa_bench.tasks.base import row_hash

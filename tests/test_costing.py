@@ -9,7 +9,7 @@ import pytest
 
 from asa_bench.cell import Cell
 from asa_bench.costing import as_json, cost
-from asa_bench.reports.inputs import Subject
+from asa_bench.reports.outcomes import Subject
 from asa_bench.store import Record
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from asa_bench.cell import Cell
 from asa_bench.estimate import Clock, estimate, rough
-from asa_bench.reports.inputs import Subject
+from asa_bench.reports.outcomes import Subject
 from asa_bench.request import Request
 from asa_bench.store import Store
 

@@ -18,7 +18,7 @@ from fuzzing import ODD_TEXTS, Draw, clear, each, enough
 
 from asa_bench import gathering, scoring, suite, yaml_file
 from asa_bench.errors import AsaBenchError
-from asa_bench.reports.inputs import Subject
+from asa_bench.reports.outcomes import Subject
 from asa_bench.store import SCHEMA_VERSION, Store, canonical_json
 from asa_bench.tasks import TASKS
 

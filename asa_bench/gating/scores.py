@@ -18,16 +18,16 @@ from asa_bench.measures import Proportion, macro_average
 from asa_bench.reports.answers import Answers
 from asa_bench.reports.exposure import seen
 from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn, metric, score_of
-from asa_bench.reports.inputs import replay_of
 from asa_bench.reports.layouts import build_tables
 from asa_bench.reports.layouts.replays import robust
+from asa_bench.reports.outcomes import replay_of
 from asa_bench.reports.tables import Table
 from asa_bench.store import SCHEMA_VERSION, Store, canonical_json
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from asa_bench.reports.inputs import Subject
+    from asa_bench.reports.outcomes import Subject
 
 #: What of a cell's spec belongs to the machine, or to one repetition, and not to the recipe.
 _NOT_RECIPE = {"device", "threads", "subject", "seed", "split", "slices", "columns"}

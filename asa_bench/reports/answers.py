@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from asa_bench.measures import Pair, clusters_of
 
 if TYPE_CHECKING:
-    from asa_bench.reports.inputs import AttackOutcome, Evaluation, StoredReplay
+    from asa_bench.reports.outcomes import AttackOutcome, Evaluation, StoredReplay
     from asa_bench.tasks.base import Task
 
 #: The kinds of task whose accuracy is a mean of right and wrong.

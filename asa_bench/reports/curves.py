@@ -17,7 +17,7 @@ from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from asa_bench.reports.inputs import AttackOutcome
+    from asa_bench.reports.outcomes import AttackOutcome
 
 FILE = "budget_curves.csv"
 _HEAD = (

@@ -10,7 +10,7 @@ import numpy as np
 
 from asa_bench.measures.calibration import softmax
 from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn
-from asa_bench.reports.inputs import Evaluation
+from asa_bench.reports.outcomes import Evaluation
 from asa_bench.reports.tables import Table
 
 BINS = 10

@@ -14,7 +14,8 @@ from asa_bench.measures.flags import Flag
 from asa_bench.measures.label_flags import answers_contradict, slice_at_extreme
 from asa_bench.reports import markdown
 from asa_bench.reports.gather import Gathered
-from asa_bench.reports.inputs import AttackOutcome, Evaluation, ReportInput
+from asa_bench.reports.inputs import ReportInput
+from asa_bench.reports.outcomes import AttackOutcome, Evaluation
 from asa_bench.reports.paired_flags import Sign as Sign
 from asa_bench.reports.paired_flags import comparisons
 from asa_bench.reports.text import shorten, visible

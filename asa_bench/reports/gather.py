@@ -22,7 +22,8 @@ from asa_bench.measures import (
 )
 from asa_bench.reports.answers import Answers, of_attacks, of_evaluations, order_of
 from asa_bench.reports.exposure import exposure, trained_on
-from asa_bench.reports.inputs import (
+from asa_bench.reports.inputs import ReportInput
+from asa_bench.reports.outcomes import (
     LEAVING_OUT,
     AttackOutcome,
     Evaluation,
@@ -31,7 +32,6 @@ from asa_bench.reports.inputs import (
     Probe,
     QualityOutcome,
     ReplayOutcome,
-    ReportInput,
     StoredReplay,
     Subject,
     attacked,

@@ -9,14 +9,14 @@ from itertools import groupby
 from typing import Any
 
 from asa_bench.errors import BadInput
-from asa_bench.reports.inputs import (
+from asa_bench.reports.inputs import ReportInput
+from asa_bench.reports.outcomes import (
     LEAVING_OUT,
     AttackOutcome,
     Evaluation,
     Probe,
     QualityOutcome,
     ReplayOutcome,
-    ReportInput,
     made_against,
     quality_of,
 )

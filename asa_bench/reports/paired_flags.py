@@ -11,7 +11,7 @@ import numpy as np
 from asa_bench.measures import flags
 from asa_bench.measures.flags import Flag
 from asa_bench.reports.gather import Gathered
-from asa_bench.reports.inputs import AttackOutcome, ReplayOutcome, Subject, made_against
+from asa_bench.reports.outcomes import AttackOutcome, ReplayOutcome, Subject, made_against
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,7 +16,7 @@ from asa_bench.measures import (
     slice_accuracies,
 )
 from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn, metric, score_of
-from asa_bench.reports.inputs import Evaluation
+from asa_bench.reports.outcomes import Evaluation
 from asa_bench.reports.tables import BLANK, Cell, fact_cell, make_cell
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from asa_bench.measures import Agreement
 from asa_bench.quality import QualityGate
-from asa_bench.reports.inputs import AttackOutcome, PeopleOutcome, SheetAgreement
+from asa_bench.reports.outcomes import AttackOutcome, PeopleOutcome, SheetAgreement
 
 
 def agreement_text(found: Agreement | None) -> str:

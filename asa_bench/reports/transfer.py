@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from asa_bench.measures import Proportion
-from asa_bench.reports.inputs import AttackOutcome, ReplayOutcome, ReportInput, Subject
+from asa_bench.reports.inputs import ReportInput
+from asa_bench.reports.outcomes import AttackOutcome, ReplayOutcome, Subject
 
 if TYPE_CHECKING:
     import numpy as np

@@ -148,7 +148,8 @@ def test_records_of_another_recipe_are_not_compared() -> None:
 
     from asa_bench.attacks.engine import attack_rows
     from asa_bench.errors import BadInput
-    from asa_bench.reports.inputs import AttackOutcome, ReportInput, Subject
+    from asa_bench.reports.inputs import ReportInput
+    from asa_bench.reports.outcomes import AttackOutcome, Subject
 
     attack = ATTACKS.get("pruthi+stopwords")
     rows = attack_rows(attack, KeywordVictim(), SINGLE, single_rows("a wonderful film"), seed=1)  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ from small_suite import SUITE
 from asa_bench.cell import Cell
 from asa_bench.errors import BadInput
 from asa_bench.executors.ray import RayExecutor, Resources, Sign, _everywhere, _Piece
-from asa_bench.reports.inputs import Subject
+from asa_bench.reports.outcomes import Subject
 from asa_bench.store import Store
 from asa_bench.tasks.base import Source
 

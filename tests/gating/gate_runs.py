@@ -13,7 +13,7 @@ import pandas as pd
 from asa_bench import last_run
 from asa_bench.cell import VERSIONS, Cell
 from asa_bench.plan import Plan
-from asa_bench.reports.inputs import Subject
+from asa_bench.reports.outcomes import Subject
 from asa_bench.store import Store
 from asa_bench.suite import Settings
 from asa_bench.tasks import TASKS

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from asa_bench.attacks.base import Attack
-from asa_bench.reports.inputs import AttackOutcome, Evaluation, Hole, Probe, ReportInput, Subject
+from asa_bench.reports.inputs import ReportInput
+from asa_bench.reports.outcomes import AttackOutcome, Evaluation, Hole, Probe, Subject
 from asa_bench.tasks.base import Family, Role, Split, Task
 
 NLI = ("entailment", "neutral", "contradiction")

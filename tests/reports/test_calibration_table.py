@@ -11,16 +11,9 @@ from made_up import ADV_SST2, DEEPWORDBUG, HANS, NLI, SST2
 
 from asa_bench.errors import BadInput
 from asa_bench.measures import calibration
-from asa_bench.reports.inputs import (
-    FITTING,
-    AttackOutcome,
-    CalibrationOutcome,
-    Evaluation,
-    Hole,
-    ReportInput,
-    Subject,
-)
+from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.layouts import build_tables
+from asa_bench.reports.outcomes import FITTING, AttackOutcome, CalibrationOutcome, Evaluation, Hole, Subject
 from asa_bench.reports.tables import Table
 from asa_bench.reports.write import contents
 

@@ -9,7 +9,8 @@ from made_up import PRUTHI, SST2, attack_rows
 
 from asa_bench.errors import BadInput
 from asa_bench.reports.comparing import Side, compare_sides
-from asa_bench.reports.inputs import AttackOutcome, ReportInput, Subject
+from asa_bench.reports.inputs import ReportInput
+from asa_bench.reports.outcomes import AttackOutcome, Subject
 
 KINDS = ["failed", "skipped", "errored", "timed_out", "successful"] * 20
 

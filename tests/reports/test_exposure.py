@@ -12,10 +12,11 @@ from asa_bench.errors import BadInput
 from asa_bench.reports.comparing import Side, compare_sides
 from asa_bench.reports.exposure import UNKNOWN, ZERO_SHOT, exposure, seen, trained_on
 from asa_bench.reports.gather import Gathered
-from asa_bench.reports.inputs import Evaluation, ReportInput, Subject
+from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.latex import standalone
 from asa_bench.reports.layouts import build_tables
 from asa_bench.reports.merging import merge
+from asa_bench.reports.outcomes import Evaluation, Subject
 from asa_bench.tasks import TASKS
 
 PAWS = TASKS.get("paws_qqp")

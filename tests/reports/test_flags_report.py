@@ -12,14 +12,8 @@ import pytest
 from made_up import DEEPWORDBUG, QQP, SST2
 
 from asa_bench.reports import flags
-from asa_bench.reports.inputs import (
-    AttackOutcome,
-    Evaluation,
-    QualityOutcome,
-    ReplayOutcome,
-    ReportInput,
-    Subject,
-)
+from asa_bench.reports.inputs import ReportInput
+from asa_bench.reports.outcomes import AttackOutcome, Evaluation, QualityOutcome, ReplayOutcome, Subject
 from asa_bench.reports.write import contents
 
 SUBJECT = Subject("encoder", "naive", "Naive", False, "sst2", 1)

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 from asa_bench.errors import BadInput
-from asa_bench.reports.inputs import LEAVING_OUT, Hole, Probe, ReportInput, Subject
+from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.layouts import build_tables
+from asa_bench.reports.outcomes import LEAVING_OUT, Hole, Probe, Subject
 from asa_bench.reports.tables import Cell, Table
 
 LAB = "laboratory/hans/validation/mnli"

@@ -12,8 +12,9 @@ from made_up import SST2, task
 from asa_bench.errors import BadInput
 from asa_bench.measures import METRICS
 from asa_bench.reports import latex, markdown
-from asa_bench.reports.inputs import Evaluation, ReportInput, Subject
+from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.layouts import build_tables
+from asa_bench.reports.outcomes import Evaluation, Subject
 from asa_bench.reports.published import PAPER, PUBLISHED
 from asa_bench.reports.tables import Table
 from asa_bench.tasks.base import Task

@@ -9,9 +9,10 @@ from itertools import permutations
 import made_up
 import pytest
 
-from asa_bench.reports.inputs import Evaluation, Hole, ReportInput, TrainingOutcome
+from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.layouts import build_tables
 from asa_bench.reports.merging import merge
+from asa_bench.reports.outcomes import Evaluation, Hole, TrainingOutcome
 
 
 def of_seeds(seeds: set[int], plan: str, source: ReportInput | None = None) -> ReportInput:

@@ -7,8 +7,9 @@ from dataclasses import replace
 import made_up
 import pytest
 
-from asa_bench.reports.inputs import PretrainingOutcome, ReportInput
+from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.layouts import build_tables
+from asa_bench.reports.outcomes import PretrainingOutcome
 from asa_bench.reports.tables import Cell, Table
 from asa_bench.reports.terminal import render
 from asa_bench.reports.write import contents

@@ -17,8 +17,8 @@ from asa_bench.errors import BadInput
 from asa_bench.quality import QualityGate, describe
 from asa_bench.reports.comparing import Side, compare_sides
 from asa_bench.reports.gather import Gathered
-from asa_bench.reports.inputs import Hole, QualityOutcome, Subject
 from asa_bench.reports.layouts import build_tables
+from asa_bench.reports.outcomes import Hole, QualityOutcome, Subject
 from asa_bench.reports.page.examples import pack
 from asa_bench.reports.transfer import transfers
 from asa_bench.reports.write import contents

@@ -10,8 +10,9 @@ import pytest
 
 from asa_bench.errors import BadInput
 from asa_bench.measures import summarize
-from asa_bench.reports.inputs import Hole, ReportInput, Subject
+from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.layouts import LAYOUTS, build_tables
+from asa_bench.reports.outcomes import Hole, Subject
 from asa_bench.reports.tables import MINUS, Cell, Table, format_number, make_cell
 from asa_bench.reports.write import contents
 

@@ -17,8 +17,9 @@ from made_up import HANS, QQP, SST2
 
 from asa_bench.measures import Pair, compare_all
 from asa_bench.reports import latex, markdown, write
-from asa_bench.reports.inputs import Evaluation, ReportInput, Subject
+from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.layouts import build_tables
+from asa_bench.reports.outcomes import Evaluation, Subject
 from asa_bench.reports.tables import Cell, Table
 from asa_bench.tasks.base import Task
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import made_up
 
-from asa_bench.reports.inputs import ReportInput, Subject, TrainingOutcome
+from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.layouts import build_tables
+from asa_bench.reports.outcomes import Subject, TrainingOutcome
 
 MASKS = {"kept_fraction": 0.7, "kept_fraction/0": 0.9, "kept_fraction/1": 0.5, "fully_masked_rows": 2.25}
 

@@ -20,8 +20,9 @@ from rich.cells import cell_len
 
 from asa_bench.errors import StoreError
 from asa_bench.reports import latex, markdown, terminal, write
-from asa_bench.reports.inputs import Hole, ReportInput, Subject
+from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.layouts import build_tables
+from asa_bench.reports.outcomes import Hole, Subject
 from asa_bench.reports.text import shorten, visible, wrap_head
 
 

@@ -12,7 +12,7 @@ from asa_bench.errors import BadInput
 from asa_bench.measures import Calibration, calibration, macro_average
 from asa_bench.reports.assemble import DraftColumn, attack_head, finish, method_rows
 from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn
-from asa_bench.reports.inputs import FITTING, AttackOutcome, Evaluation
+from asa_bench.reports.outcomes import FITTING, AttackOutcome, Evaluation
 from asa_bench.reports.tables import UNDEFINED, Cell, Column, Row, Table, Unit, hole, make_cell
 
 _MEASURES: tuple[tuple[str, str, Unit, Callable[[Calibration], float]], ...] = (

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from asa_bench.reports.assemble import DraftColumn, finish, method_rows
 from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn
-from asa_bench.reports.inputs import Probe
+from asa_bench.reports.outcomes import Probe
 from asa_bench.reports.tables import BLANK, Cell, Column, Row, Table, Unit, fact_cell
 
 Values = NDArray[np.float64]

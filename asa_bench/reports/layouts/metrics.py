@@ -15,7 +15,7 @@ from asa_bench.reports.assemble import (
     method_rows,
 )
 from asa_bench.reports.gather import Gathered, metric
-from asa_bench.reports.inputs import Evaluation
+from asa_bench.reports.outcomes import Evaluation
 from asa_bench.reports.parts import (
     measures_of,
 )
