@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from asa_bench.disk import write_atomically
 from asa_bench.errors import BadInput, StoreError, Unavailable
-from asa_bench.store import Record, canonical_json, write_atomically
+from asa_bench.record import Record, canonical_json
 from asa_bench.tasks import files
 from asa_bench.tasks.base import Frozen, row_hash
 

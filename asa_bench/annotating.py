@@ -14,11 +14,13 @@ from typing import Any
 
 from asa_bench.adversarial_sets import AdversarialSet, Example
 from asa_bench.cell import derived_seed
+from asa_bench.disk import write_atomically
 from asa_bench.errors import BadInput, Unavailable
 from asa_bench.measures import agreement
+from asa_bench.record import canonical_json
 from asa_bench.reports.outcomes import AttackOutcome, PeopleOutcome, SheetAgreement
 from asa_bench.reports.text import guard
-from asa_bench.store import Store, canonical_json, write_atomically
+from asa_bench.store import Store
 from asa_bench.tasks import files
 
 #: What people see, then what they fill in.

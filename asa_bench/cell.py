@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
-from asa_bench import store
+from asa_bench import record
 from asa_bench.reports.outcomes import Subject
 
 # The meaning of each kind of cell. A number is bumped when the same spec would give another result
@@ -47,7 +47,7 @@ class Cell:
 
     @cached_property
     def address(self) -> str:
-        return store.address(self.kind, VERSIONS[self.kind], self.spec, self.reads, self.waits)
+        return record.address(self.kind, VERSIONS[self.kind], self.spec, self.reads, self.waits)
 
     @property
     def label(self) -> str:

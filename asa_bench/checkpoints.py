@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from asa_bench.disk import file_sha256
 from asa_bench.errors import BadInput, Unavailable, is_failure
 from asa_bench.models.loading import check_folder
-from asa_bench.store import file_sha256
 from asa_bench.tasks.base import Kind, Task
 
 if TYPE_CHECKING:

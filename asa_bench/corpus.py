@@ -24,8 +24,8 @@ from typing import Any
 
 from pydantic import Field
 
+from asa_bench.disk import file_sha256
 from asa_bench.errors import BadInput
-from asa_bench.store import file_sha256
 from asa_bench.tasks import files
 from asa_bench.tasks.base import Frozen, Hub, LaboratoryOptions, row_hash
 from asa_bench.tasks.files import shown

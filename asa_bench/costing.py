@@ -8,8 +8,8 @@ from typing import Any
 
 from asa_bench.cell import Cell
 from asa_bench.estimate import clock_of, rough
+from asa_bench.record import Record
 from asa_bench.scheduling import Job, Schedule, simulate
-from asa_bench.store import Record
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from typing import Any
 from asa_bench.cell import Cell
 from asa_bench.methods import METHODS
 from asa_bench.models import laboratory
-from asa_bench.store import Record, Store
+from asa_bench.record import Record
+from asa_bench.store import Store
 from asa_bench.tasks import TASKS
 
 # What arithmetic needs and only the work itself could tell; rough on purpose, and replaced by recorded times.

@@ -95,7 +95,7 @@ def blob_is_whole(path: Path) -> bool | None:
 
     The hub calls a large file by its sha256, and a small one as git does.
     """
-    from asa_bench.store import file_sha256
+    from asa_bench.disk import file_sha256
 
     blob = path.resolve()
     if re.fullmatch("[0-9a-f]{64}", blob.name):

@@ -10,8 +10,9 @@ from asa_bench.attacks import variants
 from asa_bench.errors import StoreError
 from asa_bench.plan import Plan
 from asa_bench.quality import QualitySettings
+from asa_bench.record import SCHEMA_VERSION
 from asa_bench.reports.outcomes import Subject
-from asa_bench.store import SCHEMA_VERSION, Store
+from asa_bench.store import Store
 from asa_bench.tasks.base import Frozen
 
 

@@ -15,8 +15,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from asa_bench.disk import write_atomically
 from asa_bench.errors import BadInput, StoreError, Unavailable
-from asa_bench.store import EXPLANATIONS, MANIFEST, TIMINGS, Fault, Record, Store, write_atomically
+from asa_bench.record import MANIFEST, TIMINGS, Fault, Record
+from asa_bench.store import EXPLANATIONS, Store
 
 if TYPE_CHECKING:
     import pandas as pd

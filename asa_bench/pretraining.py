@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 
 from asa_bench.corpus import Corpus, CorpusSettings
 from asa_bench.errors import BadInput
-from asa_bench.store import canonical_json
+from asa_bench.record import canonical_json
 from asa_bench.tasks.base import Frozen
 
 if TYPE_CHECKING:

@@ -3,177 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asa_bench import parquet
+from asa_bench.disk import file_sha256, storage_errors, sync, write_atomically
 from asa_bench.errors import BadInput, StoreError
+from asa_bench.record import (
+    MANIFEST,
+    ROWS,
+    SCHEMA_VERSION,
+    TIMINGS,
+    Fault,
+    Record,
+    checksum_of,
+    faults_of,
+    read_manifest,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# Bumped when a reader of the old layout would misread the new one.
-SCHEMA_VERSION = 1
-MANIFEST = "manifest.json"
-ROWS = "rows.parquet"
-TIMINGS = "timings.json"
-MODEL = "model"
-MASKED = "masked"
 EXPLANATIONS = "explanations"
 SHEETS = "annotations"
-
-
-def canonical_json(value: Any) -> str:
-    """JSON with sorted keys and no optional white space: the same text for the same value."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
-
-
-def address(
-    kind: str, version: int, spec: Mapping[str, Any], reads: Mapping[str, Any], waits: Mapping[str, str]
-) -> str:
-    """The content address of a cell: sha256 (20 hex digits) of what it is, the bytes it reads, and its inputs.
-
-    Args:
-        kind: what kind of cell.
-        version: the semantic version of that kind.
-        spec: everything that decides the result, threads included; no clock, path or git commit.
-        reads: checksums of the bytes it reads.
-        waits: role -> address of the cells whose results it reads.
-    """
-    content = {"kind": kind, "version": version, "spec": spec, "reads": reads, "waits": waits}
-    return hashlib.sha256(canonical_json(content).encode()).hexdigest()[:20]
-
-
-def file_sha256(path: Path) -> str:
-    """sha256 (hex) of a file's bytes."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-@contextlib.contextmanager
-def storage_errors(what: Path | str) -> Iterator[None]:
-    """Turns the errors of a full disk, missing rights or a vanished folder into one clear line."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise StoreError(
-                f"{what}: no space left on the disk; free some and run the same command again, nothing recorded is lost"
-            ) from error
-        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-            raise StoreError(
-                f"{what}: cannot be written ({error.strerror}); choose another folder with --output"
-            ) from error
-        if error.errno in {errno.EEXIST, errno.ENOTDIR}:
-            raise StoreError(
-                f"{what}: cannot be written, a file stands where its folder should be"
-            ) from error
-        raise StoreError(f"{what}: cannot be written: {error.strerror or error}") from error
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees the old bytes or the new ones, never a part.
-
-    Raises:
-        StoreError: the disk is full or the folder cannot be written.
-    """
-    with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-
-
-@dataclass(frozen=True)
-class Record:
-    """What a finished cell left behind.
-
-    Attributes:
-        manifest: everything but the rows; see `docs/records.md` for each field.
-        folder: where its files are.
-    """
-
-    manifest: Mapping[str, Any]
-    folder: Path
-
-    @property
-    def address(self) -> str:
-        return str(self.manifest["address"])
-
-    @property
-    def kind(self) -> str:
-        return str(self.manifest["kind"])
-
-    @property
-    def spec(self) -> Mapping[str, Any]:
-        spec: Mapping[str, Any] = self.manifest["spec"]
-        return spec
-
-    @property
-    def has_rows(self) -> bool:
-        """Whether the cell left rows."""
-        return ROWS in self.manifest["files"]
-
-    def rows(self) -> pd.DataFrame:
-        """The per-example rows.
-
-        Raises:
-            StoreError: the cell left none, or they cannot be read.
-        """
-        if not self.has_rows:
-            raise StoreError(f"{self.folder}: a {self.kind} cell has no rows")
-        try:
-            return parquet.read(self.folder / ROWS)
-        except (OSError, ValueError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise StoreError(f"{self.folder / ROWS}: cannot be read as Parquet: {reason}") from error
-
-    def model_folder(self) -> Path:
-        """The folder of the model that the cell trained."""
-        return self.folder / MODEL
-
-    def masked_folder(self) -> Path:
-        """The folder of a pre-trained encoder with its head for masked words, where the cell kept that."""
-        return self.folder / MASKED
-
-    def timings(self) -> Mapping[str, Any]:
-        """Seconds and peak memory of the work, {} where they were lost; never part of a result."""
-        with contextlib.suppress(OSError, ValueError):
-            value: Mapping[str, Any] = json.loads((self.folder / TIMINGS).read_text("utf-8"))
-            return value
-        return {}
-
-
-@dataclass(frozen=True)
-class Fault:
-    """Something in an output folder that is not as it was recorded.
-
-    Attributes:
-        path: relative to the output folder.
-        problem: one line.
-    """
-
-    path: str
-    problem: str
 
 
 class Store:
@@ -298,7 +154,7 @@ class Store:
 
         None where it is absent or damaged itself.
         """
-        manifest = _read_manifest(self.folder(kind, at))
+        manifest = read_manifest(self.folder(kind, at))
         if manifest is None or manifest.get("address") != at or manifest.get("kind") != kind:
             return None
         return manifest
@@ -340,14 +196,14 @@ class Store:
                 "address": at,
                 "files": files,
             }
-            complete["checksum"] = _checksum(complete)
+            complete["checksum"] = checksum_of(complete)
             (staging / TIMINGS).write_text(
                 json.dumps(dict(timings), indent=1, sort_keys=True) + "\n", "utf-8"
             )
             (staging / MANIFEST).write_text(json.dumps(complete, indent=1, sort_keys=True) + "\n", "utf-8")
             for path in staging.rglob("*"):
                 if path.is_file():
-                    _sync(path)
+                    sync(path)
             record = self._place(Record(complete, folder), staging)
             self.failure_file(kind, at).unlink(missing_ok=True)
             shutil.rmtree(self.partial(at), ignore_errors=True)
@@ -408,7 +264,7 @@ class Store:
             StoreError: the folder cannot be written.
         """
         path = self.root / SHEETS / sheet / f"{name}.json"
-        whole = {**content, "checksum": _checksum(content)}
+        whole = {**content, "checksum": checksum_of(content)}
         write_atomically(path, (json.dumps(whole, indent=1, sort_keys=True) + "\n").encode())
         return path
 
@@ -425,7 +281,7 @@ class Store:
             value = json.loads(path.read_text("utf-8"))
         except (OSError, ValueError, RecursionError) as error:
             raise StoreError(f"{path}: cannot be read; export and import the sheet again") from error
-        if not isinstance(value, dict) or value.get("checksum") != _checksum(value):
+        if not isinstance(value, dict) or value.get("checksum") != checksum_of(value):
             raise StoreError(f"{path}: was changed; export and import the sheet again")
         return value
 
@@ -497,7 +353,7 @@ class Store:
         for folder in folders:
             found = [
                 Fault((folder / name).relative_to(self.root).as_posix(), problem)
-                for name, problem in _faults_of_record(folder, known)
+                for name, problem in faults_of(folder, known)
             ]
             yield sum(path.is_file() for path in folder.rglob("*")), found
 
@@ -512,63 +368,6 @@ class Store:
     def records(self) -> Iterator[Record]:
         """Every readable record in the folder, by kind and address; checksums are not verified."""
         for path in sorted((self.root / "cells").glob(f"*/*/{MANIFEST}")):
-            manifest = _read_manifest(path.parent)
+            manifest = read_manifest(path.parent)
             if manifest is not None:
                 yield Record(manifest, path.parent)
-
-
-def _faults_of_record(folder: Path, known: set[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """(file, problem) of one record; `known` are the (kind, address) of all that are there."""
-    manifest = _read_manifest(folder)
-    if manifest is None:
-        yield MANIFEST, "is missing, torn, changed or of another schema version"
-        return
-    at = address(*(manifest.get(key, {}) for key in ("kind", "version", "spec", "reads", "waits")))
-    if (manifest.get("kind"), manifest.get("address"), at) != (folder.parent.name, folder.name, folder.name):
-        yield MANIFEST, f"belongs to {manifest.get('kind')} {at}, not to the folder that it is in"
-    files: Mapping[str, str] = manifest["files"]
-    for name, expected in files.items():
-        try:
-            found = file_sha256(folder / name)
-        except OSError:
-            yield name, "is missing or cannot be read"
-            continue
-        if found != expected:
-            yield name, f"was changed: sha256 {found[:12]}, recorded was {expected[:12]}"
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_file() and name not in {*files, MANIFEST, TIMINGS}:
-            yield name, "is not of the record"
-    for role, there in manifest.get("waits", {}).items():
-        if not any(other == there for _, other in known):
-            yield MANIFEST, f"was made from the record {there} ({role}), which is missing"
-
-
-def _checksum(manifest: Mapping[str, Any]) -> str:
-    return hashlib.sha256(
-        canonical_json({k: v for k, v in manifest.items() if k != "checksum"}).encode()
-    ).hexdigest()
-
-
-def _read_manifest(folder: Path) -> dict[str, Any] | None:
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-    if not isinstance(manifest, dict) or manifest.get("schema_version") != SCHEMA_VERSION:
-        return None
-    # A checksum that fits says nothing of the form: anyone can compute it.
-    if not all(isinstance(manifest.get(name), dict) for name in ("spec", "result", "files")):
-        return None
-    if not all(isinstance(manifest.get(name, {}), dict) for name in ("reads", "waits")):
-        return None
-    if not all(isinstance(value, str) for value in manifest["files"].values()):
-        return None
-    if any(Path(name).is_absolute() or ".." in Path(name).parts for name in manifest["files"]):
-        return None
-    return manifest if manifest.get("checksum") == _checksum(manifest) else None
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())

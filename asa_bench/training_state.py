@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asa_bench.store import canonical_json, file_sha256, storage_errors
+from asa_bench.disk import file_sha256, storage_errors
+from asa_bench.record import canonical_json
 
 if TYPE_CHECKING:
     import torch

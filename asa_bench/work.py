@@ -15,7 +15,8 @@ from asa_bench.errors import StoreError
 from asa_bench.kinds import asking, attacking, fitting
 from asa_bench.kinds.common import Outcome, Progress, asked, held_out, rows_of
 from asa_bench.methods import METHODS
-from asa_bench.store import Record, Store
+from asa_bench.record import Record
+from asa_bench.store import Store
 from asa_bench.tasks import TASKS
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from asa_bench.cell import Cell
 from asa_bench.costing import as_json, cost
+from asa_bench.record import Record
 from asa_bench.reports.outcomes import Subject
-from asa_bench.store import Record
 
 
 class Timed(Record):

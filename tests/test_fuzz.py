@@ -18,8 +18,9 @@ from fuzzing import ODD_TEXTS, Draw, clear, each, enough
 
 from asa_bench import gathering, scoring, suite, yaml_file
 from asa_bench.errors import AsaBenchError
+from asa_bench.record import SCHEMA_VERSION, canonical_json
 from asa_bench.reports.outcomes import Subject
-from asa_bench.store import SCHEMA_VERSION, Store, canonical_json
+from asa_bench.store import Store
 from asa_bench.tasks import TASKS
 
 pytestmark = pytest.mark.slow

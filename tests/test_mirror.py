@@ -17,7 +17,8 @@ from small_suite import SUITE
 
 from asa_bench.errors import BadInput, StoreError, Unavailable
 from asa_bench.mirror import Lease, MirroredStore
-from asa_bench.store import Record, Store, address
+from asa_bench.record import Record, address
+from asa_bench.store import Store
 from asa_bench.stores import open_store, url_of
 
 ROWS = pd.DataFrame({"id": ["a", "b"], "logits": [[0.25, 0.75], [1.0, 0.0]]})

@@ -14,8 +14,9 @@ from asa_bench.cell import Cell
 from asa_bench.cli import main
 from asa_bench.errors import BadInput
 from asa_bench.estimate import rough
+from asa_bench.record import Record
 from asa_bench.request import Request
-from asa_bench.store import Record, Store
+from asa_bench.store import Store
 
 SUITE = """\
 schema: 1

@@ -12,8 +12,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from asa_bench.disk import write_atomically
 from asa_bench.errors import BadInput, StoreError
-from asa_bench.store import Store, address, canonical_json, write_atomically
+from asa_bench.record import address, canonical_json
+from asa_bench.store import Store
 
 ROWS = pd.DataFrame({"id": ["a", "b"], "logits": [[0.25, 0.75], [1.0, 0.0]]})
 SPEC = {"task": "t", "threads": 2}

@@ -45,7 +45,7 @@ def command(
     asa-bench compare reports/runs/robustness-embedded --methods naive asa
     """
     from asa_bench import comparing
-    from asa_bench.store import storage_errors, write_atomically
+    from asa_bench.disk import storage_errors, write_atomically
 
     found = comparing.compare_folders(first, second, methods, data_dir=data_dir, flips=flips)
     if csv_file is not None:

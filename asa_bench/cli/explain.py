@@ -81,10 +81,10 @@ def command(
         if path.suffix[1:].lower() not in FORMATS:
             raise BadInput(f"--output {path}: expected a file that ends in .pdf or .png")
 
+    from asa_bench.disk import write_atomically
     from asa_bench.explainer import explain
     from asa_bench.reports import explanation_text
     from asa_bench.reports.figures import mechanism
-    from asa_bench.store import write_atomically
 
     if run is None:
         found = [explain(models, texts, layer=layer, label=label)]

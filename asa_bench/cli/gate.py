@@ -38,10 +38,10 @@ def command(
     """
     import os
 
+    from asa_bench.disk import storage_errors, write_atomically
     from asa_bench.gating import baseline as baselines
     from asa_bench.gating import collect, decide, outputs
     from asa_bench.gating import policy as policies
-    from asa_bench.store import storage_errors, write_atomically
     from asa_bench.stores import open_store
 
     rules = policies.load(policy)

@@ -13,7 +13,7 @@ from asa_bench.errors import BadInput
 
 if TYPE_CHECKING:
     from asa_bench.plan import Plan
-    from asa_bench.store import Record
+    from asa_bench.record import Record
 
 ENCODER = "encoder"
 

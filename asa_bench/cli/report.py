@@ -74,10 +74,10 @@ def command(
     """
     from asa_bench import reporting
     from asa_bench.cli import printing
+    from asa_bench.disk import write_atomically
     from asa_bench.errors import BadInput
     from asa_bench.reports.look import Look
     from asa_bench.reports.write import PAGE
-    from asa_bench.store import write_atomically
 
     if len(folders) > 1 and output is None:
         raise BadInput("several folders need a place for their report: --output FOLDER")

@@ -117,8 +117,8 @@ def command(
 
 def _export(data: TaskData, path: Path) -> None:
     """Ids and texts of a split, one JSON object a line, without the gold labels."""
+    from asa_bench.disk import write_atomically
     from asa_bench.errors import BadInput
-    from asa_bench.store import write_atomically
 
     if path.exists():
         raise BadInput(f"--export-ids {path}: exists already; name a new file")

@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, FiniteFloat, ValidationError
 
+from asa_bench.disk import write_atomically
 from asa_bench.errors import BadInput
 from asa_bench.gating.scores import Collected, Score
-from asa_bench.store import canonical_json, write_atomically
+from asa_bench.record import canonical_json
 from asa_bench.tasks.base import Frozen
 
 FORMAT = "asa-bench baseline"

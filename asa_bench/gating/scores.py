@@ -15,6 +15,7 @@ from asa_bench.errors import StoreError
 from asa_bench.gathering import gather
 from asa_bench.last_run import PlannedCell, PlannedRun, planned
 from asa_bench.measures import Proportion, macro_average
+from asa_bench.record import SCHEMA_VERSION, canonical_json
 from asa_bench.reports.answers import Answers
 from asa_bench.reports.exposure import seen
 from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn, metric, score_of
@@ -22,7 +23,7 @@ from asa_bench.reports.layouts import build_tables
 from asa_bench.reports.layouts.replays import robust
 from asa_bench.reports.outcomes import replay_of
 from asa_bench.reports.tables import Table
-from asa_bench.store import SCHEMA_VERSION, Store, canonical_json
+from asa_bench.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,7 +16,7 @@ from asa_bench.kinds.common import (
     held_out,
     texts_of,
 )
-from asa_bench.store import Record
+from asa_bench.record import Record
 from asa_bench.tasks.base import row_hash
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from asa_bench.kinds.common import (
     data_result,
     temperature_of,
 )
-from asa_bench.store import Record
+from asa_bench.record import Record
 from asa_bench.tasks import TASKS
 from asa_bench.tasks.base import TaskData
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from asa_bench import calibrating, checkpoints
 from asa_bench.cell import Cell
-from asa_bench.store import Record
+from asa_bench.record import Record
 from asa_bench.tasks import TASKS, loading
 from asa_bench.tasks.base import Kind, Source, Task, TaskData, choose
 

@@ -15,7 +15,7 @@ from asa_bench.kinds.common import (
     texts_of,
 )
 from asa_bench.methods import METHODS
-from asa_bench.store import Record
+from asa_bench.record import Record
 from asa_bench.tasks.base import Source, row_hash
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from asa_bench.disk import storage_errors, write_atomically
 from asa_bench.reports import curves, flags, latex, markdown, page, verdicts
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.inputs import ReportInput
@@ -19,7 +20,6 @@ from asa_bench.reports.look import Look
 from asa_bench.reports.tables import Cell, Column, Table
 from asa_bench.reports.terminal import render_text, wrapped
 from asa_bench.reports.text import guard, provenance_lines
-from asa_bench.store import storage_errors, write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,8 +16,8 @@ from test_replaying import stored
 from asa_bench import adversarial_sets
 from asa_bench.adversarial_sets import AdversarialSet, Example, SetHeader
 from asa_bench.errors import AsaBenchError
+from asa_bench.record import canonical_json
 from asa_bench.replaying import replay
-from asa_bench.store import canonical_json
 
 pytestmark = pytest.mark.slow
 
