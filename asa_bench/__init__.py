@@ -25,14 +25,14 @@ __all__ = [
 
 if TYPE_CHECKING:
     from asa_bench.api import Results, compare, evaluate, gate, replay, report, run, save_baseline
-    from asa_bench.explainer import explain
+    from asa_bench.inside import explain
 
 
 def __getattr__(name: str) -> Any:
     if name == "explain":
-        from asa_bench import explainer
+        from asa_bench import inside
 
-        return explainer.explain
+        return inside.explain
     if name in {"Results", "compare", "evaluate", "gate", "replay", "report", "run", "save_baseline"}:
         from asa_bench import api
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from asa_bench.facing import Faced
     from asa_bench.gating import Decision
-    from asa_bench.reports.comparing import Compared
+    from asa_bench.reports.head_to_head import Compared
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def compare(
         >>> found = asa_bench.compare("reports/runs/robustness-embedded", methods=("naive", "asa"))  # doctest: +SKIP
         >>> [(cell.title, cell.verdict) for cell in found.cells]  # doctest: +SKIP
     """
-    from asa_bench.comparing import compare_folders
+    from asa_bench.comparing_folders import compare_folders
 
     return compare_folders(
         Path(first),

@@ -48,7 +48,7 @@ class Beside:
 
     def to_json(self) -> dict[str, Any]:
         """As plain values; what is not finite, such as the odds of flips in one direction alone, is null."""
-        from asa_bench.comparing import plain
+        from asa_bench.comparing_folders import plain
 
         made: dict[str, Any] = plain(asdict(self))
         return made

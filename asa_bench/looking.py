@@ -8,7 +8,7 @@ from pathlib import Path
 
 from asa_bench import gathering, last_run
 from asa_bench.errors import BadInput, nearest
-from asa_bench.explainer import explain
+from asa_bench.inside import explain
 from asa_bench.reporting import report
 from asa_bench.reports.explanation import Explanation
 from asa_bench.reports.outcomes import Subject

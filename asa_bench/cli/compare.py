@@ -11,7 +11,7 @@ import typer
 from asa_bench.cli.options import DataDirOption
 
 if TYPE_CHECKING:
-    from asa_bench.reports.comparing import Compared, ComparedCell, Flip
+    from asa_bench.reports.head_to_head import Compared, ComparedCell, Flip
 
 _TEXT = 160  # characters of a text that are shown
 
@@ -44,15 +44,17 @@ def command(
 
     asa-bench compare reports/runs/robustness-embedded --methods naive asa
     """
-    from asa_bench import comparing
+    from asa_bench import comparing_folders
     from asa_bench.disk import storage_errors, write_atomically
 
-    found = comparing.compare_folders(first, second, methods, data_dir=data_dir, flips=flips)
+    found = comparing_folders.compare_folders(first, second, methods, data_dir=data_dir, flips=flips)
     if csv_file is not None:
         with storage_errors(csv_file):
-            write_atomically(csv_file, comparing.to_csv(found).encode())
+            write_atomically(csv_file, comparing_folders.to_csv(found).encode())
     if as_json:
-        typer.echo(json.dumps(comparing.to_json(found, flips), indent=1, ensure_ascii=True, allow_nan=False))
+        typer.echo(
+            json.dumps(comparing_folders.to_json(found, flips), indent=1, ensure_ascii=True, allow_nan=False)
+        )
     else:
         _print(found, flips)
 
@@ -86,7 +88,7 @@ def _print(found: Compared, flips: int) -> None:
 
 
 def _cell(cell: ComparedCell, flips: int) -> None:
-    from asa_bench.comparing import directed
+    from asa_bench.comparing_folders import directed
     from asa_bench.reports.text import visible
 
     told = cell.comparison

@@ -82,7 +82,7 @@ def command(
             raise BadInput(f"--output {path}: expected a file that ends in .pdf or .png")
 
     from asa_bench.disk import write_atomically
-    from asa_bench.explainer import explain
+    from asa_bench.inside import explain
     from asa_bench.reports import explanation_text
     from asa_bench.reports.figures import mechanism
 

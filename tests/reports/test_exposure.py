@@ -9,9 +9,9 @@ from hostile import HOSTILE
 from made_up import rows
 
 from asa_bench.errors import BadInput
-from asa_bench.reports.comparing import Side, compare_sides
 from asa_bench.reports.exposure import UNKNOWN, ZERO_SHOT, exposure, seen, trained_on
 from asa_bench.reports.gather import Gathered
+from asa_bench.reports.head_to_head import Side, compare_sides
 from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.latex import standalone
 from asa_bench.reports.layouts import build_tables

@@ -15,8 +15,8 @@ from test_transfer_and_budgets import ASA, NAIVE, attacked, made, means, replaye
 
 from asa_bench.errors import BadInput
 from asa_bench.quality import QualityGate, describe
-from asa_bench.reports.comparing import Side, compare_sides
 from asa_bench.reports.gather import Gathered
+from asa_bench.reports.head_to_head import Side, compare_sides
 from asa_bench.reports.layouts import build_tables
 from asa_bench.reports.outcomes import Hole, QualityOutcome, Subject
 from asa_bench.reports.page.examples import pack

@@ -17,7 +17,7 @@ from test_attention import FAMILIES, victim
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 import asa_bench
-from asa_bench import explainer
+from asa_bench import inside
 from asa_bench.cli import main
 from asa_bench.errors import BadInput
 from asa_bench.models.asa import attach
@@ -100,7 +100,7 @@ def test_every_family_shows_attention_and_mask_and_stays_as_it_was(family: str, 
     asa.save(tmp_path)
     asa.detach()
     before = asked_model.logits([texts])
-    seen = explainer.view("m", asked_model, texts, folder=tmp_path)
+    seen = inside.view("m", asked_model, texts, folder=tmp_path)
     np.testing.assert_allclose(np.sum(seen.attention or (), axis=1), 1, atol=1e-5)
     assert seen.kept is not None and 0 < seen.kept < 1
     np.testing.assert_array_equal(asked_model.logits([texts]), before)

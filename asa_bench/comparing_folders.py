@@ -10,7 +10,7 @@ from typing import Any
 
 from asa_bench import gathering, last_run
 from asa_bench.errors import BadInput
-from asa_bench.reports.comparing import Compared, ComparedCell, Flip, Side, compare_sides
+from asa_bench.reports.head_to_head import Compared, ComparedCell, Flip, Side, compare_sides
 from asa_bench.stores import open_store
 from asa_bench.texts import read_texts
 

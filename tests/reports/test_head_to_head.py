@@ -8,7 +8,7 @@ import pytest
 from made_up import PRUTHI, SST2, attack_rows
 
 from asa_bench.errors import BadInput
-from asa_bench.reports.comparing import Side, compare_sides
+from asa_bench.reports.head_to_head import Side, compare_sides
 from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.outcomes import AttackOutcome, Subject
 
