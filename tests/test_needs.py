@@ -49,10 +49,10 @@ def suite(tmp_path: Path) -> Path:
     return path
 
 
-def wordnet() -> bytes:
+def wordnet(said: str = "WordNet 3.0 Copyright 2006") -> bytes:
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w") as packed:
-        packed.writestr("wordnet/data.adj", "  1 This software\n")
+        packed.writestr("wordnet/data.adj", f"  1 {said}\n")
     return sink.getvalue()
 
 
@@ -115,6 +115,55 @@ def test_fetch_without_a_network_ends_and_says_what_is_left(
     assert code == 1 and blocked
     assert sum(line.startswith("FAILED") for line in lines) == len(begun)
     assert "MISSING data paws_qqp test" in "\n".join(lines)
+
+
+@pytest.mark.parametrize("came", ["WordNet 3.0 Copyright 2006", "WordNet 3.1 Copyright 2011"])
+def test_fetch_over_a_wordnet_of_another_edition(
+    suite: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    came: str,
+) -> None:
+    """The one that is meant is fetched and found beside it; what came and is not found is told."""
+    import nltk
+
+    settings = yaml.safe_load(suite.read_text())
+    settings["profiles"]["small"] |= {
+        "source": "laboratory",
+        "models": ["laboratory"],
+        "train": ["laboratory/sentiment"],
+        "challenges": [],
+        "attacks": ["pwws"],
+    }
+    suite.write_text(yaml.safe_dump(settings))
+    monkeypatch.setenv("ASA_BENCH_RESOURCES", str(tmp_path / "fetched"))
+    monkeypatch.setattr(nltk.data, "path", [str(tmp_path / "nltk")])
+    own = tmp_path / "nltk" / "corpora"
+    own.mkdir(parents=True)
+    (own / "wordnet.zip").write_bytes(wordnet("Open English WordNet 2024"))
+    files = {}
+    for need, content in (
+        ("nltk:corpora/wordnet", wordnet(came)),
+        ("nltk:corpora/stopwords", b"words"),
+    ):
+        sha256 = hashlib.sha256(content).hexdigest()
+        monkeypatch.setitem(PLACES, need, PLACES[need]._replace(sha256=sha256))
+        files[PLACES[need].path] = content
+    right = "3.0" in came
+    with serve(files) as place:
+        monkeypatch.setenv("ASA_BENCH_GITHUB_URL", place)
+        code, lines = told(capsys, "fetch", "--suite", str(suite))
+    assert code == (0 if right else 1)
+    assert [line for line in lines if line.startswith("MISSING")] == (
+        []
+        if right
+        else [
+            f"MISSING attack pwws: nltk:corpora/wordnet: {tmp_path / 'fetched'}/nltk_data/corpora/wordnet.zip is "
+            "Princeton WordNet 3.1, not Princeton WordNet 3.0, although it was fetched"
+        ]
+    )
+    assert told(capsys, "doctor", "--suite", str(suite))[0] == code
 
 
 @pytest.mark.slow

@@ -160,7 +160,12 @@ def build(attack: Attack, wrapper: VictimWrapper) -> Any:
     """
     builder = _builder(attack)
     try:
-        with library.offline_nltk(library.substitutes_stop_words(attack), wrapper.data_dir, attack.needs):
+        with library.offline_nltk(
+            library.substitutes_stop_words(attack),
+            wrapper.data_dir,
+            attack.needs,
+            library.wordnet_of(attack),
+        ):
             built = builder(wrapper)
     except (LookupError, ImportError, OSError) as error:
         missing = [need for need in library.requirements(attack, wrapper.data_dir) if not need.present]

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from asa_bench.attacks import adapter, library, vectors
+from asa_bench.attacks import adapter, library, resources, vectors
 from asa_bench.errors import BadInput, Unavailable
 
 textattack = adapter.textattack
@@ -24,8 +24,6 @@ _Vectors: Any = textattack.shared.WordEmbedding
 COUNTER_FITTED = f"file:{vectors.NAME}"
 _LOADED = "textattack_counterfitted_GLOVE_embedding"  # where the library keeps its own
 NEIGHBOURS = "file:counterfitting/counterfitted_neighbors.json.xz"
-_OPEN_ENGLISH_WORDNET = "Open English WordNet 2024"
-_PRINCETON = "3.0"
 
 
 class NeighbourLists(_WordEmbedding):  # type: ignore[misc]
@@ -192,40 +190,28 @@ def _textfooler_stop_words() -> frozenset[str]:
     raise Unavailable(f"textattack {library.VERSION} builds TextFooler in an unknown way")
 
 
-def _wordnet() -> Any:
-    import nltk
-
-    return nltk.corpus.wordnet
-
-
-def _check_open_english_wordnet(attack: str) -> None:
-    with _wordnet().open("data.adj") as file:
-        head = file.readline()
-    if _OPEN_ENGLISH_WORDNET not in head:
+def _check_wordnet(attack: str, edition: str) -> None:
+    found = resources.edition_that_nltk_read()
+    if found != edition:
         raise Unavailable(
-            f"attack {attack!r} needs {_OPEN_ENGLISH_WORDNET} as nltk:corpora/wordnet; "
-            "another WordNet was found, with which it would be another attack"
+            f"attack {attack!r} needs {edition} as nltk:corpora/wordnet, found {found}, "
+            "with which it would be another attack"
         )
 
 
 def pwws(wrapper: adapter.VictimWrapper) -> Any:
     """PWWS with Princeton WordNet, as the library builds it."""
-    version = _wordnet().get_version()
-    if version != _PRINCETON:
-        raise Unavailable(
-            f"attack 'pwws' needs Princeton WordNet {_PRINCETON} as nltk:corpora/wordnet, "
-            f"found {version or 'another WordNet'}; with Open English WordNet it is 'pwws+oewn2024'"
-        )
+    _check_wordnet("pwws", resources.PRINCETON)
     return textattack.attack_recipes.PWWSRen2019.build(wrapper)
 
 
 def pwws_open_english_wordnet(wrapper: adapter.VictimWrapper) -> Any:
     """PWWS, as the library builds it, with Open English WordNet 2024 as WordNet."""
-    _check_open_english_wordnet("pwws+oewn2024")
+    _check_wordnet("pwws+oewn2024", resources.OPEN_ENGLISH)
     return textattack.attack_recipes.PWWSRen2019.build(wrapper)
 
 
 def leap_open_english_wordnet(wrapper: adapter.VictimWrapper) -> Any:
     """LEAP, as the library builds it, with Open English WordNet 2024 as WordNet."""
-    _check_open_english_wordnet("leap+oewn2024")
+    _check_wordnet("leap+oewn2024", resources.OPEN_ENGLISH)
     return textattack.attack_recipes.LEAP2023.build(wrapper)

@@ -120,7 +120,8 @@ def attack_rows(
         if progress is not None:
             progress(sum(map(bool, records)), len(texts))
 
-    with adapter.words_remembered(), library.offline_nltk(False, data_dir, attack.needs):
+    reading = library.offline_nltk(False, data_dir, attack.needs, library.wordnet_of(attack))
+    with adapter.words_remembered(), reading:
         for lane in range(max(1, min(options.lanes, len(order)))):
             searchers[lane] = searcher()
         lanes.run(len(order), work, lambda job: f"{seed}\n{attack.name}\n{names[order[job]]}", ended)

@@ -30,7 +30,6 @@ from asa_bench.errors import BadInput, Unavailable
 VERSION = "0.3.11"
 _INSTALL = "textattack.shared.utils.install"
 _WORDNET = "nltk:corpora/wordnet"
-_EDITIONS = {"oewn2024": "Open English WordNet 2024", "princeton": "Princeton WordNet 3.0"}
 
 
 class Requirement(NamedTuple):
@@ -70,20 +69,28 @@ def _no_download(*arguments: Any, **options: Any) -> bool:
 
 @contextlib.contextmanager
 def offline_nltk(
-    substitute_stop_words: bool, data_dir: Path | None = None, needs: Iterable[str] = ()
+    substitute_stop_words: bool,
+    data_dir: Path | None = None,
+    needs: Iterable[str] = (),
+    edition: str = resources.PRINCETON,
 ) -> Iterator[None]:
     """While inside, NLTK downloads nothing, reads what `requirements` tells, and serves the substitute stop-word list.
 
     Args:
         substitute_stop_words: whether to serve it.
-        data_dir: a folder whose ``nltk_data`` is looked into first. A corpus that NLTK has read already stays what it is.
+        data_dir: a folder whose ``nltk_data`` is looked into first. A corpus that NLTK has read already stays what it is,
+            but for a WordNet of another edition.
         needs: the resources that will be read, see `Attack.needs`; NLTK gets a private copy of what it would refuse.
+        edition: which WordNet is meant, see `wordnet_of`.
     """
     import nltk
 
     download, stopwords, path = nltk.download, nltk.corpus.stopwords, list(nltk.data.path)
     nltk.download = _no_download
-    nltk.data.path[:] = resources.nltk_path(needs, data_dir)
+    needs = tuple(needs)
+    nltk.data.path[:] = resources.nltk_path(needs, data_dir, edition)
+    if _WORDNET in needs:
+        _forget_other_wordnet(edition)
     if substitute_stop_words:
         nltk.corpus.stopwords = _ListOfStopWords()
     try:
@@ -91,6 +98,15 @@ def offline_nltk(
     finally:
         nltk.download, nltk.corpus.stopwords = download, stopwords
         nltk.data.path[:] = path
+
+
+def _forget_other_wordnet(edition: str) -> None:
+    """NLTK keeps the first WordNet that it reads; an attack that means another one must not search in it."""
+    import nltk
+
+    read = not isinstance(nltk.corpus.wordnet, nltk.corpus.util.LazyCorpusLoader)
+    if read and resources.edition_that_nltk_read() != edition:
+        nltk.corpus.wordnet._unload()
 
 
 def _nltk_has_stop_words() -> bool:
@@ -221,16 +237,14 @@ def requirements(attack: Attack, data_dir: Path | None = None) -> list[Requireme
 
 
 def _requirement(attack: Attack, need: str, data_dir: Path | None) -> Requirement:
-    found = resources.find(need, data_dir)
+    found = resources.find(need, data_dir, wordnet_of(attack))
     if found.path is None:
         where = ", ".join(found.looked)
         if need.startswith(resources.FILE) and data_dir is None:
             where += "; --data-dir names a folder that may have it"
         return Requirement(need, False, f"not in {where}" + (f" ({found.refused})" if found.refused else ""))
-    if need == _WORDNET:
-        edition, wanted = resources.wordnet_edition(found.path), _wordnet_of(attack)
-        if edition != wanted:
-            return Requirement(need, False, f"{found.path} is {_EDITIONS[edition]}, not {_EDITIONS[wanted]}")
+    if found.unfit:
+        return Requirement(need, False, found.unfit)
     refused = (
         f"NLTK would refuse it, because {found.refused}; a private copy is read" if found.refused else ""
     )
@@ -239,11 +253,12 @@ def _requirement(attack: Attack, need: str, data_dir: Path | None) -> Requiremen
 
 def fetching_helps(attack: Attack, need: str) -> bool:
     """Whether `asa_bench.attacks.sources` knows a place for what an attack needs; the WordNet there is Princeton's."""
-    return need in sources.PLACES and not (need == _WORDNET and _wordnet_of(attack) != "princeton")
+    return need in sources.PLACES and not (need == _WORDNET and wordnet_of(attack) != resources.PRINCETON)
 
 
-def _wordnet_of(attack: Attack) -> str:
-    return "oewn2024" if "oewn2024" in attack.name.split("+") else "princeton"
+def wordnet_of(attack: Attack) -> str:
+    """Which WordNet an attack means; its name says so."""
+    return resources.OPEN_ENGLISH if "oewn2024" in attack.name.split("+") else resources.PRINCETON
 
 
 def identify(attack: Attack, data_dir: Path | None = None) -> dict[str, str]:

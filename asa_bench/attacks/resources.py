@@ -6,6 +6,7 @@ import atexit
 import hashlib
 import logging
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -21,7 +22,10 @@ from asa_bench.errors import BadInput, Unavailable
 NLTK = "nltk:"
 FILE = "file:"
 _NLTK_FOLDER = "nltk_data"  # under a data folder
-_OPEN_ENGLISH_WORDNET = "Open English WordNet 2024"
+_WORDNET = "nltk:corpora/wordnet"
+#: The WordNets that attacks mean.
+OPEN_ENGLISH, PRINCETON = "Open English WordNet 2024", "Princeton WordNet 3.0"
+_HEAD = 2_000  # bytes at the beginning of ``data.adj`` that say which WordNet it is
 _LARGEST = 2**30  # bytes that a packed corpus may have when it is unpacked
 
 
@@ -32,18 +36,21 @@ class Found(NamedTuple):
         path: its file or folder; None if it is not here.
         looked: the folders and files that were looked for it, in order.
         refused: why NLTK itself would not read it; empty if it would.
+        unfit: why what is at `path` is not what was looked for (a WordNet of another edition); empty if it is.
     """
 
     path: Path | None
     looked: tuple[str, ...]
     refused: str = ""
+    unfit: str = ""
 
 
-def find(need: str, data_dir: Path | None) -> Found:
+def find(need: str, data_dir: Path | None, edition: str = PRINCETON) -> Found:
     """Looks for a resource in a data folder, then among what was fetched, then where NLTK looks.
 
     Args:
         need: as in `asa_bench.attacks.base.Attack.needs`.
+        edition: which WordNet is meant; another one is passed over, and told if there is no other.
     """
     if need.startswith(FILE):
         roots = [*([] if data_dir is None else [data_dir]), sources.folder()]
@@ -51,14 +58,19 @@ def find(need: str, data_dir: Path | None) -> Found:
         return Found(next((path for path in paths if path.exists()), None), tuple(map(str, paths)))
     name, roots = need.removeprefix(NLTK), nltk_roots(data_dir)
     looked = tuple(str(root) for root in roots)
+    other: Found | None = None
     for root in roots:
         for path in (root / name, root / f"{name}.zip"):
             try:
-                if path.exists():
+                if not path.exists():
+                    continue
+                unfit = _other_wordnet(path, edition) if need == _WORDNET else ""
+                if not unfit:
                     return Found(path, looked, _refusal(path, root))
+                other = other or Found(path, looked, unfit=unfit)
             except OSError as error:  # a folder that may not be looked into
                 return Found(None, looked, f"{root}: {error.strerror or error}")
-    return Found(None, looked)
+    return other or Found(None, looked)
 
 
 def nltk_roots(data_dir: Path | None) -> list[Path]:
@@ -69,18 +81,21 @@ def nltk_roots(data_dir: Path | None) -> list[Path]:
     return list(dict.fromkeys([*own, sources.folder() / _NLTK_FOLDER, *map(Path, nltk.data.path)]))
 
 
-def nltk_path(needs: Iterable[str], data_dir: Path | None) -> list[str]:
+def nltk_path(needs: Iterable[str], data_dir: Path | None, edition: str = PRINCETON) -> list[str]:
     """What NLTK's search path must be so that it reads for `needs` what `find` finds.
 
     NLTK reads nothing that another user owns or may write to, and prefers what is unpacked anywhere to what is packed in
     an earlier folder. In both cases it gets a private copy, which lives as long as the process.
+
+    Args:
+        edition: as for `find`.
     """
     roots = nltk_roots(data_dir)
     front: list[Path] = []
     for need in needs:
         if not need.startswith(NLTK):
             continue
-        found = find(need, data_dir)
+        found = find(need, data_dir, edition)
         if found.path is None:
             continue
         name = need.removeprefix(NLTK)
@@ -142,18 +157,35 @@ def _private(path: Path, name: str) -> Path:
     return root
 
 
-def wordnet_edition(path: Path) -> str:
-    """Which WordNet a folder or archive holds: ``oewn2024``, or ``princeton`` for anything else."""
+def edition_of(head: str) -> str:
+    """Which WordNet it is by the beginning of its ``data.adj``: `OPEN_ENGLISH`, or Princeton's with its version."""
+    if OPEN_ENGLISH in head:
+        return OPEN_ENGLISH
+    told = re.search(r"Word[nN]et (\d[\d.+]*) Copyright", head)
+    return f"Princeton WordNet {told[1]}" if told else "a WordNet that does not tell its version"
+
+
+def _other_wordnet(path: Path, edition: str) -> str:
+    """Why a folder or archive is not the WordNet that is meant, or the empty text."""
     try:
         if path.is_dir():
             with (path / "data.adj").open("rb") as file:
-                head = file.readline(1_000)
+                head = file.read(_HEAD)
         else:
             with zipfile.ZipFile(path) as archive, archive.open("wordnet/data.adj") as member:
-                head = member.readline(1_000)
+                head = member.read(_HEAD)
     except (OSError, KeyError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
-        raise Unavailable(f"{path}: is not a WordNet: {error}") from error
-    return "oewn2024" if _OPEN_ENGLISH_WORDNET.encode() in head else "princeton"
+        return f"{path} is not a WordNet: {error}"
+    found = edition_of(head.decode(errors="replace"))
+    return "" if found == edition else f"{path} is {found}, not {edition}"
+
+
+def edition_that_nltk_read() -> str:
+    """Which WordNet NLTK has at hand; it reads the first one on its path where it has none yet."""
+    import nltk
+
+    with nltk.corpus.wordnet.open("data.adj") as file:
+        return edition_of(file.read(_HEAD))
 
 
 def checksum(path: Path) -> str:

@@ -40,7 +40,8 @@ def command(
     from asa_bench.suite import source_of
 
     _, _, settings = o.request(suite, profile=profile, model=model, data_dir=data_dir).settings()
-    missing = [need for need in needs.of(settings, source_of(settings, data_dir)) if not need.present]
+    source = source_of(settings, data_dir)
+    missing = [need for need in needs.of(settings, source) if not need.present]
     if not missing:
         typer.echo("nothing is missing")
         return
@@ -67,6 +68,12 @@ def command(
                 done[need.key] = True
                 typer.echo(f"fetched {one_line(told)}")
         left += not done[need.key]
+    if any(done.values()):
+        # What came is looked for once more, since something else may stand before it.
+        for need in needs.of(settings, source):
+            if done.get(need.key) and not need.present:
+                left += 1
+                typer.echo(f"MISSING {one_line(f'{need.what}: {need.where}, although it was fetched')}")
     if left:
         raise typer.Exit(1)
 

@@ -128,23 +128,65 @@ def test_every_need_has_a_place_or_none_for_a_reason() -> None:
     assert not library.fetching_helps(other, "nltk:corpora/wordnet")
 
 
-def wordnet(folder: Path, head: str) -> None:
+OPEN, PRINCETON = (
+    "  1 Open English WordNet 2024-edition\n",
+    "  1 This\n  2 WordNet 3.0 Copyright 2006 by P.\n",
+)
+WORDNET = "nltk:corpora/wordnet"
+
+
+def wordnet(folder: Path, head: str) -> Path:
+    """A WordNet without words, as NLTK can read it."""
     (folder / "nltk_data" / "corpora").mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(folder / "nltk_data" / "corpora" / "wordnet.zip", "w") as packed:
-        packed.writestr("wordnet/data.adj", head + "\n")
+    path = folder / "nltk_data" / "corpora" / "wordnet.zip"
+    with zipfile.ZipFile(path, "w") as packed:
+        for name in ("lexnames", "index.sense"):
+            packed.writestr(f"wordnet/{name}", "")
+        for part in ("adj", "adv", "noun", "verb"):
+            packed.writestr(f"wordnet/index.{part}", "")
+            packed.writestr(f"wordnet/{part}.exc", "")
+            packed.writestr(f"wordnet/data.{part}", head)
+    return path
 
 
-@pytest.mark.parametrize("head", ["  1 Open English WordNet 2024", "  1 This software"])
+def wordnet_of(name: str, data_dir: Path) -> library.Requirement:
+    needed = library.requirements(ATTACKS.get(name), data_dir)
+    return next(need for need in needed if need.name == WORDNET)
+
+
+@pytest.mark.parametrize("head", [OPEN, PRINCETON, PRINCETON.replace("3.0", "3.1"), "  1 This software\n"])
 def test_the_wrong_wordnet_is_told_before_work(fetched: Path, tmp_path: Path, head: str) -> None:
     wordnet(tmp_path, head)
-    present = {
-        name: {need.name: need for need in library.requirements(ATTACKS.get(name), tmp_path)}[
-            "nltk:corpora/wordnet"
-        ]
-        for name in ("pwws", "pwws+oewn2024")
-    }
-    assert [present["pwws"].present, present["pwws+oewn2024"].present] == ["Open" not in head, "Open" in head]
-    assert "not Princeton WordNet 3.0" in present["pwws"].where or "Open" not in head
+    own, other = (wordnet_of(name, tmp_path) for name in ("pwws", "pwws+oewn2024"))
+    assert (own.present, other.present) == (head == PRINCETON, head == OPEN)
+    assert own.present or own.where.endswith(", not Princeton WordNet 3.0")
+
+
+def test_a_wordnet_that_is_none_is_told(fetched: Path, tmp_path: Path) -> None:
+    wordnet(tmp_path, OPEN).write_bytes(b"PK\x03\x04 and no more")
+    told = wordnet_of("pwws", tmp_path)
+    assert not told.present and "wordnet.zip is not a WordNet" in told.where
+
+
+def test_a_wordnet_of_another_edition_does_not_hide_the_one_that_is_meant(
+    fetched: Path, tmp_path: Path
+) -> None:
+    """Neither on the disk nor in NLTK, which keeps the first that it reads."""
+    import nltk
+
+    places = {"pwws+oewn2024": wordnet(tmp_path / "data", OPEN), "pwws": wordnet(fetched, PRINCETON)}
+    try:
+        for name in ("pwws", "pwws+oewn2024", "pwws"):
+            attack = ATTACKS.get(name)
+            assert wordnet_of(name, tmp_path / "data").where == str(places[name])
+            assert library.identify(attack.model_copy(update={"needs": (WORDNET,)}), tmp_path / "data") == {
+                WORDNET: resources.checksum(places[name])
+            }
+            with library.offline_nltk(False, tmp_path / "data", [WORDNET], library.wordnet_of(attack)):
+                assert nltk.corpus.wordnet.get_version() == ("3.0" if name == "pwws" else None)
+                assert resources.edition_that_nltk_read() == library.wordnet_of(attack)
+    finally:
+        nltk.corpus.wordnet._unload()
 
 
 def test_what_nltk_prefers_does_not_hide_the_data_folder(fetched: Path, tmp_path: Path) -> None:
