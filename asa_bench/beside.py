@@ -14,7 +14,8 @@ from asa_bench.errors import BadInput
 from asa_bench.measures import Comparison, Share, compare_all, share
 from asa_bench.reports.answers import Answers, paired
 from asa_bench.reports.exposure import exposure
-from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn
+from asa_bench.reports.gather import Gathered
+from asa_bench.reports.keys import MethodRow, TaskColumn
 from asa_bench.scoring import Predictions, Score, as_label
 from asa_bench.stores import open_store
 from asa_bench.tasks import files

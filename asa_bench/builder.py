@@ -15,7 +15,7 @@ from asa_bench.errors import BadInput, nearest
 from asa_bench.methods import METHODS
 from asa_bench.models import laboratory
 from asa_bench.reports.outcomes import Subject
-from asa_bench.suite import LABORATORY_MODEL, Settings
+from asa_bench.settings import LABORATORY_MODEL, Settings
 from asa_bench.tasks import TASKS, loading
 from asa_bench.tasks.base import Source, Task
 from asa_bench.tasks.laboratory.shortcuts import WITH_A_WORD

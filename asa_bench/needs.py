@@ -16,7 +16,7 @@ from asa_bench.errors import AsaBenchError, Unavailable
 from asa_bench.tasks import TASKS, hub, loading
 
 if TYPE_CHECKING:
-    from asa_bench.suite import Settings
+    from asa_bench.settings import Settings
     from asa_bench.tasks.base import Hub, Source, Task
 
 
@@ -53,7 +53,7 @@ def of(settings: Settings, source: Source) -> list[Need]:
 
 def _models(settings: Settings) -> Iterator[Need]:
     from asa_bench.quality import OWN
-    from asa_bench.suite import LABORATORY_MODEL
+    from asa_bench.settings import LABORATORY_MODEL
 
     judges = {"similarity": settings.quality.similarity, "fluency": settings.quality.fluency}
     asked = [(f"model {name}", name) for name in settings.models]

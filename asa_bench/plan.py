@@ -13,7 +13,8 @@ from asa_bench import checkpoints
 from asa_bench.builder import Builder, Machine
 from asa_bench.cell import Cell
 from asa_bench.errors import BadInput, nearest
-from asa_bench.suite import Settings, Suite, source_of
+from asa_bench.settings import Settings
+from asa_bench.suite import Suite, source_of
 from asa_bench.tasks import TASKS
 from asa_bench.tasks.base import Source
 

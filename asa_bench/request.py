@@ -11,6 +11,7 @@ from asa_bench import plan as planning
 from asa_bench import suite as suites
 from asa_bench.errors import BadInput
 from asa_bench.plan import Plan
+from asa_bench.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Request:
     load: Sequence[str] = ()
     label_map: Sequence[str] = ()
 
-    def settings(self) -> tuple[suites.Suite, str, suites.Settings]:
+    def settings(self) -> tuple[suites.Suite, str, Settings]:
         """The suite, the profile's name, and its settings with everything that overrides them.
 
         Raises:

@@ -109,7 +109,7 @@ def training_data(text: str) -> tuple[str, ...]:
     Raises:
         BadInput: a name is that of no data that a task trains on or must not share.
     """
-    from asa_bench.suite import check_data
+    from asa_bench.settings import check_data
 
     names = tuple(name.strip() for name in text.split(","))
     try:

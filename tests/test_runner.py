@@ -15,8 +15,8 @@ from asa_bench.executors import Ended, InTurn
 from asa_bench.kinds.common import Progress
 from asa_bench.plan import Plan
 from asa_bench.reports.outcomes import Subject
+from asa_bench.settings import Settings
 from asa_bench.store import Store
-from asa_bench.suite import Settings
 from asa_bench.tasks import TASKS
 from asa_bench.tasks.base import Source
 

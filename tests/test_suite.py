@@ -9,6 +9,7 @@ import pytest
 from asa_bench import suite as suites
 from asa_bench.errors import BadInput
 from asa_bench.methods import METHODS
+from asa_bench.settings import TrainingSettings
 from asa_bench.tasks import TASKS
 
 GOOD = """\
@@ -41,7 +42,7 @@ def test_a_suite_that_selects_by_scores_is_refused(tmp_path: Path, key: str) -> 
     with pytest.raises(BadInput, match=f"'training.{key}' would select a model by its score") as told:
         _load(tmp_path, GOOD.replace("epochs: 1", f"epochs: 1\n      {key}: dev", 1)).settings()
     assert "mine.yaml" in str(told.value) and "\n" not in str(told.value)
-    assert key not in suites.TrainingSettings.model_fields
+    assert key not in TrainingSettings.model_fields
 
 
 @pytest.mark.parametrize("path", list(suites.suite_files()), ids=lambda path: path.stem)

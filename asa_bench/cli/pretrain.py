@@ -101,7 +101,8 @@ def command(
 
 def _suite(model: str, corpus: str, method: str) -> tuple[Any, str, dict[str, tuple[Any, str]]]:
     """A suite of one pre-training, its profile, and what the required options say."""
-    from asa_bench.suite import LABORATORY_MODEL, Suite, SuiteFile
+    from asa_bench.settings import LABORATORY_MODEL
+    from asa_bench.suite import Suite, SuiteFile
 
     profile = "pretrain"
     file = SuiteFile(

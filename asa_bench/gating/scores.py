@@ -18,10 +18,12 @@ from asa_bench.measures import Proportion, macro_average
 from asa_bench.record import SCHEMA_VERSION, canonical_json
 from asa_bench.reports.answers import Answers
 from asa_bench.reports.exposure import seen
-from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn, metric, score_of
+from asa_bench.reports.gather import Gathered
+from asa_bench.reports.keys import MethodRow, TaskColumn
 from asa_bench.reports.layouts import build_tables
 from asa_bench.reports.layouts.replays import robust
 from asa_bench.reports.outcomes import replay_of
+from asa_bench.reports.scores import metric, score_of
 from asa_bench.reports.tables import Table
 from asa_bench.store import Store
 

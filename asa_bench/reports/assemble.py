@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from asa_bench.measures import Pair, macro_average, paired_differences
 from asa_bench.reports.answers import Answers, paired
 from asa_bench.reports.exposure import apart
-from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn
+from asa_bench.reports.gather import Gathered
+from asa_bench.reports.keys import MethodRow, TaskColumn
 from asa_bench.reports.tables import (
     BLANK,
     MINUS,

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from asa_bench.measures import Share, robust_at, share
-from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn
+from asa_bench.reports.gather import Gathered
+from asa_bench.reports.keys import MethodRow, TaskColumn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

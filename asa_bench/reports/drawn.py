@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from asa_bench.measures.calibration import softmax
-from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn
+from asa_bench.reports.gather import Gathered
+from asa_bench.reports.keys import MethodRow, TaskColumn
 from asa_bench.reports.outcomes import Evaluation
 from asa_bench.reports.tables import Table
 

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from asa_bench.errors import BadInput, nearest
 from asa_bench.measures import (
-    METRICS,
     AttackMeasures,
-    Metric,
     Proportion,
-    Scored,
     attack_measures,
     gated,
     macro_average,
@@ -23,6 +19,7 @@ from asa_bench.measures import (
 from asa_bench.reports.answers import Answers, of_attacks, of_evaluations, order_of
 from asa_bench.reports.exposure import exposure, trained_on
 from asa_bench.reports.inputs import ReportInput
+from asa_bench.reports.keys import MethodRow, TaskColumn, row_key, seed_text
 from asa_bench.reports.outcomes import (
     LEAVING_OUT,
     AttackOutcome,
@@ -38,47 +35,16 @@ from asa_bench.reports.outcomes import (
     quality_of,
     replay_of,
 )
+from asa_bench.reports.scores import label_named_by, metric, scored, value_of, worst_case
 from asa_bench.reports.tables import UNDEFINED, Cell, Unit, hole, make_cell
 from asa_bench.tasks.base import Family
 
 if TYPE_CHECKING:
     from asa_bench.attacks.base import Attack
     from asa_bench.reports.tables import Table
-    from asa_bench.tasks.base import Task
 
 _FAMILIES: tuple[str, ...] = get_args(Family)
 _LAST = 1_000_000
-
-
-@dataclass(frozen=True)
-class MethodRow:
-    """One line of most tables: a method on a model, whatever the seed and training task."""
-
-    model: str
-    method: str
-    title: str
-    loaded: bool
-
-    @property
-    def key(self) -> str:
-        return f"{self.model}/{self.method}" + ("/loaded" if self.loaded else "")
-
-
-@dataclass(frozen=True)
-class TaskColumn:
-    """One split of a task, faced by the models that were trained on `train_task`."""
-
-    task: Task
-    split: str
-    train_task: str
-
-    @property
-    def key(self) -> str:
-        return f"{self.task.name}/{self.split}/{self.train_task}"
-
-    @property
-    def identity(self) -> tuple[str, str, str]:
-        return self.task.name, self.split, self.train_task
 
 
 class Gathered:
@@ -328,7 +294,7 @@ class Gathered:
         n = None
         for seed, outcomes in self.outcomes(row, column, attack).items():
             each = [measure(self.attack_measures(outcome)) for outcome in outcomes]
-            values = [_value(value) for value in each if value is not None]
+            values = [value_of(value) for value in each if value is not None]
             n = len(outcomes[0].rows)
             results[seed] = macro_average(values) if values else None
         return replace(
@@ -473,7 +439,7 @@ class Gathered:
         sizes = {value.total for value in known.values() if isinstance(value, Proportion)}
         # Seeds may differ in their denominator, such as the examples that were right before an attack.
         n = (sizes.pop() if len(sizes) == 1 else None) if sizes else n_examples
-        values = {seed: _value(value) for seed, value in known.items()}
+        values = {seed: value_of(value) for seed, value in known.items()}
         return make_cell(values, unit, n_examples=n, seeds=self.seeds)
 
     def answers(
@@ -529,7 +495,7 @@ class Gathered:
                 or (
                     status in ("errored", "timed_out")
                     and own
-                    and _names(scores, outcome.task.labels) == label
+                    and label_named_by(scores, outcome.task.labels) == label
                 )
                 for status, label, scores in zip(statuses, labels, logits, strict=True)
             ],
@@ -564,80 +530,3 @@ class Gathered:
                 outcome.rows["status"].tolist(), correct, outcome.rows["queries"].to_numpy()
             )
         return self._measures[key]
-
-
-def worst_case(
-    outcomes: Sequence[AttackOutcome],
-    robust: Callable[[AttackOutcome], NDArray[np.bool_] | None] | None = None,
-) -> Proportion:
-    """The ids that survive every one of several attacks on one model, over all ids.
-
-    An id that was skipped, errored or timed out in any of them is not robust.
-
-    Args:
-        robust: tells which rows of an attack are robust; by default those whose search failed.
-
-    Raises:
-        BadInput: the attacks were not run on the same ids.
-    """
-    ids = [set(outcome.rows["id"]) for outcome in outcomes]
-    for outcome, these in zip(outcomes, ids, strict=True):
-        if these != ids[0]:
-            raise BadInput(
-                f"attacks {outcomes[0].attack.name!r} and {outcome.attack.name!r} were run on different examples; a worst "
-                "case needs the same ids"
-            )
-    survived = []
-    for outcome in outcomes:
-        truth = None if robust is None else robust(outcome)
-        chosen = (outcome.rows["status"] == "failed").to_numpy() if truth is None else truth
-        survived.append(set(outcome.rows["id"].to_numpy(object)[chosen].tolist()))
-    return Proportion(len(set.intersection(*survived)), len(ids[0]))
-
-
-def _names(logits: Any, labels: tuple[str, ...]) -> str | None:
-    scores = np.asarray(logits if logits is not None else [], dtype=np.float64)
-    return labels[int(scores.argmax())] if scores.shape == (len(labels),) else None
-
-
-def _value(value: float | Proportion) -> float:
-    return value.value if isinstance(value, Proportion) else float(value)
-
-
-def row_key(subject: Subject) -> tuple[str, str, bool]:
-    """What the seeds and training tasks of one table row share."""
-    return subject.model, subject.method, subject.loaded
-
-
-def seed_text(subject: Subject) -> str:
-    """The seed as text; "" for a loaded checkpoint without one."""
-    return "" if subject.seed is None else str(subject.seed)
-
-
-def metric(name: str) -> Metric:
-    """The metric that a task names.
-
-    Raises:
-        BadInput: there is none of that name.
-    """
-    if name not in METRICS:
-        raise BadInput(f"unknown metric {name!r}; {nearest(name, METRICS)}")
-    return METRICS[name]
-
-
-def scored(item: Evaluation) -> Scored:
-    """What a metric may look at of one evaluation."""
-    rows, task = item.rows, item.task
-    groups = rows[task.group] if task.group else [""] * len(rows)
-    return Scored(
-        gold=rows["label"].to_numpy(dtype=object),
-        predictions=rows["prediction"].to_numpy(dtype=object),
-        labels=task.labels,
-        groups=np.asarray(groups, dtype=object),
-        slices={name: rows[name].to_numpy(dtype=object) for name in task.slices},
-    )
-
-
-def score_of(item: Evaluation, name: str = "") -> float | Proportion | None:
-    """One evaluation by one metric; by the task's first one if none is named."""
-    return metric(name or item.task.metrics[0]).compute(scored(item))

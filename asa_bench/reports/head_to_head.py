@@ -11,8 +11,9 @@ import numpy as np
 from asa_bench.errors import BadInput
 from asa_bench.measures import Comparison, Pair, compare_all
 from asa_bench.reports.answers import Answers, paired
-from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn
+from asa_bench.reports.gather import Gathered
 from asa_bench.reports.inputs import ReportInput
+from asa_bench.reports.keys import MethodRow, TaskColumn
 from asa_bench.reports.outcomes import AttackOutcome, Evaluation
 from asa_bench.reports.text import shorten
 

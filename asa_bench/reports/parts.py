@@ -15,8 +15,10 @@ from asa_bench.measures import (
     precision_recall_area,
     slice_accuracies,
 )
-from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn, metric, score_of
+from asa_bench.reports.gather import Gathered
+from asa_bench.reports.keys import MethodRow, TaskColumn
 from asa_bench.reports.outcomes import Evaluation
+from asa_bench.reports.scores import metric, score_of
 from asa_bench.reports.tables import BLANK, Cell, fact_cell, make_cell
 
 if TYPE_CHECKING:

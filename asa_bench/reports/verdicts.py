@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from asa_bench.reports.gather import Gathered, metric
+from asa_bench.reports.gather import Gathered
 from asa_bench.reports.layouts import build_tables
 from asa_bench.reports.layouts.columns import GATED
+from asa_bench.reports.scores import metric
 from asa_bench.reports.tables import MINUS, Cell, Column, Row, Table, format_number
 from asa_bench.reports.text import count_range
 

@@ -14,8 +14,8 @@ from asa_bench import last_run
 from asa_bench.cell import VERSIONS, Cell
 from asa_bench.plan import Plan
 from asa_bench.reports.outcomes import Subject
+from asa_bench.settings import Settings
 from asa_bench.store import Store
-from asa_bench.suite import Settings
 from asa_bench.tasks import TASKS
 from asa_bench.tasks.base import Source
 

@@ -15,10 +15,11 @@ from made_up import DEEPWORDBUG, PRUTHI, SST2, report
 from asa_bench.errors import BadInput
 from asa_bench.measures import Proportion
 from asa_bench.reports.curves import curves, half_budget, to_csv
-from asa_bench.reports.gather import Gathered, worst_case
+from asa_bench.reports.gather import Gathered
 from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.layouts import build_tables
 from asa_bench.reports.outcomes import AttackOutcome, Hole, ReplayOutcome, Subject
+from asa_bench.reports.scores import worst_case
 from asa_bench.reports.tables import Table
 from asa_bench.reports.text import guard
 from asa_bench.reports.transfer import transfers

@@ -12,7 +12,8 @@ from asa_bench.reports.assemble import (
     finish,
     method_rows,
 )
-from asa_bench.reports.gather import Gathered, MethodRow
+from asa_bench.reports.gather import Gathered
+from asa_bench.reports.keys import MethodRow
 from asa_bench.reports.parts import (
     attack_fact,
     clean,

@@ -7,7 +7,8 @@ from functools import partial
 from asa_bench.measures import macro_average
 from asa_bench.reports.assemble import DraftColumn, attack_head, finish, method_rows
 from asa_bench.reports.curves import half_budget, intervals_of, survivals
-from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn
+from asa_bench.reports.gather import Gathered
+from asa_bench.reports.keys import MethodRow, TaskColumn
 from asa_bench.reports.outcomes import AttackOutcome
 from asa_bench.reports.parts import attack_fact, clean, gate_note, robust
 from asa_bench.reports.tables import UNDEFINED, Cell, Column, Row, Table, make_cell

@@ -11,7 +11,8 @@ from asa_bench.attacks.labels import label_groups, pool
 from asa_bench.errors import BadInput
 from asa_bench.measures import Calibration, calibration, macro_average
 from asa_bench.reports.assemble import DraftColumn, attack_head, finish, method_rows
-from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn
+from asa_bench.reports.gather import Gathered
+from asa_bench.reports.keys import MethodRow, TaskColumn
 from asa_bench.reports.outcomes import FITTING, AttackOutcome, Evaluation
 from asa_bench.reports.tables import UNDEFINED, Cell, Column, Row, Table, Unit, hole, make_cell
 

@@ -10,7 +10,8 @@ from asa_bench.reports.assemble import (
     finish,
     method_rows,
 )
-from asa_bench.reports.gather import Gathered, TaskColumn
+from asa_bench.reports.gather import Gathered
+from asa_bench.reports.keys import TaskColumn
 from asa_bench.reports.layouts.columns import score_columns
 from asa_bench.reports.parts import (
     HANS_LABELS,

@@ -10,11 +10,13 @@ from asa_bench.reports.assemble import (
     attack_head,
     with_average,
 )
-from asa_bench.reports.gather import Gathered, TaskColumn, metric, score_of
+from asa_bench.reports.gather import Gathered
+from asa_bench.reports.keys import TaskColumn
 from asa_bench.reports.parts import (
     clean,
     robust,
 )
+from asa_bench.reports.scores import metric, score_of
 from asa_bench.reports.tables import Column
 
 #: Ends the key of a column of gated robust accuracy.

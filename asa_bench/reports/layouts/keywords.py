@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asa_bench.reports.assemble import DraftColumn, finish, method_rows
-from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn
+from asa_bench.reports.gather import Gathered
+from asa_bench.reports.keys import MethodRow, TaskColumn
 from asa_bench.reports.outcomes import Probe
 from asa_bench.reports.tables import BLANK, Cell, Column, Row, Table, Unit, fact_cell
 

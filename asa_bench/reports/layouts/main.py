@@ -7,9 +7,10 @@ from asa_bench.reports.assemble import (
     finish,
     method_rows,
 )
-from asa_bench.reports.gather import Gathered, metric
+from asa_bench.reports.gather import Gathered
 from asa_bench.reports.layouts.columns import attack_columns, score_columns
 from asa_bench.reports.parts import gate_note
+from asa_bench.reports.scores import metric
 from asa_bench.reports.tables import Table
 
 

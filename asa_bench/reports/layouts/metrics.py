@@ -14,11 +14,12 @@ from asa_bench.reports.assemble import (
     finish,
     method_rows,
 )
-from asa_bench.reports.gather import Gathered, metric
+from asa_bench.reports.gather import Gathered
 from asa_bench.reports.outcomes import Evaluation
 from asa_bench.reports.parts import (
     measures_of,
 )
+from asa_bench.reports.scores import metric
 from asa_bench.reports.tables import Column, Row, Table, fact_cell
 from asa_bench.reports.tested import DifferenceRow
 

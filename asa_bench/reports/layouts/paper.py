@@ -11,8 +11,10 @@ from asa_bench.reports.assemble import (
     method_rows,
     with_average,
 )
-from asa_bench.reports.gather import Gathered, TaskColumn, metric, score_of
+from asa_bench.reports.gather import Gathered
+from asa_bench.reports.keys import TaskColumn
 from asa_bench.reports.published import NOTES, PAPER, PUBLISHED
+from asa_bench.reports.scores import metric, score_of
 from asa_bench.reports.tables import BLANK, Cell, Column, Row, Table, published_cell
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from asa_bench.reports.assemble import DraftColumn, difference, finish
-from asa_bench.reports.gather import Gathered, MethodRow
+from asa_bench.reports.gather import Gathered
+from asa_bench.reports.keys import MethodRow
 from asa_bench.reports.layouts.columns import attack_columns, score_columns
 from asa_bench.reports.outcomes import PretrainingOutcome
 from asa_bench.reports.tables import BLANK, MINUS, Cell, Column, Row, Table, make_cell

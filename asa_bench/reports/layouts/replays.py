@@ -8,7 +8,8 @@ from typing import Any
 
 from asa_bench.quality import QualityGate
 from asa_bench.reports.assemble import DraftColumn, finish, method_rows
-from asa_bench.reports.gather import Gathered, TaskColumn
+from asa_bench.reports.gather import Gathered
+from asa_bench.reports.keys import TaskColumn
 from asa_bench.reports.tables import Column, Row, Table
 
 

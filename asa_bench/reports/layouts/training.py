@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import partial
 
 from asa_bench.reports.assemble import DraftColumn, finish, method_rows
-from asa_bench.reports.gather import Gathered, MethodRow, row_key, seed_text
+from asa_bench.reports.gather import Gathered
+from asa_bench.reports.keys import MethodRow, row_key, seed_text
 from asa_bench.reports.outcomes import TrainingOutcome
 from asa_bench.reports.tables import Cell, Column, Row, Table, Unit, make_cell
 

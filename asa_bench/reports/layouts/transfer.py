@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from asa_bench.measures import macro_average
 from asa_bench.reports.assemble import attack_head, finish
-from asa_bench.reports.gather import Gathered, MethodRow, TaskColumn, row_key, seed_text
+from asa_bench.reports.gather import Gathered
+from asa_bench.reports.keys import MethodRow, TaskColumn, row_key, seed_text
 from asa_bench.reports.layouts.columns import GATED
 from asa_bench.reports.parts import clean, gate_note
 from asa_bench.reports.tables import BLANK, Cell, Column, Row, Table, hole, make_cell

@@ -14,8 +14,8 @@ import numpy as np
 
 from asa_bench.measures.calibration import softmax
 from asa_bench.quality import QualityGate
-from asa_bench.reports.gather import seed_text
 from asa_bench.reports.inputs import ReportInput
+from asa_bench.reports.keys import seed_text
 from asa_bench.reports.outcomes import AttackOutcome, Evaluation, QualityOutcome, attacked
 from asa_bench.reports.page.differences import parts
 
