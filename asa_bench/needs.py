@@ -137,13 +137,17 @@ def _hub(what: str, entry: Hub, split: str, said: str, instead: str) -> Need:
         revision = hub.resolve_revision(entry, said, instead)
         return _checked([path for _, path in hub.download(entry, split, revision, said, instead)])
 
-    where = (
-        f"{len(found)} files in {found[0].parent}"
-        if found
-        else f"not in the hub cache {checkpoints.hub_cache()}"
-    )
+    if found.whole:
+        where = f"{len(found.found)} files in {found.found[0][1].parent}"
+    elif found.found:
+        where = (
+            f"{len(found.found)} of {len(found.found) + len(found.missing)} files in {found.found[0][1].parent}, "
+            f"not {found.missing[0]}"
+        )
+    else:
+        where = f"not in the hub cache {checkpoints.hub_cache()}"
     source = f"the hub, {entry.repo}, {entry.files[split]}"
-    return Need(what, bool(found), where, source, f"data {entry.repo} {entry.files[split]}", fetch)
+    return Need(what, found.whole, where, source, f"data {entry.repo} {entry.files[split]}", fetch)
 
 
 def _checked(paths: list[Path]) -> str:

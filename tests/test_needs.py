@@ -171,7 +171,8 @@ def test_fetch_gets_all_and_doctor_then_needs_no_network(tmp_path: Path, suite: 
     """As a user, with an empty home, a hub, NLTK's and TextAttack's places on the loopback."""
     rows = {"sentence": ["a fine film", "an awful film"] * 4, "label": [1, 0] * 4, "idx": list(range(8))}
     data = parquet(rows, ["negative", "positive"])
-    glue = {f"sst2/{split}-00000-of-00001.parquet": data for split in ("train", "validation")}
+    names = ("train-00000-of-00002", "train-00001-of-00002", "validation-00000-of-00001")
+    glue = {f"sst2/{name}.parquet": data for name in names}
     files = {}
     pins = "from asa_bench.attacks.sources import PLACES"
     for need, place in PLACES.items():
@@ -216,3 +217,10 @@ def test_fetch_gets_all_and_doctor_then_needs_no_network(tmp_path: Path, suite: 
     after = run("doctor", HF_HUB_OFFLINE="1")
     assert after.returncode == 0, after.stdout + after.stderr
     assert "MISSING" not in after.stdout
+    (half,) = home.rglob("snapshots/*/sst2/train-00001-of-00002.parquet")
+    half.unlink()
+    after = run("doctor", HF_HUB_OFFLINE="1")
+    assert after.returncode == 1
+    (line,) = (line for line in after.stdout.splitlines() if line.startswith("MISSING"))
+    assert line.startswith("MISSING data sst2 train: 1 of 2 files in ")
+    assert "not sst2/train-00001-of-00002.parquet; `asa-bench fetch` gets it" in line

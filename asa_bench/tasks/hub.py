@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asa_bench.errors import BadInput, Unavailable
+from asa_bench.tasks import hub_cache
 from asa_bench.tasks.canonical import right_choice, word
 from asa_bench.tasks.files import Row, shown
 
 if TYPE_CHECKING:
     from asa_bench.tasks.base import Hub, Task
+    from asa_bench.tasks.hub_cache import Cached
 
 TIMEOUT_S = 10.0
 _ITEM = re.compile(r"(.+)\[(\d+)\]")
@@ -48,9 +50,8 @@ def resolve_revision(hub: Hub, said: str, instead: str) -> str:
     try:
         return _head(hub.repo, hub.branch)
     except _failures() as error:
-        cached = _cache_folder(hub) / "refs" / hub.branch
-        if cached.is_file():
-            return cached.read_text(encoding="utf-8").strip()
+        if cached := hub_cache.head(hub.repo, hub.branch):
+            return cached
         raise Unavailable(_refusal(said, hub, error, instead)) from error
 
 
@@ -92,11 +93,11 @@ def instead(task: Task) -> str:
     return f"give --data-dir FOLDER with its files, provided by {provided}"
 
 
-def _refusal(said: str, hub: Hub, error: Exception, instead: str) -> str:
+def _refusal(said: str, hub: Hub, error: Exception, instead: str, cached: Cached | None = None) -> str:
     from huggingface_hub import constants, errors
 
     if isinstance(error, errors.OfflineModeIsEnabled) or constants.HF_HUB_OFFLINE:
-        reason = "HF_HUB_OFFLINE is set and it is not in the cache"
+        reason = "HF_HUB_OFFLINE is set and it is not whole in the cache"
     elif isinstance(error, errors.GatedRepoError):
         reason = "access to it must be granted first"
     elif isinstance(error, errors.RepositoryNotFoundError):
@@ -105,6 +106,8 @@ def _refusal(said: str, hub: Hub, error: Exception, instead: str) -> str:
         reason = f"it has no revision {hub.revision or hub.branch}"
     else:
         reason = shown((str(error).strip() or type(error).__name__).splitlines()[0], 160)
+    if cached is not None and cached.found:
+        reason += f"; the cache has {len(cached.found)} of its files, but not {cached.missing[0]}"
     return (
         f"{said}: the hub data set {hub.repo} cannot be read from {constants.ENDPOINT} "
         f"({reason}); without the hub, {instead}"
@@ -121,21 +124,9 @@ def _head(repo: str, branch: str) -> str:
     return commit
 
 
-def _cache_folder(hub: Hub) -> Path:
-    from huggingface_hub import constants
-    from huggingface_hub.file_download import repo_folder_name
-
-    return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=hub.repo, repo_type="dataset")
-
-
-def cached(hub: Hub, split: str) -> list[Path]:
-    """The parquet files of a split that are in the cache, of the commit that an offline run would read; asks no network."""
-    folder = _cache_folder(hub)
-    try:
-        revision = hub.revision or (folder / "refs" / hub.branch).read_text(encoding="utf-8").strip()
-        return sorted((folder / "snapshots" / revision).glob(hub.files[split])) if revision else []
-    except OSError:
-        return []
+def cached(hub: Hub, split: str) -> Cached:
+    """What the cache has of a split at the commit that an offline run would read; asks no network."""
+    return hub_cache.files(hub.repo, hub.revision or hub_cache.head(hub.repo, hub.branch), hub.files[split])
 
 
 def download(hub: Hub, split: str, revision: str, said: str, instead: str) -> list[tuple[str, Path]]:
@@ -143,7 +134,7 @@ def download(hub: Hub, split: str, revision: str, said: str, instead: str) -> li
     `resolve_revision`.
 
     Raises:
-        Unavailable: the hub does not answer and the files are not cached, or its branch moved on.
+        Unavailable: the hub does not answer and not all of the files are cached, or its branch moved on.
         BadInput: the repository has no such file.
     """
     from huggingface_hub import HfApi, hf_hub_download
@@ -152,29 +143,30 @@ def download(hub: Hub, split: str, revision: str, said: str, instead: str) -> li
     try:
         # The listing comes first because it fails at once when the network does; downloads would retry.
         listed = HfApi().dataset_info(hub.repo, revision=revision, timeout=TIMEOUT_S).siblings or []
-        names = sorted(file.rfilename for file in listed if fnmatch.fnmatchcase(file.rfilename, pattern))
     except _failures() as error:
-        snapshot = _cache_folder(hub) / "snapshots" / revision
-        cached = sorted(snapshot.glob(pattern))
-        if not cached:
-            raise Unavailable(_refusal(said, hub, error, instead)) from error
-        return [(path.relative_to(snapshot).as_posix(), path) for path in cached]
+        cached = hub_cache.files(hub.repo, revision, pattern)
+        if not cached.whole:
+            raise Unavailable(_refusal(said, hub, error, instead, cached)) from error
+        return cached.found
+    names = sorted(file.rfilename for file in listed if fnmatch.fnmatchcase(file.rfilename, pattern))
     if not names:
         raise BadInput(
             f"{said}: the hub data set {hub.repo} has no parquet file {pattern} at {revision[:12]}"
         )
     # Asking for the branch by name leaves its head in the cache, where a later offline run finds it.
     wanted = hub.revision or hub.branch
+    paths = []
     try:
-        paths = [
-            Path(
-                hf_hub_download(hub.repo, name, repo_type="dataset", revision=wanted, etag_timeout=TIMEOUT_S)
+        for name in names:
+            local = hf_hub_download(
+                hub.repo, name, repo_type="dataset", revision=wanted, etag_timeout=TIMEOUT_S
             )
-            for name in names
-        ]
+            paths.append(Path(local))
+            # Noted as soon as the cache has one, since the others may never come.
+            hub_cache.note(hub.repo, revision, (file.rfilename for file in listed))
     except _failures() as error:
         raise Unavailable(_refusal(said, hub, error, instead)) from error
-    snapshot = _cache_folder(hub) / "snapshots" / revision
+    snapshot = hub_cache.folder(hub.repo) / "snapshots" / revision
     for path in paths:
         if not path.is_relative_to(snapshot):
             raise Unavailable(

@@ -167,8 +167,18 @@ def test_what_was_fetched_once_is_there_offline(tmp_path: Path) -> None:
     told = answers(server.endpoint, tmp_path / "empty", *jobs, offline=True)
     for answer in told:
         assert answer["kind"] == "Unavailable"
-        assert "HF_HUB_OFFLINE is set and it is not in the cache" in one_line(answer)
+        assert "HF_HUB_OFFLINE is set and it is not whole in the cache" in one_line(answer)
         assert "--data-dir" in one_line(answer)
+
+
+def test_half_a_split_is_not_read_offline(tmp_path: Path) -> None:
+    with HubServer(REPOSITORIES) as server:
+        answers(server.endpoint, tmp_path, ("rte", "dev"))
+    (second,) = tmp_path.rglob("snapshots/*/rte/validation-00001-of-00002.parquet")
+    second.unlink()
+    (told,) = answers(server.endpoint, tmp_path, ("rte", "dev"), offline=True)
+    assert told["kind"] == "Unavailable"
+    assert "the cache has 1 of its files, but not rte/validation-00001-of-00002.parquet" in one_line(told)
 
 
 def test_a_hub_that_is_down_or_lacks_the_set_is_one_clear_line(tmp_path: Path) -> None:
