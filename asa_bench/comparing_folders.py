@@ -19,7 +19,7 @@ CSV_COLUMNS = (
     *("first", "second", "model", "task", "split", "train_task", "attack", "first_mean", "second_mean"),
     *("difference", "low", "high", "adjusted_low", "adjusted_high", "p", "adjusted_p", "detectable"),
     *("verdict", "gained", "lost", "flipped", "seeds", "examples", "clusters", "family", "test", "notes"),
-    *("first_gated", "second_gated"),
+    *("first_gated", "second_gated", "metric"),
 )
 
 
@@ -133,8 +133,7 @@ def to_csv(found: Compared) -> str:
             *(told.p, told.adjusted_p, told.detectable),
         )
         counts = (
-            told.gained + 0.0,
-            told.lost + 0.0,
+            *("" if each is None else repr(each + 0.0) for each in (told.gained, told.lost)),
             told.flipped,
             told.seeds,
             told.examples,
@@ -146,10 +145,11 @@ def to_csv(found: Compared) -> str:
                 *map(guard, texts),
                 *map(repr, numbers),
                 cell.verdict,
-                *map(repr, counts),
+                *(each if isinstance(each, str) else repr(each) for each in counts),
                 guard(told.method),
                 guard("; ".join(told.notes)),
                 *(("", "") if cell.gated is None else map(repr, cell.gated)),
+                cell.metric,
             ]
         )
     return buffer.getvalue()

@@ -76,7 +76,8 @@ def _print(found: Compared, flips: int) -> None:
         f"cannot tell in {counts['cannot tell']}."
     )
     typer.echo(
-        f"Differences in percentage points, second minus first, with {100 * told.level:.0f} % intervals of each alone. "
+        f"Differences in percentage points (coefficients times 100), second minus first, with {100 * told.level:.0f} % "
+        f"intervals of each alone. "
         f"Holm: p adjusted over the {told.family} cells. MDE: the difference that would be found with "
         f"{100 * told.power:.0f} % power at alpha {told.alpha:.2g}. Better or worse is said where Holm rejects and the "
         "difference is at least the MDE; cannot tell does not mean equal."
@@ -89,10 +90,12 @@ def _print(found: Compared, flips: int) -> None:
 
 def _cell(cell: ComparedCell, flips: int) -> None:
     from asa_bench.comparing_folders import directed
+    from asa_bench.measures import METRICS
     from asa_bench.reports.text import visible
 
     told = cell.comparison
     head = f"{cell.title} ({cell.split})" + (f" under {cell.attack}" if cell.attack else "")
+    head += f", {METRICS[cell.metric].title}" if cell.metric != "accuracy" else ""
     clusters = f", {told.clusters:,} clusters" if told.clusters != told.examples else ""
     seeds = f"{told.seeds} seeds" if told.seeds > 1 else "one seed"
     typer.echo("")

@@ -234,7 +234,7 @@ def _evaluated(data: Gathered, records: _Records) -> Iterator[Score]:
             answers = data.answers(row, column)
             rows = {seed: item.rows for seed, item in found.items()}
             make = partial(_score, data, records, row, column, "evaluate", subjects, rows)
-            if answers is not None:
+            if answers is not None and not answers.linear:
                 yield make("accuracy", answers, None, {s: float(v.mean()) for s, v in answers.values.items()})
                 continue
             name = column.task.metrics[0]

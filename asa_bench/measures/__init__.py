@@ -28,10 +28,18 @@ from asa_bench.measures.calibration import (
     softmax,
 )
 from asa_bench.measures.choosing import Pair
+from asa_bench.measures.combining import Combination, Part
 from asa_bench.measures.comparison import Comparison, compare, compare_all
 from asa_bench.measures.components import Component, VarianceSplit, variance_split
 from asa_bench.measures.crossed import CrossedMean, crossed_mean, difference_of_means
 from asa_bench.measures.flags import Flag
+from asa_bench.measures.linearized import (
+    f1_values,
+    matthews_values,
+    pearson_values,
+    ratio_values,
+    spearman_values,
+)
 from asa_bench.measures.margin import AgainstMargin, against_margins, findings
 from asa_bench.measures.multiple import Holm, holm
 from asa_bench.measures.paired import (
@@ -57,6 +65,7 @@ __all__ = [
     "BootstrapInterval",
     "Calibration",
     "Change",
+    "Combination",
     "Comparison",
     "Component",
     "CrossedMean",
@@ -65,6 +74,7 @@ __all__ = [
     "Holm",
     "Metric",
     "Pair",
+    "Part",
     "Proportion",
     "RiskCoverage",
     "Scored",
@@ -87,6 +97,7 @@ __all__ = [
     "difference_of_means",
     "exact_interval",
     "f1",
+    "f1_values",
     "failure_rates",
     "findings",
     "fit_temperature",
@@ -96,11 +107,14 @@ __all__ = [
     "hans_cells",
     "holm",
     "macro_average",
+    "matthews_values",
     "mcnemar_detectable",
     "mcnemar_p",
     "mcnemar_power",
     "paired_differences",
+    "pearson_values",
     "precision_recall_area",
+    "ratio_values",
     "resampled_totals",
     "risk_coverage",
     "robust_at",
@@ -110,6 +124,7 @@ __all__ = [
     "shortcut_reliance",
     "slice_accuracies",
     "softmax",
+    "spearman_values",
     "summarize",
     "t_detectable",
     "t_interval",

@@ -23,6 +23,9 @@ Interval = tuple[float, float]
 
 #: Below this many clusters the reader is told how few they are.
 FEW_CLUSTERS = 10
+#: Where few examples are answered differently, the variance is that of so many more, each changed as much as one can be: the
+#: squared normal quantile of 95 %, as Agresti and Coull (1998, The American Statistician 52:119) add to a proportion.
+MORE_FLIPS = 4
 #: From this many seeds on, intervals were simulated to keep their level (docs/statistics.md); at 2 seeds 95 %
 #: intervals cover in 87 % at worst, at 3 in 92 %.
 ENOUGH_SEEDS = 5
@@ -41,6 +44,9 @@ class Pair:
         seeds: 'shared': the rows of both come from the same seeds, in the same order. 'own': from seeds that have nothing in
             common, such as a model that was trained again; there may be more rows of one. 'fixed': the question is about
             these trained models and no others, such as one checkpoint before and after a change of the code around it.
+        linear: the values are those of a metric that is no mean of right and wrong (`asa_bench.measures.linearized`), so that
+            any number is allowed, and there are no flips to count in them.
+        differing: of linear values: how many examples the two answered differently in at least one seed; None: not known.
     """
 
     first: ArrayLike
@@ -48,6 +54,8 @@ class Pair:
     clusters: ArrayLike | None = None
     strata: ArrayLike | None = None
     seeds: Literal["shared", "own", "fixed"] = "shared"
+    linear: bool = False
+    differing: int | None = None
 
 
 @dataclass(frozen=True)
@@ -58,12 +66,15 @@ class Tests:
     With none of them the design cannot tell: p is 1, the interval and the detectable effect are as wide as can be.
 
     Attributes:
+        difference: the second minus the first.
         gained, lost: see `asa_bench.measures.comparison.Comparison`; each example counts in them `repeats` times.
         mean: what the t-test is about, None for McNemar's.
         score, exact: whether McNemar's score test and his exact one are among them.
         binary: whether all differences are -1, 0 or 1.
+        linear: the values have no flips to count; then `gained` and `lost` are 0, and the difference may exceed 1.
     """
 
+    difference: float
     gained: float
     lost: float
     flipped: int
@@ -78,6 +89,12 @@ class Tests:
     notes: tuple[str, ...]
     repeats: int = 1
     cautious: bool = False
+    linear: bool = False
+
+    @property
+    def largest(self) -> float:
+        """How large the difference can be, either way."""
+        return np.inf if self.linear else 1.0
 
     @property
     def tells(self) -> bool:
@@ -95,7 +112,8 @@ class Tests:
         return max(found)
 
     def interval(self, level: float) -> Interval:
-        found = [] if self.tells else [(-1.0, 1.0)]
+        most = self.largest
+        found = [] if self.tells else [(-most, most)]
         if self.mean is not None:
             found.append(self.mean.cautious_interval(level) if self.cautious else self.mean.interval(level))
         if self.score:
@@ -106,10 +124,10 @@ class Tests:
             share = exact_interval(round(self.gained), round(self.gained + self.lost), level)
             flips = (self.gained + self.lost) / self.examples
             found.append((flips * (2 * share[0] - 1), flips * (2 * share[1] - 1)))
-        return max(-1.0, min(low for low, _ in found)), min(1.0, max(high for _, high in found))
+        return max(-most, min(low for low, _ in found)), min(most, max(high for _, high in found))
 
     def detectable(self, alpha: float, power: float) -> float:
-        found = [0.0 if self.tells else 1.0]
+        found = [0.0 if self.tells else self.largest]
         if self.mean is not None:
             mean, critical, degrees = self.mean, None, self.mean.planning_degrees
             if self.cautious and mean.standard_error > 0:
@@ -119,7 +137,7 @@ class Tests:
         if self.score or self.exact:
             flips = round((self.gained + self.lost) / self.repeats)
             found.append(mcnemar_detectable(flips, self.examples, alpha, power))
-        return min(1.0, max(found))
+        return min(self.largest, max(found))
 
 
 def choose_tests(pair: Pair) -> Tests:
@@ -139,7 +157,7 @@ def choose_tests(pair: Pair) -> Tests:
         )
     if first.size == 0 or second.size == 0:
         raise ValueError("nothing to compare: there are no examples")
-    if not all(bool(((values >= 0) & (values <= 1)).all()) for values in (first, second)):
+    if not pair.linear and not all(bool(((values >= 0) & (values <= 1)).all()) for values in (first, second)):
         raise ValueError("a value lies outside 0 to 1")
     if shared:
         differences, seeds = second - first, len(first)
@@ -149,19 +167,20 @@ def choose_tests(pair: Pair) -> Tests:
     examples = first.shape[1]
     gained = float(differences[differences > 0].sum())
     lost = float(-differences[differences < 0].sum())
-    flipped = int(np.count_nonzero(differences.any(axis=0)))
+    flipped = int(np.count_nonzero(differences.any(axis=0))) if pair.differing is None else pair.differing
     few = flipped < EXACT_BELOW
-    binary = bool(np.isin(differences, (-1, 0, 1)).all())
+    binary = not pair.linear and bool(np.isin(differences, (-1, 0, 1)).all())
     exact = few and seeds == 1 and binary
     notes = _notes(pair, seeds, len(first))
     if few:
-        notes.append(f"only {flipped} examples flip")
+        notes.append(f"only {flipped} examples {'are answered differently' if pair.linear else 'flip'}")
     found = Tests(
-        gained,
-        lost,
+        (gained - lost) / differences.size,
+        0.0 if pair.linear else gained,
+        0.0 if pair.linear else lost,
         flipped,
         None,
-        few,
+        few and not pair.linear,
         exact,
         binary,
         examples,
@@ -170,6 +189,7 @@ def choose_tests(pair: Pair) -> Tests:
         "",
         tuple(notes),
         len(differences),
+        linear=pair.linear,
     )
     if seeds == 1 and binary and pair.clusters is None and pair.strata is None:
         method = "McNemar, score; score interval"
@@ -188,21 +208,33 @@ def choose_tests(pair: Pair) -> Tests:
     else:
         mean = crossed_mean(differences, pair.clusters, pair.strata)
         sampled = f"{seeds} seeds"
+    if pair.linear and few:
+        mean = with_more_flips(mean, float(max(np.ptp(table, axis=1).max() for table in (first, second))))
     named = "examples" if pair.clusters is None else f"{mean.clusters} clusters"
     if pair.clusters is not None and mean.clusters < FEW_CLUSTERS:
         notes.append(f"only {mean.clusters} clusters")
     if mean.pooled_strata:
         notes.append("strata of a single cluster are pooled with others")
-    method = "t, " + (
+    method = ("t on linearized values, " if pair.linear else "t, ") + (
         f"{named} as a sample" if seeds == 1 else f"{sampled} and {named} as crossed random effects"
     )
     method += ", within strata" if pair.strata is not None else ""
-    method += (
-        " (with score and exact tests, for few flips)"
-        if exact
-        else (" (with a score test, for few flips)" if few else "")
-    )
+    if few:
+        more = f"variance of {MORE_FLIPS} more" if pair.linear else "with a score test"
+        method += f" ({'with score and exact tests' if exact else more}, for few flips)"
     return replace(found, mean=mean, clusters=mean.clusters, method=method, notes=tuple(notes))
+
+
+def with_more_flips(mean: CrossedMean, largest: float) -> CrossedMean:
+    """A mean of differences with the variance of `MORE_FLIPS` more examples answered differently.
+
+    So that the few that differ are not taken for all that could, and two that answer alike get an interval of some width:
+    about that of Tango for right and wrong answers.
+
+    Args:
+        largest: by how much one other answer can change the value of an example.
+    """
+    return mean.with_more(MORE_FLIPS * (largest / mean.examples) ** 2 / mean.seeds, interaction=False)
 
 
 def _notes(pair: Pair, seeds: int, first: int) -> list[str]:

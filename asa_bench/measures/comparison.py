@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from numpy.typing import ArrayLike
 
-from asa_bench.measures.choosing import Interval, Pair, Tests, choose_tests
+from asa_bench.measures.choosing import Interval, Pair, Tests
+from asa_bench.measures.combining import Combination, tests_of
 from asa_bench.measures.multiple import holm
 from asa_bench.measures.paired import FlipOdds, check_level, flip_odds
 
@@ -20,7 +21,8 @@ class Comparison:
     """The second method minus the first.
 
     Attributes:
-        difference: of the two means, a share in [-1, 1]; positive where the second is better.
+        difference: of the two means, or of two metrics; a share in [-1, 1] for right and wrong answers. Positive where the
+            second is higher.
         interval: of the difference at `level`, of this comparison alone.
         p: two-sided p value of "no difference", of this comparison alone.
         level: confidence of `interval`.
@@ -57,8 +59,8 @@ class Comparison:
     examples: int
     clusters: int
     strata: int
-    gained: float
-    lost: float
+    gained: float | None
+    lost: float | None
     flipped: int
     standard_error: float | None
     degrees_of_freedom: float | None
@@ -116,7 +118,9 @@ def compare(
     return compare_all({"": Pair(first, second, clusters, strata)}, level=level, power=power)[""]
 
 
-def compare_all(pairs: Mapping[K, Pair], *, level: float = 0.95, power: float = 0.8) -> dict[K, Comparison]:
+def compare_all(
+    pairs: Mapping[K, Pair | Combination], *, level: float = 0.95, power: float = 0.8
+) -> dict[K, Comparison]:
     """All comparisons of one table, adjusted for one another by Holm's procedure.
 
     The probability that any true "no difference" of the family is rejected is at most 1 - `level`. Each minimum
@@ -129,7 +133,7 @@ def compare_all(pairs: Mapping[K, Pair], *, level: float = 0.95, power: float = 
     if not pairs:
         return {}
     check_level(level)
-    tests = {key: choose_tests(pair) for key, pair in pairs.items()}
+    tests = {key: tests_of(pair) for key, pair in pairs.items()}
     alpha = 1 - level
     strict = {key: replace(test, cautious=len(pairs) > 1) for key, test in tests.items()}
     adjusted = holm([test.p for test in strict.values()], alpha)
@@ -164,7 +168,7 @@ def _comparison(
         odds = flip_odds(int(tests.gained), int(tests.lost), level)
     alpha = (1 - level) / family
     return Comparison(
-        difference=(tests.gained - tests.lost) / (tests.repeats * tests.examples),
+        difference=tests.difference,
         interval=tests.interval(level),
         p=tests.p,
         level=level,
@@ -173,8 +177,8 @@ def _comparison(
         examples=tests.examples,
         clusters=tests.clusters,
         strata=1 if mean is None else mean.strata,
-        gained=tests.gained,
-        lost=tests.lost,
+        gained=None if tests.linear else tests.gained,
+        lost=None if tests.linear else tests.lost,
         flipped=tests.flipped,
         standard_error=None if mean is None else mean.standard_error,
         degrees_of_freedom=None if mean is None else mean.degrees_of_freedom,

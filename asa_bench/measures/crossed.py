@@ -70,8 +70,12 @@ class CrossedMean:
             self.mean, first, own / examples + third, third, self.seed_degrees + more_seeds, freedom, *counts
         )
 
-    def with_more(self, variance: float) -> CrossedMean:
-        """The same with so much more in the squared standard error, of examples in interaction with seeds."""
+    def with_more(self, variance: float, interaction: bool = True) -> CrossedMean:
+        """The same with so much more in the squared standard error, of examples.
+
+        Args:
+            interaction: in interaction with seeds, so that the variance of the seeds' means holds it, too.
+        """
         counts = (self.seeds, self.examples, self.clusters, self.strata, self.pooled_strata)
         between = self.example_variance + variance
         if self.seed_variance is None:
@@ -79,11 +83,12 @@ class CrossedMean:
             return CrossedMean(
                 self.mean, between**0.5, freedom, freedom, None, between, 0.0, 0.0, freedom, 0.0, *counts
             )
+        shared = variance if interaction else 0.0
         return combined_mean(
             self.mean,
-            self.seed_mean_variance + variance,
+            self.seed_mean_variance + shared,
             between,
-            self.interaction_variance + variance,
+            self.interaction_variance + shared,
             self.seed_degrees,
             self.example_degrees,
             *counts,

@@ -139,7 +139,7 @@ def _unchanged(pair: Pair) -> bool:
 def _explained(
     told: _Told, tests: Tests, pair: Pair, margin: float, alpha: float, power: float, family: int
 ) -> AgainstMargin:
-    difference = (tests.gained - tests.lost) / (tests.repeats * tests.examples)
+    difference = tests.difference
     examples = seeds = None
     if told.finding == "cannot tell":
         distance = abs(difference + margin)
@@ -171,7 +171,7 @@ def beyond(tests: Tests, pair: Pair, margin: float, alpha: float, power: float) 
     A loss brings flips of its own, so it is harder to find than the difference from 0 that `Tests.detectable` is about: a loss
     of the share L of the examples, in each seed others, adds L (1 - L) to the variance of a single answer.
     """
-    difference = (tests.gained - tests.lost) / (tests.repeats * tests.examples)
+    difference = tests.difference
     flips = (tests.gained + tests.lost) / tests.repeats
     background = max(round(flips - abs(difference) * tests.examples), 0)
     found = [0.0]

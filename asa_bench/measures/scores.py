@@ -10,6 +10,14 @@ from numpy.typing import NDArray
 
 from asa_bench.measures import behaviour
 from asa_bench.measures.accuracy import Proportion, accuracy, f1
+from asa_bench.measures.linearized import (
+    Floats,
+    f1_values,
+    matthews_values,
+    pearson_values,
+    ratio_values,
+    spearman_values,
+)
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,8 @@ class Metric:
         compute: None where the metric is undefined for these predictions.
         source: who defined it, or whose implementation it is.
         higher_is_better: False for a rate of failures, which no average counts.
+        values: (examples,) what each example adds to it, with the metric as their mean (`asa_bench.measures.linearized`); None
+            where the metric is undefined. Metrics without it are a mean of right and wrong, or not tested.
     """
 
     name: str
@@ -58,6 +68,7 @@ class Metric:
     compute: Callable[[Scored], float | Proportion | None]
     source: str
     higher_is_better: bool = True
+    values: Callable[[Scored], Floats | None] | None = None
 
 
 def numbers(values: Sequence[str] | NDArray[np.object_]) -> NDArray[np.float64]:
@@ -113,6 +124,28 @@ def token_f1(scored: Scored) -> float:
     return 2 * int(((gold == predicted) & (gold != "O")).sum()) / claims if claims else 0.0
 
 
+def entity_values(scored: Scored) -> Floats:
+    """(examples,) values of `entity_f1`, a ratio of totals over sentences."""
+    from seqeval.metrics.sequence_labeling import get_entities
+
+    totals = []
+    for gold, predicted in zip(*_tags(scored), strict=True):
+        own, said = set(get_entities(gold)), set(get_entities(predicted))
+        totals.append((2 * len(own & said), len(own) + len(said)))
+    parts, wholes = np.array(totals, dtype=np.float64).T
+    return ratio_values(parts, wholes)
+
+
+def token_values(scored: Scored) -> Floats:
+    """(examples,) values of `token_f1`, a ratio of totals over sentences."""
+    totals = []
+    for gold, predicted in zip(*_tags(scored), strict=True):
+        hits = sum(own == said != "O" for own, said in zip(gold, predicted, strict=True))
+        totals.append((2 * hits, sum(tag != "O" for tag in (*gold, *predicted))))
+    parts, wholes = np.array(totals, dtype=np.float64).T
+    return ratio_values(parts, wholes)
+
+
 def _tags(scored: Scored) -> tuple[list[list[str]], list[list[str]]]:
     """Gold and predicted tags per example.
 
@@ -155,12 +188,36 @@ METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
         Metric("accuracy", "Acc.", lambda s: accuracy(s.gold, s.predictions), "counted"),
-        Metric("f1", "F1", lambda s: f1(s.gold, s.predictions, s.labels[-1]), "GLUE: F1 of the second label"),
-        Metric("matthews", "MCC", matthews, "scikit-learn"),
-        Metric("pearson", "Pearson", pearson, "scipy"),
-        Metric("spearman", "Spearman", spearman, "scipy"),
-        Metric("entity_f1", "Entity F1", entity_f1, "seqeval"),
-        Metric("token_f1", "Token F1", token_f1, "the released ASA code"),
+        Metric(
+            "f1",
+            "F1",
+            lambda s: f1(s.gold, s.predictions, s.labels[-1]),
+            "GLUE: F1 of the second label",
+            values=lambda s: f1_values(s.gold, s.predictions, s.labels[-1]),
+        ),
+        Metric(
+            "matthews",
+            "MCC",
+            matthews,
+            "scikit-learn",
+            values=lambda s: matthews_values(s.gold, s.predictions),
+        ),
+        Metric(
+            "pearson",
+            "Pearson",
+            pearson,
+            "scipy",
+            values=lambda s: pearson_values(numbers(s.gold), numbers(s.predictions)),
+        ),
+        Metric(
+            "spearman",
+            "Spearman",
+            spearman,
+            "scipy",
+            values=lambda s: spearman_values(numbers(s.gold), numbers(s.predictions)),
+        ),
+        Metric("entity_f1", "Entity F1", entity_f1, "seqeval", values=entity_values),
+        Metric("token_f1", "Token F1", token_f1, "the released ASA code", values=token_values),
         Metric("consistency", "Consistency", consistency, "Gardner et al. 2020"),
         Metric("failure_rate", "Failures", failure_rate, "Ribeiro et al. 2020", higher_is_better=False),
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from asa_bench.measures import Pair, clusters_of
+from asa_bench.measures import METRICS, Pair, Scored, clusters_of
 
 if TYPE_CHECKING:
     from asa_bench.reports.outcomes import AttackOutcome, Evaluation, StoredReplay
@@ -31,18 +31,28 @@ class Answers:
 
     Attributes:
         ids: (examples,) texts, sorted.
-        values: seed as text -> (examples,) in [0, 1], in the order of `ids`.
+        values: seed as text -> (examples,) in [0, 1], in the order of `ids`; of a metric that is no mean of right and wrong,
+            what each example adds to it (`asa_bench.measures.linearized`).
         clusters: (examples,) which examples are not independent; None where all are.
         strata: (examples,) fixed parts of the data set; None for one part.
+        said: of such a metric: seed -> (examples,) predictions; None for right and wrong answers.
+        gold: (examples,) what they should have been, where predictions are labels; else None.
     """
 
     ids: NDArray[np.object_]
     values: Mapping[str, NDArray[np.float64]]
     clusters: NDArray[np.object_] | None = None
     strata: NDArray[np.object_] | None = None
+    said: Mapping[str, NDArray[np.object_]] | None = None
+    gold: NDArray[np.object_] | None = None
+
+    @property
+    def linear(self) -> bool:
+        """Whether they are values of a metric that is no mean of right and wrong."""
+        return self.said is not None
 
     def where(self, chosen: NDArray[np.bool_]) -> Answers:
-        """Those of some examples alone."""
+        """Those of some examples alone; only of right and wrong answers, whose mean needs nothing of the others."""
         return Answers(
             self.ids[chosen],
             {seed: values[chosen] for seed, values in self.values.items()},
@@ -52,22 +62,32 @@ class Answers:
 
 
 def of_evaluations(
-    found: Mapping[str, Evaluation], heuristic: tuple[str, str] | None = None, order_by: Order | None = None
+    found: Mapping[str, Evaluation],
+    heuristic: tuple[str, str] | None = None,
+    order_by: Order | None = None,
+    metric: str = "",
 ) -> Answers | None:
-    """1 where a prediction is the gold label; None for tasks whose score is no mean of right and wrong.
+    """Values of a metric: of accuracy 1 where a prediction is the gold label; None for a metric without such values.
 
     Args:
         found: seed -> evaluation, of the same examples.
         heuristic: only the examples of this HANS heuristic and gold label.
         order_by: what to use for `order_of`, e.g. what remembers its answers.
+        metric: by its name; the task's first one if none is named.
     """
     if not found:
         return None
     first = next(iter(found.values()))
-    task = first.task
-    if task.kind not in _RIGHT_OR_WRONG or task.unlabelled or task.metrics[0] != "accuracy":
+    task, name = first.task, metric or first.task.metrics[0]
+    if task.unlabelled:
         return None
     sort = order_by or order_of
+    if name == "consistency":
+        return _of_groups(found, sort)
+    if name != "accuracy":
+        return _of_metric(found, name, sort)
+    if task.kind not in _RIGHT_OR_WRONG:
+        return None
     order, ids = sort(first.rows)
     values: dict[str, NDArray[np.float64]] = {}
     for seed, item in found.items():
@@ -82,6 +102,44 @@ def of_evaluations(
     columns = [first.rows[name].to_numpy(object)[order] for name in ("heuristic", "label")]
     entailed = (columns[1] == _ENTAILED) == (heuristic[1] == _ENTAILED)
     return answers.where(np.asarray((columns[0] == heuristic[0]) & entailed, dtype=np.bool_))
+
+
+def _of_metric(found: Mapping[str, Evaluation], name: str, sort: Order) -> Answers | None:
+    """Values of a metric that is no mean of right and wrong, in the seeds in which it is defined."""
+    first = next(iter(found.values()))
+    task, made = first.task, METRICS[name].values
+    if made is None:
+        return None
+    order, ids = sort(first.rows)
+    none = np.full(len(ids), "", dtype=object)
+    values, said = {}, {}
+    for seed, item in found.items():
+        own, _ = sort(item.rows)
+        gold, predicted = (item.rows[column].to_numpy(object)[own] for column in ("label", "prediction"))
+        each = made(Scored(gold, predicted, task.labels, none, {}))
+        if each is not None:
+            values[seed], said[seed] = each, predicted
+    if not values:
+        return None
+    labels = None if task.kind == "regression" else first.rows["label"].to_numpy(object)[order]
+    return _designed(Answers(ids, values, said=said, gold=labels), first.rows, order, task)
+
+
+def _of_groups(found: Mapping[str, Evaluation], sort: Order) -> Answers | None:
+    """Groups in place of examples, 1 where all of a group's rows are right."""
+    task = next(iter(found.values())).task
+    if not task.group:
+        return None
+    names: NDArray[np.object_] = np.array([], dtype=object)
+    values = {}
+    for seed, item in found.items():
+        own, _ = sort(item.rows)
+        gold, said = (item.rows[column].to_numpy(object)[own] for column in ("label", "prediction"))
+        groups = _texts(item.rows[task.group])[own]
+        names, codes = np.unique(groups[groups != ""].astype(str), return_inverse=True)
+        wrong = np.bincount(codes, weights=(gold != said)[groups != ""], minlength=len(names))
+        values[seed] = np.asarray(wrong == 0, dtype=np.float64)
+    return Answers(names.astype(object), values) if len(names) else None
 
 
 def of_attacks(
@@ -116,7 +174,28 @@ def paired(first: Answers | None, second: Answers | None) -> Pair | None:
     if not shared or not np.array_equal(first.ids, second.ids):
         return None
     arrays = [np.stack([answers.values[seed] for seed in shared]) for answers in (first, second)]
-    return Pair(arrays[0], arrays[1], first.clusters, first.strata)
+    if first.said is None or second.said is None:
+        return Pair(arrays[0], arrays[1], first.clusters, first.strata)
+    units = first.ids if first.clusters is None else first.clusters
+    if len(set(units.tolist())) < 2:  # which say nothing about how much another would change the metric
+        return None
+    differ = [np.asarray(first.said[seed] != second.said[seed], dtype=np.bool_) for seed in shared]
+    differing = int(np.logical_or.reduce(differ).sum())
+    return Pair(arrays[0], arrays[1], first.clusters, first.strata, linear=True, differing=differing)
+
+
+def judged(first: Answers, second: Answers) -> Pair | None:
+    """Both as right and wrong answers, whatever the metric; None where predictions are no labels, or as for `paired`."""
+    sides = []
+    for side in (first, second):
+        if side.said is None:
+            sides.append(side)
+        elif side.gold is None:
+            return None
+        else:
+            right = {s: np.asarray(said == side.gold, dtype=np.float64) for s, said in side.said.items()}
+            sides.append(Answers(side.ids, right))
+    return paired(*sides)
 
 
 def order_of(rows: Any) -> tuple[NDArray[np.intp], NDArray[np.object_]]:

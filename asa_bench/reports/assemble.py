@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from asa_bench.measures import Pair, macro_average, paired_differences
+from asa_bench.measures import Combination, Pair, Part, macro_average, paired_differences
 from asa_bench.reports.answers import Answers, paired
 from asa_bench.reports.exposure import apart
 from asa_bench.reports.gather import Gathered
@@ -40,13 +40,17 @@ class DraftColumn:
     Attributes:
         averaged: whether the group's average counts it.
         answers: what stands behind the cell, example by example, so that differences can be tested; None where the
-            number is no mean over examples.
+            number is not made of values of examples.
+        faced: whose examples these are; needed of what is averaged.
+        parts: of an average: the columns that it counts.
     """
 
     column: Column
     compute: Callable[[MethodRow], Cell]
     averaged: bool = True
     answers: Callable[[MethodRow], Answers | None] | None = None
+    faced: TaskColumn | None = None
+    parts: tuple[DraftColumn, ...] = ()
 
 
 def attack_head(attack: Attack) -> str:
@@ -109,7 +113,8 @@ def with_average(
     if len(counted) < 2:
         return drafts
     column = Column(f"average/{group}", head, group if under is None else under)
-    return [*drafts, DraftColumn(column, lambda row: average(counted, row, data.seeds))]
+    parts = tuple(counted)
+    return [*drafts, DraftColumn(column, lambda row: average(counted, row, data.seeds), parts=parts)]
 
 
 def method_rows(
@@ -159,7 +164,7 @@ def method_rows(
                     member.model,
                     member.method,
                     tuple(
-                        _pair(draft, base, member) if cell.state == "value" else None
+                        _asked(data, draft, base, member) if cell.state == "value" else None
                         for draft, cell in zip(drafts, differences, strict=True)
                     ),
                     of=row.key,
@@ -169,10 +174,23 @@ def method_rows(
     return rows
 
 
-def _pair(draft: DraftColumn, base: MethodRow, member: MethodRow) -> Pair | None:
-    if draft.answers is None:
-        return None
-    return paired(draft.answers(base), draft.answers(member))
+def _asked(
+    data: Gathered, draft: DraftColumn, base: MethodRow, member: MethodRow
+) -> Pair | Combination | None:
+    """What is tested of a difference; None where nothing can be."""
+    if draft.answers is not None:
+        return paired(draft.answers(base), draft.answers(member))
+    parts = []
+    for part in draft.parts:
+        answers = None if part.answers is None else (part.answers(base), part.answers(member))
+        pair = None if answers is None else paired(*answers)
+        if answers is None or answers[0] is None or pair is None or part.faced is None:
+            return None
+        # Where encoders were pre-trained for each seed, all that was fine-tuned from one shares its seed.
+        model = "" if data.source.pretraining else part.faced.train_task
+        sample = f"{part.faced.task.name}/{part.faced.split}/{hash(tuple(answers[0].ids.tolist()))}"
+        parts.append(Part(pair, 1 / len(draft.parts), model, sample))
+    return Combination(tuple(parts)) if parts else None
 
 
 def finish(

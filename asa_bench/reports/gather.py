@@ -35,7 +35,7 @@ from asa_bench.reports.outcomes import (
     quality_of,
     replay_of,
 )
-from asa_bench.reports.scores import label_named_by, metric, scored, value_of, worst_case
+from asa_bench.reports.scores import label_named_by, metric, scored, survivors, value_of, worst_case
 from asa_bench.reports.tables import UNDEFINED, Cell, Unit, hole, make_cell
 from asa_bench.tasks.base import Family
 
@@ -371,13 +371,16 @@ class Gathered:
         return self._finish(results, "percent", gaps, None if answers is None else len(answers.ids))
 
     def gated_answers(self, row: MethodRow, column: TaskColumn, attack: str) -> Answers | None:
-        """Whether a method is robust on each attacked example, by the gate; see `gated`."""
-        found = self.gated_outcomes(row, column, attack)
-        values = {
-            seed: [truth for truth in map(self.gated, outcomes) if truth is not None]
-            for seed, outcomes in found.items()
-        }
-        return of_attacks(found, values)
+        """Whether a method is robust on each attacked example, by the gate; see `gated`. Made once."""
+        key = (row, column.identity, attack, "gated")
+        if key not in self._answers:
+            found = self.gated_outcomes(row, column, attack)
+            values = {
+                seed: [truth for truth in map(self.gated, outcomes) if truth is not None]
+                for seed, outcomes in found.items()
+            }
+            self._answers[key] = of_attacks(found, values)
+        return self._answers[key]
 
     def ensemble_cell(
         self, row: MethodRow, column: TaskColumn, attacks: Sequence[str], by_gate: bool = False
@@ -409,6 +412,22 @@ class Gathered:
             self._finish(dict(sorted(results.items())), "percent", gaps, n),
             exposure=self.exposure(row, column),
         )
+
+    def ensemble_answers(
+        self, row: MethodRow, column: TaskColumn, attacks: Sequence[str], by_gate: bool = False
+    ) -> Answers | None:
+        """Whether a method is robust on each example in the worst case; see `ensemble_cell`."""
+        outcomes_of = self.gated_outcomes if by_gate else self.outcomes
+        found = [outcomes_of(row, column, attack) for attack in attacks]
+        firsts: dict[str, list[AttackOutcome]] = {}
+        values: dict[str, list[NDArray[np.bool_]]] = {}
+        for seed in sorted(set.intersection(*(set(outcomes) for outcomes in found))) if found else ():
+            by_attack_seed = [{one.attack_seed: one for one in outcomes[seed]} for outcomes in found]
+            for number in sorted(set.intersection(*(set(outcomes) for outcomes in by_attack_seed))):
+                together = [outcomes[number] for outcomes in by_attack_seed]
+                firsts.setdefault(seed, []).append(together[0])
+                values.setdefault(seed, []).append(survivors(together, self.gated if by_gate else None))
+        return of_attacks(firsts, values)
 
     def probe_cell(
         self,
@@ -443,12 +462,17 @@ class Gathered:
         return make_cell(values, unit, n_examples=n, seeds=self.seeds)
 
     def answers(
-        self, row: MethodRow, column: TaskColumn, heuristic: tuple[str, str] | None = None
+        self,
+        row: MethodRow,
+        column: TaskColumn,
+        heuristic: tuple[str, str] | None = None,
+        metric: str = "",
     ) -> Answers | None:
         """What a method answered to each example; see `asa_bench.reports.answers.of_evaluations`. Made once."""
-        key = (row, column.identity, heuristic)
+        key = (row, column.identity, heuristic, metric or column.task.metrics[0])
         if key not in self._answers:
-            self._answers[key] = of_evaluations(self.evaluations(row, column), heuristic, self._order)
+            found = self.evaluations(row, column)
+            self._answers[key] = of_evaluations(found, heuristic, self._order, metric)
         return self._answers[key]
 
     def slice_answers(self, row: MethodRow, column: TaskColumn, name: str, value: str) -> Answers | None:
@@ -460,6 +484,13 @@ class Gathered:
         if key not in self._slice_values:  # the same for every method: all face the same examples
             rows = next(iter(self.evaluations(row, column).values())).rows
             self._slice_values[key] = rows[name].to_numpy(object)[self._order(rows)[0]]
+        if whole.linear:  # the metric of a slice is made of its own examples
+            return of_evaluations(
+                {
+                    seed: replace(item, rows=item.rows[item.rows[name].to_numpy(object) == value])
+                    for seed, item in self.evaluations(row, column).items()
+                }
+            )
         return whole.where(np.asarray(self._slice_values[key] == value, dtype=np.bool_))
 
     def _order(self, rows: Any) -> tuple[NDArray[np.intp], NDArray[np.object_]]:
@@ -469,16 +500,19 @@ class Gathered:
         return self._orders[id(rows)]
 
     def attack_answers(self, row: MethodRow, column: TaskColumn, attack: str, robust: bool) -> Answers | None:
-        """Whether a method is right about each attacked example, under attack or without."""
-        found = self.outcomes(row, column, attack)
-        values = {
-            seed: [
-                item.rows["status"].to_numpy(object) == "failed" if robust else self._right_before(item)
-                for item in outcomes
-            ]
-            for seed, outcomes in found.items()
-        }
-        return of_attacks(found, values)
+        """Whether a method is right about each attacked example, under attack or without. Made once."""
+        key = (row, column.identity, attack, robust)
+        if key not in self._answers:
+            found = self.outcomes(row, column, attack)
+            values = {
+                seed: [
+                    item.rows["status"].to_numpy(object) == "failed" if robust else self._right_before(item)
+                    for item in outcomes
+                ]
+                for seed, outcomes in found.items()
+            }
+            self._answers[key] = of_attacks(found, values)
+        return self._answers[key]
 
     def _right_before(self, outcome: AttackOutcome) -> NDArray[np.bool_]:
         """(examples,) whether each was right without attack.

@@ -10,7 +10,7 @@ import numpy as np
 
 from asa_bench.errors import BadInput
 from asa_bench.measures import Comparison, Pair, compare_all
-from asa_bench.reports.answers import Answers, paired
+from asa_bench.reports.answers import Answers, judged, paired
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.keys import MethodRow, TaskColumn
@@ -58,7 +58,8 @@ class ComparedCell:
         first, second: who was compared, e.g. 'naive' and 'asa'.
         model: encoder of the second.
         task, split, train_task, attack: which cell; attack is "" for an evaluation.
-        means: accuracies of both over the shared seeds and examples, shares.
+        metric: what is compared: the task's first metric; under an attack robust accuracy.
+        means: the metric of both over the shared seeds and examples, in [0, 1], of coefficients in [-1, 1].
         comparison: the second minus the first.
         seeds: the seeds that both have, as text; those of single runs without a common seed stand as 'A/B'.
         flips: all of them, those of most seeds first.
@@ -79,6 +80,7 @@ class ComparedCell:
     seeds: tuple[str, ...]
     flips: tuple[Flip, ...]
     gated: tuple[float, float] | None = None
+    metric: str = "accuracy"
 
     @property
     def verdict(self) -> Verdict:
@@ -134,14 +136,13 @@ def compare_sides(first: Side, second: Side) -> Compared:
                 for d, row in zip(data, rows, strict=True)
             ]
             if answers[0] is None or answers[1] is None:
-                left_out.append(
-                    f"{title}: {column.task.metrics[0]} is no mean of right and wrong, not tested"
-                )
+                left_out.append(f"{title}: {column.task.metrics[0]} cannot be tested, or is not defined")
                 continue
             on_seeds, records, seeds = _seeds((answers[0], answers[1]), records)
             pair = paired(*on_seeds)
             if pair is None:
-                left_out.append(f"{title}, models trained on {column.train_task}: no training seed in common")
+                few = "a single example" if seeds else "no training seed in common"
+                left_out.append(f"{title}, models trained on {column.train_task}: {few}")
                 continue
             pairs[len(places)] = pair
             places.append(
@@ -156,7 +157,8 @@ def compare_sides(first: Side, second: Side) -> Compared:
                     "attack": attack,
                     "means": (float(np.asarray(pair.first).mean()), float(np.asarray(pair.second).mean())),
                     "seeds": seeds,
-                    "flips": _flips(pair, records, on_seeds[0], bool(attack)),
+                    "metric": "accuracy" if attack else column.task.metrics[0],
+                    "flips": _flips(judged(*on_seeds), records, on_seeds[0], bool(attack)),
                     "gated": _gated(data, rows, column, attack, records) if attack else None,
                 }
             )
@@ -283,15 +285,24 @@ def _seeds(
     keys = [list(each.values) for each in answers]
     if len(keys[0]) == len(keys[1]) == 1 and keys[0] != keys[1]:
         name = f"{keys[0][0] or 'none'}/{keys[1][0] or 'none'}"
-        first, second = (replace(each, values={name: next(iter(each.values.values()))}) for each in answers)
+        first, second = (
+            replace(
+                each,
+                values={name: next(iter(each.values.values()))},
+                said=None if each.said is None else {name: next(iter(each.said.values()))},
+            )
+            for each in answers
+        )
         return (first, second), [{name: next(iter(found.values()))} for found in records], (name,)
     shared = sorted(set(keys[0]) & set(keys[1]), key=lambda seed: (len(seed), seed))
     return answers, list(records), tuple(shared)
 
 
 def _flips(
-    pair: Pair, records: Sequence[Mapping[str, Any]], answers: Answers, attacked: bool
+    pair: Pair | None, records: Sequence[Mapping[str, Any]], answers: Answers, attacked: bool
 ) -> tuple[Flip, ...]:
+    if pair is None:
+        return ()
     differences = np.asarray(pair.second) - np.asarray(pair.first)
     places = np.flatnonzero(differences.any(axis=0))
     if len(places) == 0:

@@ -251,7 +251,7 @@ def _panel(table: Table) -> dict[str, Any]:
         made = []
         for row in rows:
             label = escape(_fit(row.label, _STUB))
-            if row.kind == "difference":
+            if row.kind in ("difference", "detectable"):
                 label = Latex(rf"\quad\textit{{{label}}}")
             cells = [_cell(cell, columns[at]) for at, cell in enumerate(row.cells)]
             if row.kind == "published":
@@ -332,7 +332,7 @@ def _points(text: str) -> float:
 
 
 def _indent(row: Row) -> float:
-    return 10.0 if row.kind == "difference" else 0.0
+    return 10.0 if row.kind in ("difference", "detectable") else 0.0
 
 
 def _all_signed(values: Sequence[Cell]) -> bool:

@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import Literal, get_args
 
 from asa_bench.errors import BadInput, nearest
+from asa_bench.reports.detectable import with_detectable
 from asa_bench.reports.grid import select
 from asa_bench.reports.tables import (
     PLUS_MINUS,
@@ -85,7 +86,8 @@ class Look:
 
     def page(self, table: Table) -> Table:
         """The table as texts for people show it: LaTeX, Markdown and terminal. CSV and JSON keep their form."""
-        return transposed(table) if self.transpose else table
+        told = with_detectable(table, 1 if self.digits is None else self.digits)
+        return transposed(told) if self.transpose else told
 
     def _chosen(self, table: Table) -> Table | None:
         if not self.columns:

@@ -44,7 +44,7 @@ def _panel(table: Table) -> list[str]:
         for row in rows:
             label = escape(shorten(row.label, _STUB))
             cells = [f"**{cell.text}**" if cell.best else cell.text for cell in row.cells]
-            grid.append([f"*{label}*" if row.kind == "difference" else label, *cells])
+            grid.append([f"*{label}*" if row.kind in ("difference", "detectable") else label, *cells])
     widths = [max(3, *(cell_len(line[at]) for line in grid)) for at in range(len(table.columns) + 1)]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     head, *rest = [_line(line, widths) for line in grid]

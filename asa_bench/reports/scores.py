@@ -36,12 +36,21 @@ def worst_case(
                 f"attacks {outcomes[0].attack.name!r} and {outcome.attack.name!r} were run on different examples; a worst "
                 "case needs the same ids"
             )
+    return Proportion(int(survivors(outcomes, robust).sum()), len(ids[0]))
+
+
+def survivors(
+    outcomes: Sequence[AttackOutcome],
+    robust: Callable[[AttackOutcome], NDArray[np.bool_] | None] | None = None,
+) -> NDArray[np.bool_]:
+    """(examples,) which rows of the first of several attacks survive them all; see `worst_case`."""
     survived = []
     for outcome in outcomes:
         truth = None if robust is None else robust(outcome)
         chosen = (outcome.rows["status"] == "failed").to_numpy() if truth is None else truth
         survived.append(set(outcome.rows["id"].to_numpy(object)[chosen].tolist()))
-    return Proportion(len(set.intersection(*survived)), len(ids[0]))
+    left = set.intersection(*survived)
+    return np.array([name in left for name in outcomes[0].rows["id"].tolist()], dtype=np.bool_)
 
 
 def label_named_by(logits: Any, labels: tuple[str, ...]) -> str | None:

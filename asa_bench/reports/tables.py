@@ -10,7 +10,7 @@ from asa_bench.measures import Comparison, summarize
 
 Unit = Literal["percent", "points", "count", "number", "decimal"]
 State = Literal["value", "hole", "blank", "undefined"]
-RowKind = Literal["method", "difference", "slice", "published"]
+RowKind = Literal["method", "difference", "detectable", "slice", "published"]
 
 MINUS = "\N{MINUS SIGN}"
 DAGGER = "\N{DAGGER}"
@@ -102,8 +102,9 @@ class Row:
         label: what stands left of the numbers.
         cells: one per column.
         group: the heading that it stands under, "" where there is one group only.
-        kind: 'difference' lines belong to the method above them and are set apart by writers; 'published' ones
-            were not measured here and are printed in grey.
+        kind: 'difference' lines belong to the method above them and are set apart by writers, 'detectable' ones to the
+            difference above them (`asa_bench.reports.detectable`); 'published' ones were not measured here and are printed
+            in grey.
         model, method: of whom the line speaks, "" where of several.
     """
 

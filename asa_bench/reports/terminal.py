@@ -192,7 +192,7 @@ def _panel(table: Table, most: int) -> list[Text]:
         if heading:
             lines.append(Text(shorten(heading, total), "italic bold"))
         for row in rows:
-            style = {"difference": "italic", "published": "dim"}.get(row.kind, "")
+            style = {"difference": "italic", "detectable": "dim", "published": "dim"}.get(row.kind, "")
             line = Text(_left(shorten(row.label, _most(table)), stub), style)
             for cell, width, (number, after) in zip(row.cells, widths, sizes, strict=True):
                 if cell.state == "value":

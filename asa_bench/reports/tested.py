@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from asa_bench.measures import Comparison, Pair, compare_all
+from asa_bench.measures import Combination, Comparison, Pair, compare_all
 from asa_bench.reports.tables import DAGGER, Cell, Column, Row
 from asa_bench.reports.text import count_range, shorten
 
@@ -25,7 +25,7 @@ class DifferenceRow(Row):
             of the baseline, and of all that compete with them.
     """
 
-    pairs: tuple[Pair | None, ...] = ()
+    pairs: tuple[Pair | Combination | None, ...] = ()
     of: str = ""
     baseline: str = ""
     rivals: Mapping[int, tuple[int, int, tuple[int, ...]]] = field(default_factory=dict)
@@ -142,7 +142,7 @@ def test_notes(rows: Sequence[Row], columns: Sequence[Column], baseline: str, ti
     notes = [
         f"{DAGGER} differs from {baseline}: {tests} with {random} as random, Holm over the "
         f"{count_range([family], 'difference')} of this table at {alpha}, and no smaller than the smallest difference that "
-        f"would be found with 80 % power, which is {span} points here (table comparisons). Bold: the highest, if it is "
+        f"would be found with 80 % power (MDE, {span} points here). Bold: the highest, if it is "
         f"better than {baseline} by that rule. No dagger does not mean no difference: it cannot be told."
     ]
     heads = [

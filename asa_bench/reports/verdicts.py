@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.layouts import build_tables
@@ -26,6 +26,8 @@ class Difference:
         sure: the interval, or why there is none.
         place, low, high: of the difference and of its interval on the axis, in [0, 100]; 50 is no difference. None
             where there is no interval.
+        detectable: the minimum detectable effect, in points; "" where nothing is tested.
+        agreement: of an average: how many seeds agree on its sign.
     """
 
     where: str
@@ -35,6 +37,8 @@ class Difference:
     place: float
     low: float | None
     high: float | None
+    detectable: str = ""
+    agreement: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Verdict:
     Attributes:
         who: 'ASA − Naive'.
         ahead, behind, open_: how many of the tested differences tell so, or cannot tell.
-        averages: (group, mean difference as the table writes it, how many seeds agree on its sign).
+        averages: one per group that has an average; they do not count as ahead, behind or open, being made of the rest.
         differences: one per column.
         axis: what the ends of the axis are, in points.
         detectable: the smallest and the largest of the tested differences' minimum detectable effects, in points; "" if
@@ -56,7 +60,7 @@ class Verdict:
     ahead: int
     behind: int
     open_: int
-    averages: tuple[tuple[str, str, str], ...]
+    averages: tuple[Difference, ...]
     differences: tuple[Difference, ...]
     axis: str
     detectable: str = ""
@@ -92,8 +96,12 @@ class Verdict:
         """The verdict as plain sentences: who won, by how much on average, how sure."""
         found = [f"{self.who}: {self.headline}"]
         if self.averages:
-            told = "; ".join(f"{group} {number}" for group, number, _ in self.averages)
-            found.append(f"On average, in points, not tested: {told}.")
+            told = "; ".join(
+                f"{one.where} {one.number}"
+                + (f" ({one.sure}, MDE {one.detectable})" if one.detectable else ", not tested")
+                for one in self.averages
+            )
+            found.append(f"On average, in points: {told}.")
         return [*found, *([self.power] if self.power else [])]
 
     @property
@@ -105,7 +113,7 @@ class Verdict:
 
 
 def verdicts(data: Gathered, table: Table) -> list[Verdict]:
-    """One per line of differences of the main table; averages are apart, since they are not tested."""
+    """One per line of differences of the main table; averages are apart, since they are made of the rest."""
     worse = {c.key for c in data.columns if not metric(c.task.metrics[0]).higher_is_better}
     found = []
     for row in table.rows:
@@ -123,10 +131,11 @@ def verdicts(data: Gathered, table: Table) -> list[Verdict]:
             if not column.key.startswith("average/")
         )
         averages = tuple(
-            (
-                f"{column.group}, gated" if column.key.endswith(GATED) else column.group,
-                cell.text,
-                _agreement(cell),
+            replace(
+                _difference(column, cell, reach, False),
+                where=f"{column.group}, gated" if column.key.endswith(GATED) else column.group,
+                number=cell.text,
+                agreement=_agreement(cell),
             )
             for column, cell in pairs
             if column.key.startswith("average/")
@@ -135,7 +144,11 @@ def verdicts(data: Gathered, table: Table) -> list[Verdict]:
             states = [one.state for one in differences]
             ahead, behind, open_ = (states.count(state) for state in ("ahead", "behind", "open"))
             axis = format_number(reach, "points").lstrip("+")
-            tested = [cell.comparison for _, cell in pairs if cell.comparison is not None]
+            tested = [
+                cell.comparison
+                for column, cell in pairs
+                if cell.comparison is not None and not column.key.startswith("average/")
+            ]
             found.append(
                 Verdict(
                     _who(row),
@@ -203,4 +216,5 @@ def _difference(column: Column, cell: Cell, reach: float, lower_is_better: bool)
     better = (mean < 0) if lower_is_better else (mean > 0)
     state = ("ahead" if better else "behind") if cell.conclusive else "open"
     sure = f"{format_number(low, 'points')} to {format_number(high, 'points')}".replace("-", MINUS)
-    return Difference(where, state, number, sure, place(mean), place(low), place(high))
+    found = format_number(comparison.detectable, "percent")
+    return Difference(where, state, number, sure, place(mean), place(low), place(high), found)

@@ -82,11 +82,10 @@ def test_columns_are_chosen_by_key_group_or_head(main: Table) -> None:
 
 
 def test_turning_keeps_every_number_and_its_marks(main: Table) -> None:
-    look = Look(transpose=True)
-    turned = look.page(main)
-    assert [column.head for column in turned.columns] == [row.label for row in main.rows]
+    turned, upright = Look(transpose=True).page(main), Look().page(main)
+    assert [column.head for column in turned.columns] == [row.label for row in upright.rows]
     for at, row in enumerate(turned.rows):
-        assert row.cells == tuple(other.cells[at] for other in main.rows)
+        assert row.cells == tuple(other.cells[at] for other in upright.rows)
     assert turned.rows[0].label == "SST-2 (n = 21)" and turned.rows[0].group == "Generalization"
 
 

@@ -125,7 +125,7 @@ def test_generated_sets_are_declared_incomparable(source: ReportInput, tables: d
     assert "not comparable with published" in tables["main"].caption and "Lab HANS" in tables["main"].caption
     assert "no number is comparable with published" in tables["reliance"].caption
     assert "comparable" not in tables["advglue"].caption
-    assert "Holm over the 12 differences of this table" in " ".join(tables["main"].notes)
+    assert "Holm over the 15 differences of this table" in " ".join(tables["main"].notes)
     assert "not tested for significance" in " ".join(tables["reliance"].notes)
 
 

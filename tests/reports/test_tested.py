@@ -15,12 +15,14 @@ import pandas as pd
 import pytest
 from made_up import HANS, QQP, SST2
 
-from asa_bench.measures import Pair, compare_all
+from asa_bench.measures import Combination, Pair, Part, compare_all, crossed_mean, matthews_values
 from asa_bench.reports import latex, markdown, write
 from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.layouts import build_tables
+from asa_bench.reports.look import Look
 from asa_bench.reports.outcomes import Evaluation, Subject
 from asa_bench.reports.tables import Cell, Table
+from asa_bench.reports.terminal import render_text
 from asa_bench.tasks.base import Task
 
 
@@ -104,7 +106,7 @@ def test_all_of_a_table_are_one_family_on_shared_seeds_and_examples() -> None:
         if (method, seed) != ("asa", 3)  # only two seeds are shared with it
     ]
     shown = tables(*evaluations)["main"]
-    pairs = {}
+    pairs: dict[tuple[str, str], Any] = {}
     for method, seeds in (("asa", (1, 2)), ("other", (1, 2, 3))):
         for name in ("sst2", "qqp"):
             stacked = [
@@ -112,15 +114,18 @@ def test_all_of_a_table_are_one_family_on_shared_seeds_and_examples() -> None:
                 for who in ("naive", method)
             ]
             pairs[method, name] = Pair(stacked[0], stacked[1])
+        # The average of both columns: models of their own, and examples of their own.
+        pairs[method, "average"] = Combination(
+            tuple(Part(pairs[method, name], 0.5, name, name) for name in ("sst2", "qqp"))
+        )
     expected = compare_all(pairs)
     heads = [column.head for column in shown.columns]
     for (method, name), comparison in expected.items():
-        at = heads.index({"sst2": "SST-2", "qqp": "QQP"}[name])
-        assert cell(shown, f"{method.title()} − Naive", at).comparison == comparison
-        assert comparison.family == 4
-    average = heads.index("Average")
-    assert cell(shown, "Asa − Naive", average).comparison is None
-    assert "Not tested: Average." in shown.notes
+        at = heads.index({"sst2": "SST-2", "qqp": "QQP", "average": "Average"}[name])
+        found = cell(shown, f"{method.title()} − Naive", at)
+        assert found.comparison == comparison and found.mean == pytest.approx(comparison.difference)
+        assert comparison.family == 6
+    assert not any(note.startswith("Not tested") for note in shown.notes)
 
 
 def test_hans_is_stratified_by_subcase() -> None:
@@ -157,12 +162,99 @@ def test_the_baseline_is_bold_where_it_beats_all_others() -> None:
     assert cell(found["main"], "Asa").conclusive and not cell(found["main"], "Asa").best
 
 
-def test_means_of_something_else_are_not_tested() -> None:
-    item = SST2.model_copy(update={"metrics": ("matthews",)})
-    found = tables(evaluation(item, "naive", 1, NAIVE), evaluation(item, "asa", 1, BETTER))
-    assert all(each.comparison is None for row in found["main"].rows for each in row.cells)
-    assert "differences are not tested" in found["main"].notes[0]
-    assert "comparisons" not in found
+def mixed(
+    method: str, seed: int, right: Sequence[bool], metrics: tuple[str, ...], **update: Any
+) -> Evaluation:
+    """As `evaluation`, with both labels among the gold ones."""
+    item = SST2.model_copy(update={"metrics": metrics, **update})
+    made = evaluation(item, method, seed, right)
+    gold = [item.labels[int(name) % 3 == 0] for name in made.rows["id"]]
+    hit = made.rows["label"] == made.rows["prediction"]
+    said = [name if h else item.labels[name == item.labels[0]] for name, h in zip(gold, hit, strict=True)]
+    return replace(made, rows=made.rows.assign(label=gold, prediction=said))
+
+
+def test_metrics_that_are_no_mean_are_tested_by_their_values_per_example() -> None:
+    sides = [
+        mixed(method, 1, right, ("matthews", "accuracy"))
+        for method, right in (("naive", NAIVE), ("asa", BETTER))
+    ]
+    found = tables(*sides)
+    ordered = [side.rows.sort_values("id") for side in sides]
+    values = [matthews_values(rows["label"], rows["prediction"]) for rows in ordered]
+    expected = crossed_mean(values[1] - values[0])
+    told = cell(found["main"], "Asa − Naive").comparison
+    assert told is not None and told.difference == pytest.approx(expected.mean)
+    assert told.interval == pytest.approx(expected.interval()) and told.flipped == 34 and told.gained is None
+    # Beside it in the table of metrics: accuracy, by McNemar's test.
+    (accuracy,) = (at for at, column in enumerate(found["metrics"].columns) if column.head == "Acc.")
+    beside = cell(found["metrics"], "Asa − Naive", accuracy).comparison
+    assert (
+        beside is not None and beside.method.startswith("McNemar") and (beside.gained, beside.lost) == (30, 4)
+    )
+    (shown,) = found["comparisons"].rows
+    assert [each.state for each in shown.cells[6:8]] == ["blank", "blank"]
+
+
+def test_consistency_is_tested_by_groups_and_correlations_by_their_values() -> None:
+    groups = {"pair": [f"{number // 2}" for number in range(200)]}
+    update = {"slices": (), "group": "pair"}
+    sides = []
+    for method, right in (("naive", NAIVE), ("asa", BETTER)):
+        made = mixed(method, 2, right, ("accuracy", "consistency"), **update)
+        sides.append(replace(made, rows=made.rows.assign(**groups)))
+    table = tables(*sides)["metrics"]
+    told = {column.head: cell(table, "Asa − Naive", at).comparison for at, column in enumerate(table.columns)}
+    assert told["Acc."] is not None and told["Acc."].clusters == 100
+    # 60 of 100 pairs are right of the one, 71 of the other, 2 of them lost.
+    assert told["Consistency"] is not None
+    assert (told["Consistency"].examples, told["Consistency"].gained, told["Consistency"].lost) == (
+        100,
+        15,
+        2,
+    )
+    item = SST2.model_copy(update={"metrics": ("spearman", "pearson"), "kind": "regression", "labels": ()})
+    generator = np.random.default_rng(3)
+    gold = generator.normal(size=200)
+    numbers = []
+    for method, noise in (("naive", 2.0), ("asa", 0.5)):
+        made = replace(evaluation(SST2, method, 2, NAIVE), task=item)
+        said = gold + noise * generator.normal(size=200)
+        numbers.append(
+            replace(made, rows=made.rows.assign(label=gold.astype(str), prediction=said.astype(str)))
+        )
+    found = cell(tables(*numbers)["main"], "Asa − Naive")
+    assert found.comparison is not None and found.conclusive
+    assert found.mean == pytest.approx(found.comparison.difference) and found.comparison.method.startswith(
+        "t on"
+    )
+
+
+def test_every_difference_that_people_read_has_its_minimum_detectable_effect_beside_it() -> None:
+    made = made_up.report(scale=5)
+    for table in build_tables(made):
+        shown = Look().page(table)
+        tested = [
+            (row.key, at)
+            for row in table.rows
+            for at, each in enumerate(row.cells)
+            if each.comparison is not None and row.kind == "difference"
+        ]
+        lines = {row.key: row for row in shown.rows}
+        for key, at in tested:
+            own = next(row for row in table.rows if row.key == key).cells[at].comparison
+            assert own is not None
+            assert lines[f"{key}/mde"].cells[at].number == f"{100 * own.detectable:.1f}", table.name
+        assert sum(row.kind == "detectable" for row in shown.rows) == len({key for key, _ in tested})
+    main = Look().page(build_tables(made, ("main",))[0])
+    assert "*MDE*" in markdown.render(main) and r"\quad\textit{MDE}" in latex.body(main)
+    assert "\nMDE " in render_text(main, 200)
+    slices = Look(digits=2).page(build_tables(made, ("slices",))[0])
+    at = [column.key for column in slices.columns].index("minilm-l6/asa-mde")
+    assert slices.columns[at].head == "MDE"
+    for row in slices.rows:
+        comparison = row.cells[at - 1].comparison
+        assert comparison is not None and row.cells[at].number == f"{100 * comparison.detectable:.2f}"
 
 
 def test_every_writer_tells_it() -> None:

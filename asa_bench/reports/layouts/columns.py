@@ -31,6 +31,7 @@ def score_columns(data: Gathered, faced: list[TaskColumn], group: str) -> list[D
             partial(data.cell, column=column, measure=score_of),
             averaged=metric(column.task.metrics[0]).higher_is_better,
             answers=partial(data.answers, column=column),
+            faced=column,
         )
         for column in faced
     ]
@@ -66,6 +67,7 @@ def attack_columns(data: Gathered, group: str) -> list[DraftColumn]:
                     answers=partial(
                         data.attack_answers, column=column, attack=attack, robust=measure is robust
                     ),
+                    faced=column,
                 )
             )
             if data.judged and measure is robust:
@@ -75,6 +77,7 @@ def attack_columns(data: Gathered, group: str) -> list[DraftColumn]:
                         partial(data.gated_cell, column=column, attack=attack),
                         averaged=False,  # they have an average of their own
                         answers=partial(data.gated_answers, column=column, attack=attack),
+                        faced=column,
                     )
                 )
         ensemble = data.source.ensemble
@@ -86,6 +89,9 @@ def attack_columns(data: Gathered, group: str) -> list[DraftColumn]:
                         Column(f"{column.key}/worst{end}", head, group, subgroup=subgroup),
                         partial(data.ensemble_cell, column=column, attacks=ensemble, by_gate=bool(end)),
                         averaged=False,  # it is made of the columns beside it
+                        answers=partial(
+                            data.ensemble_answers, column=column, attacks=ensemble, by_gate=bool(end)
+                        ),
                     )
                 )
     found = with_average(data, drafts, group, head="Average, attacked")

@@ -100,8 +100,10 @@ def _cells(found: Comparison) -> tuple[Cell, ...]:
         _number(found.detectable, "percent"),
         _p(found.p),
         _p(found.adjusted_p),
-        _number(found.gained / found.seeds + 0.0, "number"),  # never -0.0
-        _number(found.lost / found.seeds + 0.0, "number"),
+        *(
+            BLANK if flips is None else _number(flips / found.seeds + 0.0, "number")  # never -0.0
+            for flips in (found.gained, found.lost)
+        ),
         fact_cell(found.seeds),
         fact_cell(found.examples),
         fact_cell(found.clusters),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from asa_bench.measures import Pair, Proportion
+from asa_bench.measures import METRICS, Pair, Proportion
 from asa_bench.reports.answers import paired
 from asa_bench.reports.assemble import (
     DraftColumn,
@@ -19,7 +19,6 @@ from asa_bench.reports.outcomes import Evaluation
 from asa_bench.reports.parts import (
     measures_of,
 )
-from asa_bench.reports.scores import metric
 from asa_bench.reports.tables import Column, Row, Table, fact_cell
 from asa_bench.reports.tested import DifferenceRow
 
@@ -27,14 +26,15 @@ from asa_bench.reports.tested import DifferenceRow
 def metrics(data: Gathered) -> Table | None:
     """All metrics of the tasks that have several, such as accuracy, F1 and AUC of paraphrase tasks."""
     faced = [column for column in data.columns if len(measures_of(column.task)) > 1]
+    names = {metric.title: metric.name for metric in METRICS.values()}
     drafts = [
         DraftColumn(
-            Column(f"{column.key}/{name}", name, data.head(column, faced)),
+            Column(f"{column.key}/{title}", title, data.head(column, faced)),
             partial(data.cell, column=column, measure=measure),
-            answers=partial(data.answers, column=column) if name == metric("accuracy").title else None,
+            answers=partial(data.answers, column=column, metric=names[title]) if title in names else None,
         )
         for column in faced
-        for name, measure in measures_of(column.task).items()
+        for title, measure in measures_of(column.task).items()
     ]
     if not drafts:
         return None

@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from asa_bench.reports import drawn, flags, palette
+from asa_bench.reports.detectable import with_detectable
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.grid import row_groups, spans
 from asa_bench.reports.inputs import ReportInput
@@ -46,8 +47,8 @@ def render(report: ReportInput | Gathered, signs: Sequence[flags.Sign] | None = 
         .get_template("page.html.j2")
         .render(
             source=source,
-            tables=made,
-            main=main,
+            tables=[with_detectable(table) for table in made],
+            main=with_detectable(main) if main else None,
             verdicts=verdicts(data, main) if main else [],
             dots=charts.dot_panels(data, main) if main else [],
             heat=charts.heat_maps(drawn.slices(data)),
@@ -77,7 +78,7 @@ def blocks(table: Table) -> list[tuple[str, list[list[Row]]]]:
     for heading, rows in row_groups(table.rows):
         lines: list[list[Row]] = []
         for row in rows:
-            if row.kind == "difference" and lines:
+            if row.kind in ("difference", "detectable") and lines:
                 lines[-1].append(row)
             else:
                 lines.append([row])
