@@ -213,7 +213,7 @@ def _difference(before: Any, now: Any, where: str = "") -> tuple[str, Any, Any] 
 
 
 def _short(value: Any) -> str:
-    text = str(value)
+    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     if len(text) == 64 and all(c in "0123456789abcdef" for c in text):
         return f"fingerprint {text[:12]}"
     return repr(text if len(text) <= 80 else text[:79] + "…")

@@ -37,6 +37,7 @@ def make_run(
     fingerprint: str = "f" * 64,
     training: Mapping[str, Any] | None = None,
     exposures: Mapping[str, str] | None = None,
+    trained_on: Mapping[str, tuple[str, ...]] | None = None,
     identities: Sequence[str] | None = None,
     fails: Sequence[int] = (),
 ) -> Path:
@@ -66,6 +67,7 @@ def make_run(
         methods={"asa": {}},
         seeds=tuple(seeds),
         exposures=exposures or {},
+        trained_on=trained_on or {},
     )
     plan = Plan("test", "A test", "small", settings, Source(kind="hub"), tuple(cells))
     store.prepare()

@@ -135,6 +135,10 @@ def test_seeds_of_their_own_carry_their_spread(tmp_path: Path) -> None:
             {"exposures": {"tiny": "saw it all"}},
             "other exposure, said of the model: the baseline has 'nothing'",
         ),
+        (
+            {"trained_on": {"tiny": ("paws_wiki",)}},
+            "other exposure, trained on: the baseline has 'nothing', this run 'paws_wiki:train'",
+        ),
     ],
 )
 def test_what_cannot_be_compared_is_refused_until_updated(
@@ -147,6 +151,26 @@ def test_what_cannot_be_compared_is_refused_until_updated(
     assert command("baseline", "update", str(folder), "--baseline", str(baseline)) == 0
     assert "other " in capsys.readouterr().out
     assert gate(folder, baseline) == 0
+
+
+def test_what_a_model_was_trained_on_is_told_of_both_sides(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whichever side saw more, the gate names the tasks of both; the same ones in another order are the same."""
+    runs = {"few": ("qqp",), "more": ("qqp", "paws_qqp"), "turned": ("paws_qqp", "qqp"), "untold": None}
+    for name, tasks in runs.items():
+        declared = None if tasks is None else {"tiny": tasks}
+        make_run(tmp_path / name, {1: answers(TOTAL)}, trained_on=declared)
+        saved = command("baseline", "save", str(tmp_path / name), "-o", str(tmp_path / f"{name}.json"))
+        assert saved == 0
+    capsys.readouterr()
+    said = {"few": "'qqp:train'", "more": "'paws_qqp:train, qqp:train'", "untold": "'nothing'"}
+    for before, now in (("few", "more"), ("more", "few"), ("more", "untold"), ("untold", "few")):
+        assert gate(tmp_path / now, tmp_path / f"{before}.json") == 2
+        told = capsys.readouterr().err.splitlines()
+        assert len(told) == 1
+        assert f"other exposure, trained on: the baseline has {said[before]}, this run {said[now]}" in told[0]
+    assert gate(tmp_path / "turned", tmp_path / "more.json") == 0
 
 
 def test_other_schema_is_refused(baseline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
