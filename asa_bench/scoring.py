@@ -8,6 +8,7 @@ import io
 import json
 import lzma
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from asa_bench.errors import BadInput, Unavailable
 from asa_bench.measures import METRICS, Proportion, Scored, Share, clusters_of, hans_cells, share
 from asa_bench.tasks import files
-from asa_bench.tasks.hans import BLOCK_ROWS, official_block, official_blocks
+from asa_bench.tasks.hans import BLOCK_ROWS, HANS, official_block, official_blocks
 
 if TYPE_CHECKING:
     from asa_bench.tasks.base import Task, TaskData
@@ -119,6 +120,11 @@ def training_data(text: str) -> tuple[str, ...]:
     return names
 
 
+def in_hans_order(predictions: Predictions) -> bool:
+    """Whether a file is in the layout of HANS' authors: one of their ids is enough, since no other rows have such."""
+    return any(re.fullmatch(r"ex\d+", identity) for identity in predictions.labels)
+
+
 def score_hans_order(predictions: Predictions) -> Score:
     """HANS predictions in the authors' layout, scored from the official order without the data set.
 
@@ -135,18 +141,15 @@ def score_hans_order(predictions: Predictions) -> Score:
             official_block(identity)
         except BadInput as error:
             raise BadInput(f"{shown}: {error}") from error
-        found.append((int(identity[2:]), label))
+        found.append((int(identity[2:]), as_label(HANS, label, "", shown, identity)))
     total = len(official_blocks()) * BLOCK_ROWS
     if len(found) < total:
         missing = next(number for number in range(total) if f"ex{number}" not in predictions.labels)
         raise BadInput(
             f"{shown}: {total - len(found):,} of {total:,} ids are missing, the first is 'ex{missing}'"
         )
-    try:
-        cells = hans_accuracies(predictions.labels)
-    except ValueError as error:
-        raise BadInput(f"{shown}: {files.shown(str(error), 300)}") from error
     labels = np.array([label for _, label in sorted(found)], dtype=object)
+    cells = hans_accuracies({f"ex{number}": label for number, label in found})
     numbers = np.arange(total) // BLOCK_ROWS
     blocks = official_blocks()
     gold = np.array([blocks[number].label for number in numbers], dtype=object)

@@ -40,6 +40,30 @@ def data(task: str, rows: list[dict[str, str]]) -> TaskData:
     )
 
 
+@pytest.mark.parametrize("layout", ["csv", "jsonl"])
+def test_the_published_hans_predictions_by_the_rules_of_the_authors_script(
+    shared: Path, tmp_path: Path, layout: str
+) -> None:
+    """Whatever is not 'entailment' is 'non-entailment'; right are equal labels, counted by heuristic and gold label."""
+    packed = (shared / "data" / "hans" / "bert_preds_example.txt.xz").read_bytes()
+    rows = [line.split(",") for line in lzma.decompress(packed).decode().splitlines()[1:]]
+    said = {identity: "entailment" if label == "entailment" else "non-entailment" for identity, label in rows}
+    right: dict[str, int] = {}
+    for number in range(30_000):
+        block = official_blocks()[number // 1_000]
+        cell = f"{block.heuristic}/{block.label}"
+        right[cell] = right.get(cell, 0) + (said[f"ex{number}"] == block.label)
+    if layout == "csv":
+        path = written(tmp_path, lzma.decompress(packed))
+    else:
+        lines = (json.dumps({"id": identity, "prediction": label}) for identity, label in rows)
+        path = written(tmp_path, "\ufeff" + "\n".join(lines), "p.jsonl")
+    cells = score_hans_order(read_predictions(path)).slices["heuristic and label"]
+    assert {name: (cell.hits, cell.examples) for name, cell in cells.items()} == {
+        name: (count, 5_000) for name, count in right.items()
+    }
+
+
 def test_the_published_hans_predictions_score_what_the_authors_report(shared: Path) -> None:
     predictions = read_predictions(shared / "data" / "hans" / "bert_preds_example.txt.xz")
     found = score_hans_order(predictions)
@@ -103,7 +127,13 @@ def test_some_hans_predictions_by_heuristic_and_label() -> None:
         ({"r17": "entailment"}, "", "'r17'"),
         ({"ex007": "entailment"}, "", "'ex007'"),
         ({"ex" + "9" * 6_000: "entailment"}, "", "no row 'ex999"),
-        ({"ex5": "LABEL_0"}, "", "LABEL_0"),
+        (
+            {"ex5": "LABEL_0"},
+            "",
+            "prediction 'LABEL_0' for id 'ex5' is no label of task 'hans'; labels: entailment, ",
+        ),
+        ({"ex29999": "Entailment"}, "", "prediction 'Entailment' for id 'ex29999'"),
+        ({"ex7": "\x1b[31m" + "x" * 5_000}, "", r"prediction '\\x1b\[31mxxx"),
         ({}, "ex123", "'ex123'"),
     ],
 )

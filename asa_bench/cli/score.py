@@ -72,12 +72,7 @@ def command(
     said = None if trained_on is None else scoring.training_data(trained_on)
     read = None if predictions is None else scoring.read_predictions(predictions)
     data: TaskData | None = None
-    if (
-        read is not None
-        and chosen.name == "hans"
-        and split is None
-        and next(iter(read.labels)).startswith("ex")
-    ):
+    if read is not None and chosen.name == "hans" and split is None and scoring.in_hans_order(read):
         found = scoring.score_hans_order(read)
     else:
         from asa_bench.tasks.base import Source

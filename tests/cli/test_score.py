@@ -67,6 +67,17 @@ def test_a_data_folder_gives_the_rows(capsys: pytest.CaptureFixture[str], tmp_pa
         ("pairID,gold_label\nex0,entailment\n", "hans", "29,999 of 30,000 ids are missing"),
         ("pairID,gold_label\nex0,entailment\n", "hanss", "did you mean 'hans'?"),
         ("pairID,gold_label\n", "hans", "only a header"),
+        (
+            "pairID,gold_label\nr0,entailment\nex1,entailment\n",
+            "hans",
+            "no row 'r0' in the HANS evaluation set",
+        ),
+        (
+            "pairID,gold_label\nex0,1\n" + "".join(f"ex{i},0\n" for i in range(1, 30_000)),
+            "hans",
+            "'1' for id 'ex0'",
+        ),
+        ('pairID,gold_label\n"ex0\nex1",neutral\nex2,neutral\n', "hans", "no row 'ex0\\nex1'"),
     ],
 )
 def test_refusals_are_one_line(
