@@ -124,10 +124,11 @@ def check(cells: Sequence[Cell]) -> None:
     What is loaded is kept for the cells that follow in this process.
 
     Raises:
-        BadInput: a file is damaged, a checkpoint or model cannot be used, or a method does not know its family.
+        BadInput: a file is damaged, a checkpoint, model or recipe cannot be used, or a method does not know its family.
         Unavailable: something is not here and cannot be fetched.
     """
     models: dict[tuple[str, str | None, str], dict[str, Any]] = {}
+    attacks: set[str] = set()
     for cell in cells:
         if "corpus" in cell.context:
             fitting.check_pretraining(cell)
@@ -142,6 +143,9 @@ def check(cells: Sequence[Cell]) -> None:
             models.setdefault(key, {})[cell.spec["method"]] = cell.spec["method_options"]
         elif cell.kind != "quality" and cell.subject is not None and cell.subject.loaded:
             asked(cell, {})
+        if cell.kind == "attack" and cell.spec["attack"] not in attacks:
+            attacks.add(cell.spec["attack"])
+            attacking.recipe(cell)
         if "similarity" in cell.spec and "encoder" not in cell.waits:
             attacking.judging_models(cell, None)
     for (where, revision, task_name), methods in models.items():

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from asa_bench.attacks import adapter, builders, library
+from asa_bench.attacks import adapter, builders, library, resources
 from asa_bench.models import similarity
 from asa_bench.victims import Victim
 
@@ -18,8 +18,6 @@ textattack = adapter.textattack
 
 # mypy sees the library as Any.
 _SentenceEncoder: Any = textattack.constraints.semantics.sentence_encoders.SentenceEncoder
-
-ENCODER = "file:sentence_encoder"
 
 
 class _Pooled(torch.nn.Module):
@@ -87,7 +85,7 @@ def textfooler_neighbours_encoder(wrapper: adapter.VictimWrapper) -> Any:
     built.constraints.append(
         EncoderSimilarity(
             wrapper,
-            _loaded(library.resource(ENCODER, wrapper.data_dir), device),
+            _loaded(library.resource(resources.ENCODER, wrapper.data_dir), device),
             threshold=0.840845057,
             metric="angular",
             compare_against_original=False,

@@ -240,6 +240,8 @@ def _requirement(attack: Attack, need: str, data_dir: Path | None) -> Requiremen
     found = resources.find(need, data_dir, wordnet_of(attack))
     if found.path is None:
         where = ", ".join(found.looked)
+        if need in sources.CHOSEN:
+            return Requirement(need, False, f"not in {where}; {sources.CHOSEN[need]}")
         if need.startswith(resources.FILE) and data_dir is None:
             where += "; --data-dir names a folder that may have it"
         return Requirement(need, False, f"not in {where}" + (f" ({found.refused})" if found.refused else ""))

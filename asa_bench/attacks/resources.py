@@ -18,9 +18,11 @@ from typing import NamedTuple
 
 from asa_bench.attacks import sources, vectors
 from asa_bench.errors import BadInput, Unavailable
+from asa_bench.models.loading import check_folder
 
 NLTK = "nltk:"
 FILE = "file:"
+ENCODER = "file:sentence_encoder"  # a model in the hub's layout
 _NLTK_FOLDER = "nltk_data"  # under a data folder
 _WORDNET = "nltk:corpora/wordnet"
 #: The WordNets that attacks mean.
@@ -36,7 +38,8 @@ class Found(NamedTuple):
         path: its file or folder; None if it is not here.
         looked: the folders and files that were looked for it, in order.
         refused: why NLTK itself would not read it; empty if it would.
-        unfit: why what is at `path` is not what was looked for (a WordNet of another edition); empty if it is.
+        unfit: why what is at `path` is not what was looked for (a WordNet of another edition, a folder without a
+            model); empty if it is.
     """
 
     path: Path | None
@@ -55,7 +58,9 @@ def find(need: str, data_dir: Path | None, edition: str = PRINCETON) -> Found:
     if need.startswith(FILE):
         roots = [*([] if data_dir is None else [data_dir]), sources.folder()]
         paths = [root / need.removeprefix(FILE) for root in roots]
-        return Found(next((path for path in paths if path.exists()), None), tuple(map(str, paths)))
+        found = next((path for path in paths if path.exists()), None)
+        unfit = _no_model(found) if need == ENCODER and found is not None else ""
+        return Found(found, tuple(map(str, paths)), unfit=unfit)
     name, roots = need.removeprefix(NLTK), nltk_roots(data_dir)
     looked = tuple(str(root) for root in roots)
     other: Found | None = None
@@ -155,6 +160,15 @@ def _private(path: Path, name: str) -> Path:
     for part in (root, *root.rglob("*")):
         part.chmod(0o700 if part.is_dir() else 0o600)
     return root
+
+
+def _no_model(folder: Path) -> str:
+    """Why a folder cannot be the sentence encoder, or the empty text."""
+    try:
+        check_folder(folder, "sentence encoder")
+    except BadInput as error:
+        return str(error)
+    return ""
 
 
 def edition_of(head: str) -> str:

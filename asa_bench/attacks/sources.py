@@ -91,9 +91,7 @@ PLACES: dict[str, Place] = {
 }
 
 # What no one place provides, and why.
-CHOSEN = {
-    "file:sentence_encoder": "the recipe takes any encoder in the hub's layout, so which one is your choice"
-}
+CHOSEN = {"file:sentence_encoder": "put an encoder of your choice there, in the hub's layout"}
 
 
 def folder() -> Path:
@@ -129,8 +127,7 @@ def fetch(need: str, data_dir: Path | None = None, progress: fetching.Progress =
     """
     place, goal = PLACES.get(need), target(need)
     if place is None:
-        why = CHOSEN.get(need, "nobody is known to publish it")
-        raise Unavailable(f"{need}: {why}; give --data-dir FOLDER that has it")
+        raise Unavailable(f"{need}: nobody is known to publish it; give --data-dir FOLDER that has it")
     try:
         if place.form == "vectors":
             return _vectors(place, goal, pickled(data_dir), progress)

@@ -31,20 +31,29 @@ if TYPE_CHECKING:
 
 
 def attack_examples(cell: Cell, waits: Mapping[str, Record], progress: Progress, partial: Any) -> Outcome:
-    from asa_bench.attacks import engine
-
     data, frame = attacked(cell, waits, progress, partial)
-    name = cell.spec["attack"]
-    attack = described(name)
+    attack = described(cell.spec["attack"])
     result = {
         **data_result(data, len(frame)),
         **({"temperature": temperature_of(waits)} if attack.raw else {}),
         "task": TASKS.get(cell.spec["task"]).model_dump(mode="json"),
         "attack": attack.model_dump(mode="json"),
-        # The same search whoever is asked, so the same recipe.
-        "recipe": engine.resolve(ATTACKS.get(name.removesuffix(CALIBRATED)), cell.context["source"].root),
+        "recipe": recipe(cell),
     }
     return Outcome(frame, result)
+
+
+def recipe(cell: Cell) -> dict[str, Any]:
+    """What the recipe of an attack's cell turns out to be when it is built; the same whoever is asked.
+
+    Raises:
+        Unavailable: a resource that it loads is not here.
+        BadInput: a resource is not what it should be.
+    """
+    from asa_bench.attacks import engine
+
+    name = cell.spec["attack"].removesuffix(CALIBRATED)
+    return engine.resolve(ATTACKS.get(name), cell.context["source"].root)
 
 
 def attacked(

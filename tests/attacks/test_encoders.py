@@ -14,11 +14,11 @@ import pytest
 import torch
 from attack_victims import SINGLE, KeywordVictim, single_rows
 
-from asa_bench.attacks import ATTACKS, Attack, AttackOptions, adapter, encoders, library
+from asa_bench.attacks import ATTACKS, Attack, AttackOptions, adapter, encoders, library, resources
 from asa_bench.attacks.engine import attack_rows, resolve
 from asa_bench.attacks.labels import label_groups
 from asa_bench.attacks.lanes import Lanes
-from asa_bench.errors import Unavailable
+from asa_bench.errors import BadInput, Unavailable
 from asa_bench.models import similarity
 
 textattack = adapter.textattack
@@ -163,11 +163,47 @@ def test_the_recipe_says_what_it_needs(folder: Path) -> None:
     attack = ATTACKS.get("textfooler+neighbours+sbert")
 
     def present(root: Path) -> bool:
-        return {need.name: need.present for need in library.requirements(attack, root)}[encoders.ENCODER]
+        return {need.name: need.present for need in library.requirements(attack, root)}[resources.ENCODER]
 
     assert present(folder) and not present(folder.parent)
     with pytest.raises(Unavailable, match="not in"):
         resolve(attack, folder.parent)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ([], "no config.json in it"),
+        (["config.json"], "no model.safetensors in it"),
+        (["config.json", "pytorch_model.bin"], "pytorch_model.bin is a pickle"),
+    ],
+)
+def test_a_folder_that_holds_no_encoder_is_told_before_work(
+    tmp_path: Path, names: list[str], said: str
+) -> None:
+    (tmp_path / "sentence_encoder").mkdir()
+    for name in names:
+        (tmp_path / "sentence_encoder" / name).write_bytes(b"{}")
+    needed = library.requirements(ATTACKS.get("textfooler+neighbours+sbert"), tmp_path)
+    told = next(need for need in needed if need.name == resources.ENCODER)
+    assert not told.present and said in told.where
+
+
+def test_a_recipe_that_cannot_be_built_costs_no_work(folder: Path, tmp_path: Path) -> None:
+    """Weights that are cut off are seen by loading them alone, which is done before anything is trained."""
+    from asa_bench import work
+    from asa_bench.cell import Cell
+    from asa_bench.tasks.base import Source
+
+    for path in folder.rglob("*.*"):
+        (tmp_path / path.relative_to(folder)).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path.relative_to(folder)).write_bytes(path.read_bytes())
+    cut = tmp_path / "sentence_encoder" / "model.safetensors"
+    cut.write_bytes(cut.read_bytes()[:-100])
+    spec = {"task": "sst2", "attack": "textfooler+neighbours+sbert", "split": "dev", "examples": None}
+    cell = Cell("attack", spec, {}, {}, None, {"source": Source(kind="folder", root=tmp_path)})
+    with pytest.raises(BadInput, match=r"sentence_encoder: cannot be loaded"):
+        work.check([cell])
 
 
 @pytest.mark.slow
