@@ -86,7 +86,7 @@ def beside(
     pairs = {}
     for row, column in places:
         answers = gathered.answers(row, column)
-        if answers is None:
+        if answers is None or answers.linear:
             raise BadInput(f"--beside {shown}: {found.task} is not scored by a mean of right and wrong")
         seen = gathered.exposure(row, column)
         own = None if data is None else _own(predictions, data, gathered, row, column, answers, shown)

@@ -71,7 +71,8 @@ class Tests:
         mean: what the t-test is about, None for McNemar's.
         score, exact: whether McNemar's score test and his exact one are among them.
         binary: whether all differences are -1, 0 or 1.
-        linear: the values have no flips to count; then `gained` and `lost` are 0, and the difference may exceed 1.
+        largest: how large the difference can be, either way; infinite where that is not known.
+        counted: whether the values have flips to count; else `gained` and `lost` are 0.
     """
 
     difference: float
@@ -89,12 +90,8 @@ class Tests:
     notes: tuple[str, ...]
     repeats: int = 1
     cautious: bool = False
-    linear: bool = False
-
-    @property
-    def largest(self) -> float:
-        """How large the difference can be, either way."""
-        return np.inf if self.linear else 1.0
+    largest: float = 1.0
+    counted: bool = True
 
     @property
     def tells(self) -> bool:
@@ -189,7 +186,8 @@ def choose_tests(pair: Pair) -> Tests:
         "",
         tuple(notes),
         len(differences),
-        linear=pair.linear,
+        largest=np.inf if pair.linear else 1.0,
+        counted=not pair.linear,
     )
     if seeds == 1 and binary and pair.clusters is None and pair.strata is None:
         method = "McNemar, score; score interval"

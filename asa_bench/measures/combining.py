@@ -95,8 +95,22 @@ def combined_tests(asked: Combination) -> Tests:
             f"{seeds} seeds: with fewer than {ENOUGH_SEEDS} the interval covers less often than it says"
         )
     told = Tests(
-        value, 0.0, 0.0, flipped, None, False, False, False, examples, examples, seeds, "none", (), linear=True
-    )  # fmt: skip
+        value,
+        0.0,
+        0.0,
+        flipped,
+        None,
+        False,
+        False,
+        False,
+        examples,
+        examples,
+        seeds,
+        "none",
+        (),
+        largest=sum(np.inf if part.pair.linear else abs(part.weight) for part in asked.parts),
+        counted=False,
+    )
     if len(means) < len(samples):
         notes.append(
             "cannot tell: a single example or cluster says nothing about how much another would differ"

@@ -514,6 +514,20 @@ class Gathered:
             self._answers[key] = of_attacks(found, values)
         return self._answers[key]
 
+    def attack_seed_values(
+        self, row: MethodRow, column: TaskColumn, attack: str
+    ) -> Mapping[str, NDArray[np.float64]]:
+        """Training seed -> (attack seeds, examples) 1 where robust, attack seeds in their order, examples by their ids."""
+        return {
+            seed: np.stack(
+                [
+                    (item.rows["status"].to_numpy(object) == "failed")[self._order(item.rows)[0]]
+                    for item in outcomes
+                ]
+            ).astype(np.float64)
+            for seed, outcomes in self.outcomes(row, column, attack).items()
+        }
+
     def _right_before(self, outcome: AttackOutcome) -> NDArray[np.bool_]:
         """(examples,) whether each was right without attack.
 

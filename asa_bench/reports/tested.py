@@ -126,6 +126,8 @@ def test_notes(rows: Sequence[Row], columns: Sequence[Column], baseline: str, ti
     """How the differences were tested, and which were not."""
     differences = [row for row in rows if row.kind in ("difference", "slice")]
     found = [cell.comparison for row in differences for cell in row.cells if cell.comparison is not None]
+    if not differences:
+        return []
     if not found:
         return [
             f"{shorten(title, 60)}: differences are not tested for significance; the spread is over seeds alone."

@@ -60,7 +60,9 @@ class Design:
             own = generator.normal(0, noise, (self.seeds, len(clusters)))
             seen.append((1 + slope) * latent + shift + common + own)
         made = [np.stack([_values(self.metric, latent, each) for each in table]) for table in seen]
-        differing = int(((seen[0] > HIGH) != (seen[1] > HIGH)).any(axis=0).sum())
+        differing = len(clusters)  # numbers are never the same
+        if self.metric in ("MCC", "F1"):
+            differing = int(((seen[0] > HIGH) != (seen[1] > HIGH)).any(axis=0).sum())
         return Pair(made[0], made[1], clusters if self.sizes > 1 else None, linear=True, differing=differing)
 
 

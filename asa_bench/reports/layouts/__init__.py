@@ -22,12 +22,14 @@ from asa_bench.reports.layouts.quality import quality
 from asa_bench.reports.layouts.replays import replays
 from asa_bench.reports.layouts.training import training
 from asa_bench.reports.layouts.transfer import transfer
+from asa_bench.reports.layouts.variance import variance
 from asa_bench.reports.tables import Table
 
 #: Name -> what makes the table, or None where the records hold nothing for it; in the order of a report.
 LAYOUTS: dict[str, Callable[[Gathered], Table | None]] = {
     "main": main,
     "comparisons": comparisons,
+    "variance": variance,
     "ablation": ablation,
     "paper": paper,
     "pretraining": pretraining,

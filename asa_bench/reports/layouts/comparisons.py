@@ -42,7 +42,8 @@ def comparisons(data: Gathered) -> Table | None:
             if cell.comparison is None:
                 continue
             heading = f"{row.group}: {row.label}" if row.group else row.label
-            head = ": ".join(part for part in (column.subgroup, column.head) if part)
+            above = column.group if column.key.startswith("average/") else column.subgroup
+            head = ": ".join(part for part in (above, column.head) if part)
             cells = _cells(cell.comparison)
             rows.append(Row(f"{row.key}/{column.key}", head, cells, heading, "slice", row.model, row.method))
     if not rows:
@@ -55,7 +56,7 @@ def comparisons(data: Gathered) -> Table | None:
         f"effect, the true difference that would be found with probability {100 * found[0].power:g} % at the table's "
         "strictest level. Only it right, only other right: examples that one method alone answers, mean over seeds. "
         "Uncertainty: shares of the squared standard error, where it can be split; unknown with one training seed. "
-        + _attack_seeds(data)
+        "Attack seeds are averaged before; the table of variance tells their part."
     )
     return finish(
         data,
@@ -67,18 +68,6 @@ def comparisons(data: Gathered) -> Table | None:
         [*data.columns],
         "Where",
         False,
-    )
-
-
-def _attack_seeds(data: Gathered) -> str:
-    """What is known of the randomness of attacks themselves."""
-    seeds = {outcome.attack_seed for outcome in data.source.attacks}
-    if not seeds:
-        return ""
-    if len(seeds) == 1:
-        return "Attacks ran with one seed of their own: what another one would change is unknown."
-    return (
-        f"Attacks: means over {len(seeds)} attack seeds, whose part stands with the seeds' and the examples'."
     )
 
 
