@@ -30,7 +30,7 @@ import asa_bench
 from asa_bench.gating import collect
 from asa_bench.gating.scores import Score
 from asa_bench.measures import Pair
-from asa_bench.measures.margin import against_margins, findings
+from asa_bench.measures.margin import detectable_loss, findings
 from asa_bench.store import Store
 
 MARGIN, ALPHA = 0.02, 0.05
@@ -153,8 +153,7 @@ def main() -> None:
             for margin in alarms:
                 alarms[margin] += "worse" in findings(pairs, dict.fromkeys(pairs, margin), ALPHA).values()
             key = str(generator.choice(list(scores)))
-            alone = against_margins({key: pairs[key]}, {key: MARGIN}, alpha=ALPHA / len(scores))[key]
-            loss = MARGIN + alone.detectable
+            loss = MARGIN + detectable_loss(key, pairs, dict.fromkeys(pairs, MARGIN), ALPHA)
             if loss >= scores[key].mean:
                 continue
             losses.append(loss)

@@ -123,14 +123,15 @@ class Tests:
             found.append((flips * (2 * share[0] - 1), flips * (2 * share[1] - 1)))
         return max(-most, min(low for low, _ in found)), min(most, max(high for _, high in found))
 
-    def detectable(self, alpha: float, power: float) -> float:
+    def detectable(self, alpha: float, power: float, growth: float = 1.0) -> float:
+        """See `asa_bench.measures.power.t_detectable`, and McNemar's where that is among the tests."""
         found = [0.0 if self.tells else self.largest]
         if self.mean is not None:
             mean, critical, degrees = self.mean, None, self.mean.planning_degrees
             if self.cautious and mean.standard_error > 0:
                 critical = mean.cautious_half_width(1 - alpha) / mean.standard_error
                 degrees = mean.cautious_degrees(1 - alpha)
-            found.append(t_detectable(mean.standard_error, degrees, alpha, power, critical))
+            found.append(t_detectable(mean.standard_error, degrees, alpha, power, critical, growth))
         if self.score or self.exact:
             flips = round((self.gained + self.lost) / self.repeats)
             found.append(mcnemar_detectable(flips, self.examples, alpha, power))

@@ -70,11 +70,12 @@ class CrossedMean:
             self.mean, first, own / examples + third, third, self.seed_degrees + more_seeds, freedom, *counts
         )
 
-    def with_more(self, variance: float, interaction: bool = True) -> CrossedMean:
+    def with_more(self, variance: float, interaction: bool = True, spread: float = 1.0) -> CrossedMean:
         """The same with so much more in the squared standard error, of examples.
 
         Args:
             interaction: in interaction with seeds, so that the variance of the seeds' means holds it, too.
+            spread: the factor by which the seeds' own part of the variance grows.
         """
         counts = (self.seeds, self.examples, self.clusters, self.strata, self.pooled_strata)
         between = self.example_variance + variance
@@ -86,7 +87,7 @@ class CrossedMean:
         shared = variance if interaction else 0.0
         return combined_mean(
             self.mean,
-            self.seed_mean_variance + shared,
+            self.seed_mean_variance + shared + (spread - 1) * self.seed_variance,
             between,
             self.interaction_variance + shared,
             self.seed_degrees,

@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from asa_bench.measures.choosing import Interval, Pair, Tests, choose_tests
-from asa_bench.measures.margin_power import detectable_beyond
+from asa_bench.measures.margin_power import detectable_beyond, spread_growth
 
 K = TypeVar("K")
 Finding = Literal["worse", "not worse", "cannot tell"]
@@ -93,6 +93,15 @@ def findings(pairs: Mapping[K, Pair], margins: Mapping[K, float], alpha: float =
     return {key: told.finding for key, told in _told(tests, unchanged, margins, alpha).items()}
 
 
+def detectable_loss(
+    key: K, pairs: Mapping[K, Pair], margins: Mapping[K, float], alpha: float = 0.05, power: float = 0.8
+) -> float:
+    """What `against_margins` says is `detectable` of one score, without the rest of it, for simulations."""
+    family = max(sum(not _unchanged(pair) for pair in pairs.values()), 1)
+    tests = replace(choose_tests(pairs[key]), cautious=len(pairs) > 1)
+    return beyond(tests, pairs[key], margins[key], alpha / family, power)
+
+
 @dataclass(frozen=True)
 class _Told:
     finding: Finding
@@ -169,7 +178,8 @@ def beyond(tests: Tests, pair: Pair, margin: float, alpha: float, power: float) 
     """The loss beyond the margin that is found with probability `power`.
 
     A loss brings flips of its own, so it is harder to find than the difference from 0 that `Tests.detectable` is about: a loss
-    of the share L of the examples, in each seed others, adds L (1 - L) to the variance of a single answer.
+    of the share L of the examples, in each seed others, adds L (1 - L) to the variance of a single answer. And it may drive
+    seeds further apart (`spread_growth`), which a test that pools them with the baseline's believes in part only.
     """
     difference = tests.difference
     flips = (tests.gained + tests.lost) / tests.repeats
@@ -179,14 +189,30 @@ def beyond(tests: Tests, pair: Pair, margin: float, alpha: float, power: float) 
         found.append(detectable_beyond(background, tests.examples, margin, alpha, power))
     if tests.mean is None:
         return max(found) if tests.tells else 1.0
-    repeats = 1 if pair.seeds == "fixed" else len(np.atleast_2d(np.asarray(pair.second)))
+    first, second = (
+        np.atleast_2d(np.asarray(values, dtype=np.float64)) for values in (pair.first, pair.second)
+    )
+    seeds = len(first), 1 if pair.seeds == "fixed" else len(second)
+    accuracy = float(first.mean())
     extra = 0.0
     for _ in range(12):
         loss = min(margin + extra, 1.0)
-        added = max(loss * (1 - loss) - abs(difference), 0.0) / (repeats * tests.examples)
-        larger = replace(tests, mean=tests.mean.with_more(added), score=False, exact=False)
-        extra = larger.detectable(alpha, power)
+        added = max(loss * (1 - loss) - abs(difference), 0.0) / (seeds[1] * tests.examples)
+        believed, true = _spreads(pair.seeds == "own", *seeds, spread_growth(accuracy, loss))
+        larger = tests.mean.with_more(added, spread=believed)
+        growth = 1.0
+        if larger.standard_error > 0:
+            growth = tests.mean.with_more(added, spread=true).standard_error / larger.standard_error
+        extra = replace(tests, mean=larger, score=False, exact=False).detectable(alpha, power, growth)
     return min(1.0, max(*found, extra))
+
+
+def _spreads(own: bool, first: int, second: int, growth: float) -> tuple[float, float]:
+    """By which factors the seeds' part of the variance grows, as the test believes and truly, where one side's alone does."""
+    if not own:
+        return (1 + growth) / 2, (1 + growth) / 2
+    pooled = (first - 1 + (second - 1) * growth) / (first + second - 2)
+    return pooled, (1 / first + growth / second) / (1 / first + 1 / second)
 
 
 def _more_examples(tests: Tests, distance: float, alpha: float, power: float) -> int | None:

@@ -13,6 +13,21 @@ from asa_bench.measures.paired import EXACT_BELOW
 _EXPECTED = 150  # flips from which the normal approximation is exact to half a percent of power
 
 
+def spread_growth(accuracy: float, loss: float) -> float:
+    """By which factor the variance over seeds grows where accuracy falls by `loss`.
+
+    A model near 0 or 100 % has no room to differ from the next. Supposed is that a training shifts a normal latent variable,
+    and that an answer is right where it is positive: the shift then moves accuracy by the density at the threshold, so by
+    ``phi(z(accuracy - loss)) / phi(z(accuracy))`` times as much as before, which is squared here. A loss beyond a half would
+    make seeds more alike again; that is not counted on.
+    """
+    from scipy.special import ndtri
+
+    before = min(max(accuracy, 1e-3), 1 - 1e-3)
+    after = max(min(before, 0.5), before - loss)
+    return math.exp(float(ndtri(before)) ** 2 - float(ndtri(after)) ** 2)
+
+
 @lru_cache(maxsize=4096)
 def detectable_beyond(background: int, total: int, margin: float, alpha: float, power: float) -> float:
     """The loss beyond `margin` that the score test of "the loss is the margin" finds with probability `power`.

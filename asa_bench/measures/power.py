@@ -36,6 +36,7 @@ def t_detectable(
     alpha: float,
     power: float = 0.8,
     critical: float | None = None,
+    growth: float = 1.0,
 ) -> float:
     """The effect that a repetition of this experiment would find with probability `power`.
 
@@ -46,6 +47,7 @@ def t_detectable(
 
     Args:
         critical: how many standard errors the test asks for, where it is not Student's quantile.
+        growth: how many times the standard error, which is what the test will believe, the effect truly scatters.
 
     Returns:
         The effect in the unit of the standard error; 0 where that is 0.
@@ -57,7 +59,7 @@ def t_detectable(
     df = min(degrees_of_freedom, _NORMAL_FROM)
     df = round(df, 2 if df < 3 else (1 if df < 30 else 0))
     asked = _quantile(df, alpha) if critical is None else critical
-    return _multiple(df, float(f"{asked:.4g}"), power) * standard_error
+    return _multiple(df, float(f"{asked / growth:.4g}"), power) * growth * standard_error
 
 
 @lru_cache(maxsize=4096)

@@ -7,6 +7,8 @@ import pytest
 from scipy import stats
 
 from asa_bench.measures import Pair, against_margins, difference_of_means, findings
+from asa_bench.measures.margin import detectable_loss
+from asa_bench.measures.margin_power import spread_growth
 from asa_bench.measures.paired import score_interval
 
 
@@ -79,6 +81,36 @@ def test_one_seed_on_either_side_cannot_tell_and_asks_for_a_second() -> None:
     assert (found.finding, found.interval, found.more_seeds) == ("cannot tell", (-1.0, 1.0), 2)
     fixed = Pair(np.ones((1, 100)), np.zeros((1, 100)), seeds="fixed")
     assert findings({"a": fixed}, {"a": 0.02}) == {"a": "worse"}
+
+
+def test_a_loss_that_drives_seeds_apart_is_harder_to_find() -> None:
+    """Half of all seeds 2 points apart at 95 %: at 50 % the same shift of a normal variable moves 3.87 times as many answers."""
+    assert spread_growth(0.95, 0.45) == pytest.approx(
+        (stats.norm.pdf(0) / stats.norm.pdf(stats.norm.ppf(0.95))) ** 2
+    )
+    assert spread_growth(0.95, 0.0) == pytest.approx(1.0)
+    assert spread_growth(0.95, 0.9) == spread_growth(0.95, 0.45), "never less than on the way there"
+    assert spread_growth(0.3, 0.2) == 1.0
+    generator = np.random.default_rng(3)
+    rates = np.array([[0.98], [0.94], [0.96], [0.92], [0.95]])
+    high = (generator.random((5, 2000)) < rates).astype(float)
+    low = (generator.random((5, 2000)) < rates - 0.45).astype(float)
+    printed = [
+        against_margins({"a": Pair(right, right[:3], seeds="own")}, {"a": 0.02})["a"].detectable
+        for right in (high, low)
+    ]
+    assert printed[0] > 1.15 * printed[1], "near 100 % a loss makes seeds less alike, near 50 % it does not"
+
+
+def test_what_is_detectable_of_one_score_is_what_the_family_is_told() -> None:
+    generator = np.random.default_rng(4)
+    right = (generator.random((4, 300)) < 0.8).astype(float)
+    pairs = {"a": Pair(right[:2], right[2:], seeds="own"), "b": flips(10, 20, 300), "c": flips(0, 0, 9)}
+    margins = {"a": 0.02, "b": 0.03, "c": 0.0}
+    told = against_margins(pairs, margins)
+    assert {key: detectable_loss(key, pairs, margins) for key in pairs} == {
+        key: found.detectable for key, found in told.items()
+    }
 
 
 @pytest.mark.parametrize(("margin", "alpha"), [(-0.1, 0.05), (1.0, 0.05), (0.1, 0.0), (0.1, 1.0)])
