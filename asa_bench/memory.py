@@ -67,16 +67,18 @@ class Parts:
             Exception: what `work` raises, memory included once every row is a part of its own.
         """
         while True:
+            number = self.number
             bounds = self.bounds(rows)
             for cuts in _watching:
                 cuts.most = max(cuts.most, len(bounds))
             try:
                 return work(bounds)
             except Exception as error:
-                if not out_of_memory(error) or self.number >= rows:
+                if not out_of_memory(error) or number >= rows:
                     raise
-            # Outside of the handler, whose traceback would keep the tensors that did not fit.
-            self.number *= 2
+            # Outside of the handler, whose traceback would keep the tensors that did not fit. Another thread that ran out
+            # of memory beside this one may have cut already.
+            self.number = max(self.number, 2 * number)
             _forget()
 
 

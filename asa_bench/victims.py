@@ -250,20 +250,39 @@ class Victim:
                 result[index][there] = tokens[start + positions[index][there]]
         return result
 
-    def _batches(self, encoded: Encoded, batch_size: int | None, progress: Progress | None) -> Any:
-        """Yields the indices of a batch of examples, and its logits."""
+    def _batches(
+        self, encoded: Encoded, batch_size: int | None, progress: Progress | None
+    ) -> Iterator[tuple[list[int], np.ndarray]]:
+        """Yields the indices of a batch of examples, and its logits.
+
+        On the processor each batch is computed by one thread, several at once where torch has several threads: none waits for
+        the others in the middle of a product, and the logits are those of one thread.
+        """
         import torch
 
         size = batch_size or self.batch_size
         # Neighbours in length share a batch, so almost nothing of a batch is padding.
         order = sorted(range(len(encoded)), key=lambda i: (encoded.lengths[i], i))
-        for start in range(0, len(order), size):
-            chosen = order[start : start + size]
-            with torch.inference_mode():
-                logits = self._forward(encoded.batch(chosen))
-            yield chosen, logits
-            if progress is not None:
-                progress(start + len(chosen), len(order))
+        batches = [order[start : start + size] for start in range(0, len(order), size)]
+
+        def asked(chosen: list[int]) -> tuple[list[int], np.ndarray]:
+            with torch.inference_mode():  # of this thread alone
+                return chosen, self._forward(encoded.batch(chosen))
+
+        done = 0
+        with contextlib.ExitStack() as stack:
+            answers: Iterable[tuple[list[int], np.ndarray]] = map(asked, batches)
+            if self.model.device.type == "cpu":
+                threads = stack.enter_context(threads_apart())
+                if threads > 1 and len(batches) > 1:
+                    pool = stack.enter_context(ThreadPoolExecutor(threads))
+                    # The longest first, so that no thread is left with it at the end.
+                    answers = pool.map(asked, reversed(batches))
+            for chosen, logits in answers:
+                yield chosen, logits
+                done += len(chosen)
+                if progress is not None:
+                    progress(done, len(order))
 
     def _forward(self, batch: Mapping[str, torch.Tensor]) -> np.ndarray:
         """Logits of a batch, computed in parts where the whole does not fit into memory (see `parts`).
