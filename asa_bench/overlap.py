@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from asa_bench.tasks.likeness import normalized, shingles
 
 #: Jaccard similarity of character shingles from which two texts count as near duplicates.
 NEAR = 0.8
@@ -57,16 +58,6 @@ class Overlap:
     exact_rows: tuple[int, ...]
     near_rows: tuple[int, ...]
     examples: tuple[Match, ...]
-
-
-def normalized(text: str) -> str:
-    """Letters and digits of `text` alone, in compatibility form and lower case.
-
-    Texts that differ in case, punctuation and spacing (a tokenizer's "ca n't" for "can't") are thereby equal; a text
-    without letters and digits stays as it is.
-    """
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(c for c in folded if unicodedata.category(c)[0] in "LMN") or " ".join(folded.split())
 
 
 def overlap(
@@ -152,13 +143,13 @@ class _Index:
         for position, row in enumerate(rows):
             text = _joined(row)
             if text not in self._positions:
-                self._shingles[text] = _shingles(text)
+                self._shingles[text] = shingles(text, SHINGLE)
                 self._lsh.insert(text, self._minhash(self._shingles[text]))
             self._positions.setdefault(text, []).append(position)
 
     def similar(self, row: tuple[str, ...], threshold: float) -> list[tuple[int, float]]:
         """(test row, similarity) of every test row that is at least so similar to `row`."""
-        mine = _shingles(_joined(row))
+        mine = shingles(_joined(row), SHINGLE)
         found = []
         for candidate in self._lsh.query(self._minhash(mine)):
             other = self._shingles[candidate]
@@ -175,7 +166,3 @@ class _Index:
 
 def _joined(row: tuple[str, ...]) -> str:
     return "|".join(row)
-
-
-def _shingles(text: str) -> frozenset[str]:
-    return frozenset(text[at : at + SHINGLE] for at in range(max(1, len(text) - SHINGLE + 1)))

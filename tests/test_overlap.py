@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from asa_bench.overlap import normalized, overlap
+from asa_bench.overlap import overlap
+from asa_bench.tasks.likeness import normalized
 
 SENTENCE = (
     "river paper golden teacher walked slowly under window bright garden seven letters carried morning coffee "

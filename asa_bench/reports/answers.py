@@ -212,7 +212,7 @@ def _texts(column: Any) -> NDArray[np.object_]:
 
 def _designed(answers: Answers, rows: Any, order: NDArray[np.intp], task: Task) -> Answers:
     """With the design of the data set: what belongs together, and what is fixed."""
-    group = task.group if task.group in rows.columns else ""
+    group = task.clusters if task.clusters in rows.columns else ""
     if not group and _TEMPLATE in task.slices and _TEMPLATE in rows.columns:
         group = _TEMPLATE
     if group:

@@ -25,6 +25,7 @@ from asa_bench.reports.tables import (
 )
 from asa_bench.reports.tested import DifferenceRow, test_notes, tested
 from asa_bench.reports.text import count_range, shorten
+from asa_bench.tasks.likeness import FOUND, TOLD
 
 if TYPE_CHECKING:
     from asa_bench.attacks.base import Attack
@@ -271,7 +272,7 @@ def _notes(
     faced: Sequence[TaskColumn],
     title: str,
 ) -> list[str]:
-    notes = [*test_notes(rows, columns, _baseline_title(data), title), *_designs(rows, faced)]
+    notes = [*test_notes(rows, columns, _baseline_title(data), title), *_designs(data, rows, faced)]
     cells = [cell for row in rows for cell in row.cells]
     if any(cell.few for cell in cells):
         most = max(cell.n_seeds for cell in cells)
@@ -306,26 +307,42 @@ def _exposures(data: Gathered, faced: Sequence[TaskColumn]) -> list[str]:
     ]
 
 
-def _designs(rows: Sequence[Row], faced: Sequence[TaskColumn]) -> list[str]:
+def _designs(data: Gathered, rows: Sequence[Row], faced: Sequence[TaskColumn]) -> list[str]:
     """Which examples the tests took as belonging together."""
     if not any(cell.comparison for row in rows for cell in row.cells):
         return []
     told: dict[str, list[str]] = {}
-    for task in {column.task.name: column.task for column in faced}.values():
+    for column in {column.task.name: column for column in faced}.values():
+        task, how = column.task, ""
         if task.group:
-            told.setdefault(f"rows of one {task.group.replace('_', ' ')} as one cluster", []).append(
-                task.title
-            )
+            how = f"rows of one {task.group.replace('_', ' ')} as one cluster"
+        elif task.made_from:
+            how = _made_from(data, column)
         elif "template" in task.slices:
-            told.setdefault("rows of one template as one cluster", []).append(task.title)
+            how = "rows of one template as one cluster"
         elif "subcase" in task.slices:
-            told.setdefault("differences within subcases, since the rows name no template", []).append(
-                task.title
-            )
+            how = "differences within subcases, since the rows name no template"
         elif task.name.startswith("advglue/"):
-            text = "rows as independent, since they do not name their source sentences"
-            told.setdefault(text, []).append(task.title)
+            how = "rows as independent, since they do not name their source sentences"
+        if how:
+            told.setdefault(how, []).append(task.title)
     return [f"Tested with {how}: {', '.join(titles)}." for how, titles in told.items()]
+
+
+def _made_from(data: Gathered, column: TaskColumn) -> str:
+    """Which rows were made from one original, and how that is known."""
+    items = (item for row in data.rows for item in data.evaluations(row, column).values())
+    values = next(([str(v) for v in item.rows[column.task.made_from].tolist()] for item in items), [])
+    parts = []
+    for beginning, how in ((TOLD, "told by the data"), (FOUND, "found by likeness of texts")):
+        some = [value for value in values if value.startswith(beginning)]
+        if some:
+            parts.append(f"{len(some):,} rows of {len(set(some)):,} {how}")
+    alone = len([value for value in values if not value])
+    if not parts:
+        return "rows as independent, since nothing tells what they were made from"
+    rest = f", {alone:,} rows alone" if alone else ""
+    return f"rows made from one original as one cluster ({'; '.join(parts)}{rest})"
 
 
 def _baseline_title(data: Gathered) -> str:

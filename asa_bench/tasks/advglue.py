@@ -1,19 +1,22 @@
 """AdvGLUE: adversarial versions of GLUE dev rows, filtered by people, for six GLUE test sets.
 
 The folder holds the authors' ``dev.json`` or the annotated ``dev_ann.json``, which tells for every row by
-which attack it was made. The hub repository is `AI-Secure/adv_glue`, which holds parquet files since January
-2024; its file tree and the head of its main branch are public. The hub's rows tell no attack.
+which attack and, unless a person wrote it, from which GLUE row it was made. Rows of one GLUE row are not independent;
+where the data do not tell it, they are found by likeness. The hub repository is `AI-Secure/adv_glue`, which holds parquet
+files since January 2024; its file tree and the head of its main branch are public. The hub's rows tell neither.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from asa_bench.errors import BadInput
 from asa_bench.tasks import glue
 from asa_bench.tasks.base import Hub, Layout, Split, Task
 from asa_bench.tasks.files import Row, read_json, record_row, shown
+from asa_bench.tasks.likeness import key_of
 
 
 def read(task: Task, split: str, path: Path) -> Iterator[Row]:
@@ -29,7 +32,19 @@ def read(task: Task, split: str, path: Path) -> Iterator[Row]:
             f"{shown(str(path), 300)}: no list {part!r}; an AdvGLUE file has one for each GLUE task"
         )
     for number, record in enumerate(parts[part], start=1):
-        yield record_row(task, record, path, f"row {number} of {part!r}")
+        row = record_row(task, record, path, f"row {number} of {part!r}")
+        yield row._replace(slices={**row.slices, task.made_from: _source(task, record)})
+
+
+def _source(task: Task, record: Mapping[str, Any]) -> str:
+    """The name of the GLUE row that a row was made from; "" where the file does not tell it.
+
+    The annotated file has the clean text of each column that was changed; the others are those of the GLUE row.
+    """
+    clean = {column: record.get(f"original_{column}") for column in task.columns}
+    if not any(isinstance(text, str) for text in clean.values()):
+        return ""
+    return key_of([text if isinstance(text, str) else str(record[name]) for name, text in clean.items()])
 
 
 def _task(part: str, title: str, origin: Task, hub_config: str, labels: tuple[int, ...]) -> Task:
@@ -69,6 +84,7 @@ def _task(part: str, title: str, origin: Task, hub_config: str, labels: tuple[in
         ),
         attack_column=origin.attack_column,
         slices=("method", "construction"),
+        made_from="source",
         exposure=(f"{origin.name}:{evaluated}",),
         licence="CC BY-SA 4.0",
         citation=(

@@ -179,6 +179,12 @@ class Task(Frozen):
         description="column that says which rows belong together (a contrast pair, a test case's variants); "
         "kept in records beside the slices, but accuracy is not reported by it",
     )
+    made_from: str = Field(
+        default="",
+        description="column that says which original a row was made from, so that rows of one are not independent; filled "
+        "on loading (`asa_bench.tasks.likeness`), kept in records, and nothing that a sample looks at. '' where a row's "
+        "original is its own or unknown",
+    )
     strata: str = Field(
         default="",
         description="slice from whose values a sample takes groups in turn, so that a large one does not "
@@ -230,8 +236,13 @@ class Task(Frozen):
 
     @property
     def extra_columns(self) -> tuple[str, ...]:
-        """Columns of a frame beside id, texts and label: the slices, and the group where there is one."""
-        return (*self.slices, self.group) if self.group and self.group not in self.slices else self.slices
+        """Columns of a frame beside id, texts and label: slices, group and original, where there are any."""
+        return tuple(dict.fromkeys(filter(None, (*self.slices, self.group, self.made_from))))
+
+    @property
+    def clusters(self) -> str:
+        """The column whose values say which rows are not independent; "" where there is none."""
+        return self.group or self.made_from
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asa_bench.errors import BadInput, Unavailable, nearest
-from asa_bench.tasks import files
+from asa_bench.tasks import files, likeness
 from asa_bench.tasks.base import (
     Layout,
     Source,
@@ -120,6 +120,9 @@ def load(task: Task, split: str, source: Source, count: int | None = None) -> Ta
         else:
             frame, details = _load_folder(task, split, source)
             origin |= details
+        if task.made_from:
+            texts = list(zip(*(frame[column].tolist() for column in task.columns), strict=True))
+            frame[task.made_from] = likeness.sources(texts, frame[task.made_from].tolist())
         frame = _sample(task, frame, count, purpose=f"{task.name}/{split}")
     origin["rows"] = len(frame)
     return TaskData(

@@ -74,6 +74,7 @@ def _challenge(
     slices: tuple[str, ...],
     labels: tuple[str, ...] | None = None,
     label_map: dict[str, str] | None = None,
+    made_from: str = "",
 ) -> Task:
     columns, own = _FAMILIES[family]
     return Task(
@@ -89,6 +90,7 @@ def _challenge(
         label_map=label_map or {},
         attack_column=columns[-1],
         slices=slices,
+        made_from=made_from,
         licence="Apache-2.0",
         citation=f"{_OWN}; {citation}",
         homepage=_HOME,
@@ -123,6 +125,7 @@ _ALL = (
         _KEYWORD,
         "each review three times: the planted newspaper's name agrees with the label, is absent, is reversed",
         ("shortcut", "construction"),
+        made_from="source",
     ),
     _challenge(
         "paws",
@@ -131,6 +134,7 @@ _ALL = (
         _PAWS,
         "each first sentence four times: both labels, each with high and with low overlap of words",
         ("shortcut", "construction"),
+        made_from="source",
     ),
     _challenge(
         "hans",

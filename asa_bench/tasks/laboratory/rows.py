@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from asa_bench.tasks.laboratory import inference, paraphrase, perturb, sentiment
 from asa_bench.tasks.laboratory.catalogue import LABORATORY_VERSION, TASKS
 from asa_bench.tasks.laboratory.draw import Draw, bucket
 from asa_bench.tasks.laboratory.example import Example
+from asa_bench.tasks.likeness import TOLD
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,8 +142,10 @@ def size(name: str, split: str, count: int | None) -> int:
 @lru_cache(maxsize=24)
 def _examples(name: str, split: str, strength: float, count: int) -> tuple[Example, ...]:
     rows: list[Example] = []
-    for group in _groups(name, split, strength):
-        rows += group
+    made_from = TASKS[name].made_from
+    for number, group in enumerate(_groups(name, split, strength)):
+        told = {made_from: f"{TOLD}{number}"} if made_from else {}
+        rows += [replace(example, slices={**example.slices, **told}) for example in group]
         if len(rows) >= count:
             return tuple(rows[:count])
     raise AssertionError  # the groups never end
@@ -157,7 +161,7 @@ def generate(name: str, split: str, options: LaboratoryOptions, count: int | Non
         count: rows; None for the default size. Fewer rows are the first of more.
 
     Returns:
-        Columns ``id``, the text columns, ``label`` (a label name), the slice columns, and ``original`` (JSON
+        Columns ``id``, the text columns, ``label`` (a label name), the task's extra columns, and ``original`` (JSON
         list of the clean texts) in the AdvGLUE-like sets. The same bytes on every machine.
 
     Raises:
@@ -173,7 +177,7 @@ def generate(name: str, split: str, options: LaboratoryOptions, count: int | Non
     for place, column in enumerate(task.columns):
         columns[column] = [example.texts[place] for example in examples]
     columns["label"] = [example.label for example in examples]
-    for column in (*task.slices, *(["original"] if "original" in examples[0].slices else [])):
+    for column in (*task.extra_columns, *(["original"] if "original" in examples[0].slices else [])):
         columns[column] = [example.slices[column] for example in examples]
     frame: pd.DataFrame = pd.DataFrame(columns)
     return frame

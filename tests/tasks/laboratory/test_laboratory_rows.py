@@ -70,7 +70,7 @@ def test_tables_are_whole(name: str, split: str) -> None:
     task = TASKS[name]
     frame = generate(name, split, OPTIONS, 600)
     extra = ["original"] if "advglue" in name else []
-    assert list(frame.columns) == ["id", *task.columns, "label", *task.slices, *extra]
+    assert list(frame.columns) == ["id", *task.columns, "label", *task.extra_columns, *extra]
     assert len(frame) == 600 and frame["id"].is_unique
     assert not frame.duplicated(list(task.columns)).any()
     counts = frame["label"].value_counts()
