@@ -21,6 +21,7 @@ from asa_bench.errors import BadInput, Unavailable
 from asa_bench.measures import METRICS, Proportion, Scored, Share, clusters_of, hans_cells, share
 from asa_bench.tasks import files
 from asa_bench.tasks.hans import BLOCK_ROWS, HANS, official_block, official_blocks
+from asa_bench.tasks.slicing import kept, slices_of, values_of
 
 if TYPE_CHECKING:
     from asa_bench.tasks.base import Task, TaskData
@@ -231,14 +232,17 @@ def score(predictions: Predictions, data: TaskData) -> Score:
             {},
             "No intervals: not of classes.",
         )
-    clusters = None if groups is None else clusters_of(groups)
+    together = task.clusters if task.clusters in frame else ""
+    clusters = clusters_of(frame[together].astype(str).to_numpy(object)) if together else None
     strata = slices.get("subcase") if clusters is None else None
     right = gold == labels
     found: dict[str, dict[str, Share]] = {}
-    for name, column in {**slices, "label": gold}.items():
-        found[name] = _by_slice(right, column, clusters, strata)
+    for name in slices_of(task):
+        column = values_of(task, name, frame)
+        if column is not None and (parts := kept(task, name, column)):
+            found[name] = _by_slice(right, column, parts, clusters, strata)
     design = (
-        f"Rows that share {task.group!r} form a cluster; clusters are a sample."
+        f"Rows that share {together!r} form a cluster; clusters are a sample."
         if clusters is not None
         else (
             "Rows of a subcase are a sample, the subcases are fixed."
@@ -253,14 +257,15 @@ def score(predictions: Predictions, data: TaskData) -> Score:
 def _by_slice(
     right: NDArray[np.bool_],
     column: NDArray[np.object_],
+    parts: list[str],
     clusters: NDArray[np.intp] | None,
     strata: NDArray[np.object_] | None,
 ) -> dict[str, Share]:
-    """Accuracy within every value of a slice that is not empty."""
+    """Accuracy within each of the `parts` that `column` tells."""
     found = {}
-    for value in sorted(set(column.tolist()) - {""}):
+    for value in parts:
         chosen = column == value
-        found[str(value)] = share(
+        found[value] = share(
             right[chosen],
             clusters=None if clusters is None else clusters[chosen],
             strata=None if strata is None or len(set(strata[chosen])) < 2 else strata[chosen],

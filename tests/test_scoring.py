@@ -215,8 +215,8 @@ def test_any_task_is_scored_by_id(tmp_path: Path) -> None:
     assert found.accuracy.hits == 25  # 15 of the first 30, all of the last 10
     assert found.accuracy.interval == pytest.approx(wilson_interval(25, 40))
     assert found.metrics["accuracy"] == pytest.approx(25 / 40)
-    assert found.slices["label"]["negative"].hits == 5
-    assert found.slices["label"]["negative"].examples == 20
+    assert found.slices["class"]["negative"].hits == 5
+    assert found.slices["class"]["negative"].examples == 20
     assert json.loads(json.dumps(found.to_json()))["examples"] == 40
 
 
@@ -236,7 +236,7 @@ def test_subcases_are_strata(tmp_path: Path) -> None:
     )
     assert found.accuracy is not None
     assert found.accuracy.strata == 3
-    assert set(found.slices) == {"heuristic", "subcase", "label"}
+    assert set(found.slices) == {"heuristic", "subcase"}  # one class and one length would say the same again
     assert "subcases are fixed" in found.design
 
 

@@ -99,7 +99,8 @@ def decide(collected: Collected, baseline: Baseline, policy: PolicyFile) -> Deci
         BadInput: what was measured differs (other data, examples, recipe, exposure or schema), the run did not plan a
             score that the baseline has, or a rule of the policy fits nothing.
     """
-    policy.check_used([*baseline.scores, *_slice_keys(collected, policy)])
+    known = {name for score in collected.scores.values() for name in score.slices}
+    policy.check_used([*baseline.scores, *_slice_keys(collected, policy)], known)
     rules = {key: policy.rule(key) for key in baseline.scores}
     kept = {key: stored for key, stored in baseline.scores.items() if not rules[key].ignore}
     if not kept:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, field_validator
 
 from asa_bench import yaml_file
-from asa_bench.errors import BadInput
+from asa_bench.errors import BadInput, nearest
 from asa_bench.suite import explain
 from asa_bench.tasks.base import Frozen
 from asa_bench.yaml_file import KeyPath
@@ -128,12 +128,20 @@ class PolicyFile:
                 ignore = rule.ignore
         return Resolved(**{"floor": None, **found}, ignore=ignore)
 
-    def check_used(self, keys: list[str]) -> None:
-        """Refuses a rule that fits no score, since it is misspelled.
+    def check_used(self, keys: list[str], slices: set[str]) -> None:
+        """Refuses a rule that fits no score, and slices that no score has, since they are misspelled.
+
+        Args:
+            keys: of all scores and of their slices.
+            slices: the kinds of slices that the scores have.
 
         Raises:
             BadInput: names its line.
         """
+        for number, name in enumerate(self.policy.slices):
+            if name not in slices:
+                where = self.lines.get(("slices", number), self.lines.get(("slices",), self.shown))
+                raise BadInput(f"{where}: no score has slices by {name!r}; {nearest(name, sorted(slices))}")
         for number, rule in enumerate(self.policy.scores):
             if not any(fits(rule.match, key) for key in keys):
                 where = self.lines.get(("scores", number, "match"), self.shown)

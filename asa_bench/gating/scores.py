@@ -16,7 +16,7 @@ from asa_bench.gathering import gather
 from asa_bench.last_run import PlannedCell, PlannedRun, planned
 from asa_bench.measures import Proportion, macro_average
 from asa_bench.record import SCHEMA_VERSION, canonical_json
-from asa_bench.reports.answers import Answers
+from asa_bench.reports.answers import Answers, order_of
 from asa_bench.reports.exposure import seen
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.keys import MethodRow, TaskColumn
@@ -26,11 +26,12 @@ from asa_bench.reports.outcomes import replay_of
 from asa_bench.reports.scores import metric, score_of
 from asa_bench.reports.tables import Table
 from asa_bench.store import Store
+from asa_bench.tasks.slicing import slices_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from asa_bench.reports.outcomes import Subject
+    from asa_bench.reports.outcomes import AttackOutcome, Evaluation, StoredReplay, Subject
 
 #: What of a cell's spec belongs to the machine, or to one repetition, and not to the recipe.
 _NOT_RECIPE = {"device", "threads", "subject", "seed", "split", "slices", "columns"}
@@ -69,7 +70,7 @@ class Score:
         values: seed as text ("" for none) -> the measure; a share where `answers` are given.
         answers: per seed and example, 1 for right; None for measures that are no mean of right and wrong.
         weights: seed -> digest of the model's weights.
-        slices: slice column -> (examples,) in the order of the answers' ids.
+        slices: kind of slice -> (examples,) in the order of the answers' ids.
         rows: seed -> the records' rows in that order.
         higher_is_better: whether a floor makes sense; a rate of failures has none.
     """
@@ -233,7 +234,8 @@ def _evaluated(data: Gathered, records: _Records) -> Iterator[Score]:
             subjects = {seed: item.subject for seed, item in found.items()}
             answers = data.answers(row, column)
             rows = {seed: item.rows for seed, item in found.items()}
-            make = partial(_score, data, records, row, column, "evaluate", subjects, rows)
+            slices = _slices(data, next(iter(found.values())))
+            make = partial(_score, data, records, row, column, "evaluate", subjects, rows, slices)
             if answers is not None and not answers.linear:
                 yield make("accuracy", answers, None, {s: float(v.mean()) for s, v in answers.values.items()})
                 continue
@@ -259,7 +261,8 @@ def _attacked(data: Gathered, records: _Records) -> Iterator[Score]:
                 subjects = {seed: items[0].subject for seed, items in found.items()}
                 rows = {seed: items[0].rows for seed, items in found.items()}
                 values = {seed: float(each.mean()) for seed, each in answers.values.items()}
-                make = partial(_score, data, records, row, column, "attack", subjects, rows)
+                slices = _slices(data, next(iter(found.values()))[0])
+                make = partial(_score, data, records, row, column, "attack", subjects, rows, slices)
                 yield make(attack.name, answers, f"accuracy under {attack.title}", values)
 
 
@@ -277,7 +280,8 @@ def _replayed(data: Gathered, records: _Records) -> Iterator[Score]:
             values = {seed: float(each.mean()) for seed, each in answers.values.items()}
             column = TaskColumn(of.task, of.split, of.subject.train_task)
             said = f"robust accuracy on {of.name} ({of.title})"
-            make = partial(_score, data, records, row, column, "replay", subjects, rows)
+            slices = _slices(data, next(iter(found.values())))
+            make = partial(_score, data, records, row, column, "replay", subjects, rows, slices)
             yield make(replay_of(of.name), answers, said, values)
 
 
@@ -295,6 +299,7 @@ def _score(
     kind: str,
     subjects: Mapping[str, Subject],
     rows: Mapping[str, pd.DataFrame],
+    slices: Mapping[str, NDArray[np.object_]],
     measure: str,
     answers: Answers | None,
     said: str | None,
@@ -326,10 +331,21 @@ def _score(
         values=dict(values),
         answers=answers,
         weights={seed: records.weights(manifest) for seed, manifest in manifests.items()},
-        slices={name: frame[name].astype(str).to_numpy(object) for name in task.slices if name in frame},
+        slices=slices,
         rows=ordered,
         higher_is_better=said is not None or metric(measure).higher_is_better,
     )
+
+
+def _slices(
+    data: Gathered, item: Evaluation | AttackOutcome | StoredReplay
+) -> dict[str, NDArray[np.object_]]:
+    """Slice -> (examples,) values in the order of `Answers.ids`, of those that the records tell."""
+    order, _ = order_of(item.rows)
+    found = {name: data.sliced.values(item, name) for name in slices_of(item.task)}
+    return {
+        name: values[order].astype(str).astype(object) for name, values in found.items() if values is not None
+    }
 
 
 def _ordered(frame: pd.DataFrame) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from asa_bench.kinds.common import (
 )
 from asa_bench.record import Record
 from asa_bench.tasks.base import row_hash
+from asa_bench.tasks.slicing import WORDS, words_in
 
 if TYPE_CHECKING:
     pass
@@ -41,6 +42,7 @@ def evaluate(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Pr
             "id": rows["id"].astype(str),
             "text_hash": [row_hash(text)[:16] for text in texts],
             **{name: rows[name].astype(str) for name in task.extra_columns},
+            WORDS: [words_in(text) for text in texts],
             "label": rows["label"].astype(str),
             "prediction": [task.label_map.get(label, label) for label in said],
             "logits": [[float(value) for value in array] for array in logits],

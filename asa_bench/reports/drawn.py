@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +11,10 @@ import numpy as np
 from asa_bench.measures.calibration import softmax
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.keys import MethodRow, TaskColumn
+from asa_bench.reports.layouts.slices import attack_slice_title, slice_title
 from asa_bench.reports.outcomes import Evaluation
 from asa_bench.reports.tables import Table
+from asa_bench.tasks.slicing import slices_of
 
 BINS = 10
 
@@ -44,26 +46,42 @@ def label_of(data: Gathered, row: MethodRow) -> str:
 
 
 def slices(data: Gathered) -> list[Matrix]:
-    """Per data set and slice column: the score of each slice value and method."""
+    """Per data set and kind of slice: the score in each slice, by method."""
     found = []
-    methods = tuple(label_of(data, row) for row in data.rows)
     for column in data.columns:
-        for name in column.task.slices:
+        for name in slices_of(column.task):
             values: dict[str, dict[str, list[float]]] = {}
             for row in data.rows:
                 for item in data.evaluations(row, column).values():
-                    for value, (score, n) in data.slice_scores(item, name).items():
+                    for value, (score, n) in data.sliced.scores(item, name).items():
                         if score is not None:
                             number = score if isinstance(score, float) else score.value
                             values.setdefault(f"{value} (n={n:,})", {}).setdefault(row.key, []).append(number)
-            labels = tuple(sorted(values))
-            cells = tuple(
-                tuple(_mean(values[label].get(row.key, [])) for row in data.rows) for label in labels
-            )
-            if labels:
-                title = f"{data.head(column, data.columns, metric_shown=True)}: {name}"
-                found.append(Matrix(title, labels, methods, cells))
+            if values:
+                found.append(_by_method(data, slice_title(data, column, name), values))
     return found
+
+
+def attack_slices(data: Gathered) -> list[Matrix]:
+    """Per attack, data set and kind of slice: robust accuracy in each slice, by method."""
+    found = []
+    for column in data.attack_columns:
+        for attack in data.real_attacks:
+            for name in slices_of(column.task):
+                values: dict[str, dict[str, list[float]]] = {}
+                for row in data.rows:
+                    scores = data.sliced.robust_scores(row, column, attack.name, name)
+                    for value, (by_seed, n) in scores.items():
+                        values.setdefault(f"{value} (n={n:,})", {})[row.key] = list(by_seed.values())
+                if values:
+                    found.append(_by_method(data, attack_slice_title(data, column, attack, name), values))
+    return found
+
+
+def _by_method(data: Gathered, title: str, values: Mapping[str, Mapping[str, Sequence[float]]]) -> Matrix:
+    labels = tuple(sorted(values))
+    cells = tuple(tuple(_mean(values[label].get(row.key, [])) for row in data.rows) for label in labels)
+    return Matrix(title, labels, tuple(label_of(data, row) for row in data.rows), cells)
 
 
 def transfers(table: Table | None) -> list[Matrix]:

@@ -19,6 +19,7 @@ from asa_bench.reports.outcomes import AttackOutcome, Evaluation
 from asa_bench.reports.paired_flags import Sign as Sign
 from asa_bench.reports.paired_flags import comparisons
 from asa_bench.reports.text import shorten, visible
+from asa_bench.tasks.slicing import slices_of, values_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,10 +69,11 @@ def _of_evaluation(item: Evaluation) -> Iterator[Flag]:
         return
     gold, said = (rows[name].to_numpy(object) for name in ("label", "prediction"))
     slices: dict[str, Any] = {}
-    for column in item.task.slices:
-        if column in _PLANTED:
+    for column in slices_of(item.task):
+        known = None if column in _PLANTED else values_of(item.task, column, rows)
+        if known is None:
             continue
-        values = np.array([str(value) for value in rows[column].tolist()], dtype=object)
+        values = np.array([str(value) for value in known.tolist()], dtype=object)
         for value in sorted(set(values.tolist()) - {""}):
             slices[f"{column} {value}"] = np.asarray(values == value, dtype=np.bool_)
     yield slice_at_extreme(gold, said, slices)

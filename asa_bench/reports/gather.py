@@ -35,7 +35,8 @@ from asa_bench.reports.outcomes import (
     quality_of,
     replay_of,
 )
-from asa_bench.reports.scores import label_named_by, metric, scored, survivors, value_of, worst_case
+from asa_bench.reports.scores import label_named_by, metric, survivors, value_of, worst_case
+from asa_bench.reports.sliced import Slices
 from asa_bench.reports.tables import UNDEFINED, Cell, Unit, hole, make_cell
 from asa_bench.tasks.base import Family
 
@@ -113,9 +114,8 @@ class Gathered:
         self._measures: dict[int, AttackMeasures] = {}
         self._answers: dict[tuple[Any, ...], Answers | None] = {}
         self._orders: dict[int, tuple[NDArray[np.intp], NDArray[np.object_]]] = {}
-        self._slice_values: dict[tuple[Any, ...], NDArray[np.object_]] = {}
         self._made: dict[tuple[str, int], Any] = {}
-        self._slices: dict[tuple[int, str], dict[str, tuple[float | Proportion | None, int]]] = {}
+        self.sliced = Slices(self)
 
     def table(self, name: str, layout: Callable[[Gathered], Table | None]) -> Table | None:
         """The table that a layout makes of this, made once: some read others."""
@@ -352,6 +352,16 @@ class Gathered:
                 results[seed] = macro_average(values)
         return self._finish(results, unit, [])
 
+    def slice_cell(self, row: MethodRow, column: TaskColumn, attack: str, name: str, value: str) -> Cell:
+        """The cell of robust accuracy on the attacked examples of one slice."""
+        answers = self.sliced.robust_answers(row, column, attack, name, value)
+        results = {} if answers is None else {seed: float(v.mean()) for seed, v in answers.values.items()}
+        n = None if answers is None else len(answers.ids)
+        return replace(
+            self._finish(results, "percent", self.holes(row, column, attack), n),
+            exposure=self.exposure(row, column),
+        )
+
     def gated_outcomes(
         self, row: MethodRow, column: TaskColumn, attack: str
     ) -> Mapping[str, list[AttackOutcome]]:
@@ -475,24 +485,6 @@ class Gathered:
             self._answers[key] = of_evaluations(found, heuristic, self._order, metric)
         return self._answers[key]
 
-    def slice_answers(self, row: MethodRow, column: TaskColumn, name: str, value: str) -> Answers | None:
-        """Those to the examples with one value of a slice column."""
-        whole = self.answers(row, column)
-        if whole is None:
-            return None
-        key = (column.identity, name)
-        if key not in self._slice_values:  # the same for every method: all face the same examples
-            rows = next(iter(self.evaluations(row, column).values())).rows
-            self._slice_values[key] = rows[name].to_numpy(object)[self._order(rows)[0]]
-        if whole.linear:  # the metric of a slice is made of its own examples
-            return of_evaluations(
-                {
-                    seed: replace(item, rows=item.rows[item.rows[name].to_numpy(object) == value])
-                    for seed, item in self.evaluations(row, column).items()
-                }
-            )
-        return whole.where(np.asarray(self._slice_values[key] == value, dtype=np.bool_))
-
     def _order(self, rows: Any) -> tuple[NDArray[np.intp], NDArray[np.object_]]:
         """`order_of`, once for every record."""
         if id(rows) not in self._orders:
@@ -549,25 +541,6 @@ class Gathered:
             ],
             dtype=np.bool_,
         )
-
-    def slice_scores(
-        self, item: Evaluation, name: str
-    ) -> Mapping[str, tuple[float | Proportion | None, int]]:
-        """The task's first metric within each value of a slice column, sorted, and how many examples it has.
-
-        Rows without a value ("") do not count. Computed once.
-        """
-        key = (id(item), name)
-        if key not in self._slices:
-            whole = scored(item)
-            values = whole.slices[name]
-            compute = metric(item.task.metrics[0]).compute
-            found = {}
-            for value in sorted({str(v) for v in values.tolist()} - {""}):
-                chosen = np.asarray(values == value, dtype=np.bool_)
-                found[value] = (compute(whole.where(chosen)), int(chosen.sum()))
-            self._slices[key] = found
-        return self._slices[key]
 
     def attack_measures(self, outcome: AttackOutcome) -> AttackMeasures:
         """The measures of one attack on one model, computed once; see `_right_before` for crashed examples."""

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from asa_bench import last_run
+from asa_bench.attacks import ATTACKS
 from asa_bench.cell import VERSIONS, Cell
 from asa_bench.plan import Plan
 from asa_bench.reports.outcomes import Subject
@@ -20,6 +21,7 @@ from asa_bench.tasks import TASKS
 from asa_bench.tasks.base import Source
 
 TASK = TASKS.get("sst2")
+ATTACK = "deepwordbug+stopwords"
 
 
 def answers(total: int, wrong: Sequence[int] = ()) -> np.ndarray:
@@ -40,12 +42,14 @@ def make_run(
     trained_on: Mapping[str, tuple[str, ...]] | None = None,
     identities: Sequence[str] | None = None,
     fails: Sequence[int] = (),
+    robust: Mapping[int, np.ndarray] | None = None,
 ) -> Path:
     """A run of one method on SST-2: seed -> (examples,) which are right.
 
     Args:
         weights: what the weights' checksums are made from, beside the seed.
         fails: seeds whose evaluation has no record.
+        robust: seed -> (examples,) which survive an attack, of those that are right.
     """
     store, cells = Store(folder), []
     for seed in seeds:
@@ -60,6 +64,10 @@ def make_run(
         train = Cell("train", spec, {}, {}, subject)
         asked = {"task": "sst2", "split": "dev", "max_length": 128, "examples": None, "threads": 1}
         cells += [train, Cell("evaluate", asked, {}, {"model": train.address}, subject)]
+        if robust is not None:
+            attacked = {**asked, "attack": ATTACK, "attack_seed": 0, "library": "none"}
+            attacked["attack_options"] = {"query_budget": 100}
+            cells.append(Cell("attack", attacked, {}, {"model": train.address}, subject))
     settings = Settings(
         source="hub",
         models=("tiny",),
@@ -95,7 +103,21 @@ def make_run(
             store.write_failure("evaluate", cell.address, {"label": cell.label, "error": "MemoryError"})
             continue
         manifest["result"] = {"task": TASK.model_dump(mode="json"), "fingerprint": fingerprint}
-        store.write("evaluate", cell.address, manifest, _rows(seeds[seed], identities), {})
+        rows = _rows(seeds[seed], identities)
+        if cell.kind == "attack" and robust is not None:
+            manifest["result"] |= {
+                "attack": ATTACKS.get(ATTACK).model_dump(mode="json"),
+                "recipe": {"fingerprint": "r" * 64},
+            }
+            rows = rows.drop(columns=["prediction", "logits", "word_count"]).assign(
+                status=[
+                    ("failed" if stands else "successful") if right else "skipped"
+                    for right, stands in zip(seeds[seed], robust[seed], strict=True)
+                ],
+                queries=5,
+                original_logits=[[0.0, 1.0]] * len(rows),
+            )
+        store.write(cell.kind, cell.address, manifest, rows, {})
     store.write_plan(last_run.describe(plan).model_dump(mode="json"))
     return folder
 
@@ -112,5 +134,6 @@ def _rows(right: np.ndarray, identities: Sequence[str] | None) -> pd.DataFrame:
             "label": gold,
             "prediction": [label if hit else other[label] for label, hit in zip(gold, right, strict=True)],
             "logits": [[0.0, 1.0]] * total,
+            "word_count": [5 if number < total // 2 else 25 for number in range(total)],
         }
     )

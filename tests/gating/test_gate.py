@@ -221,6 +221,41 @@ def test_a_mistake_in_a_policy_names_its_line(
     assert said in capsys.readouterr().err
 
 
+def test_slices_of_accuracy_and_of_robust_accuracy_are_gated_alike(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Robust accuracy falls in one class and one length alone, which the whole does not show."""
+    right, stands = answers(TOTAL, range(40)), answers(TOTAL, range(100))
+    lost = [number for number in range(TOTAL // 2, TOTAL) if number % 2 and number % 8 < 4]  # positive, long
+    make_run(tmp_path / "old", {1: right}, robust={1: stands})
+    make_run(tmp_path / "new", {1: right}, robust={1: answers(TOTAL, [*range(100), *lost])})
+    assert command("baseline", "save", str(tmp_path / "old"), "-o", str(tmp_path / "b.json")) == 0
+    policy = tmp_path / "policy.yaml"
+
+    def judged(text: str) -> dict[str, str]:
+        policy.write_text(f"schema: 1\n{text}")
+        told = tmp_path / "told.json"
+        gate(tmp_path / "new", tmp_path / "b.json", "--policy", str(policy), "--json", str(told))
+        return {one["key"]: one["verdict"] for one in json.loads(told.read_text())["judged"]}
+
+    capsys.readouterr()
+    whole = "defaults:\n  margin: 15\n"
+    attacked = "tiny/asa/sst2:deepwordbug+stopwords"
+    assert judged(whole)[attacked] != "fail"
+    found = judged(f"{whole}slices: [class, length]\n")
+    assert found[f"{attacked}[class=positive]"] == "fail"
+    assert found[f"{attacked}[class=negative]"] == "pass"
+    assert found[f"{attacked}[length=21-40 words]"] == "fail"
+    assert found[f"{attacked}[length=1-10 words]"] == "pass"
+    assert {found[f"{KEY}[class={name}]"] for name in ("positive", "negative")} == {"pass"}
+    left = judged(f"{whole}scores:\n  - match: '*'\n    ignored_slices: length=21-40 words\n")
+    assert left[attacked] == "pass"
+    assert gate(tmp_path / "new", tmp_path / "b.json", "--policy", str(policy)) == 0
+    policy.write_text("schema: 1\nslices: [lenght]\n")
+    assert gate(tmp_path / "new", tmp_path / "b.json", "--policy", str(policy)) == 2
+    assert "no score has slices by 'lenght'; did you mean 'length'?" in capsys.readouterr().err
+
+
 def test_baselines_have_the_same_bytes_and_no_flipped_bit_is_read(baseline: Path, tmp_path: Path) -> None:
     again = baselines.of(collect(Store(tmp_path / "old"))).text()
     assert baseline.read_text() == again

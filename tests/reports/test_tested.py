@@ -298,9 +298,9 @@ def test_other_examples_are_refused_before_any_test() -> None:
 
 
 def test_slices_are_tested_as_one_family_and_the_best_is_marked() -> None:
-    table = build_tables(
-        made_up.report(methods=("naive", "asa", "freelb"), seeds=(1, 2, 3, 4, 5)), ("slices",)
-    )[0]
+    source = made_up.report(methods=("naive", "asa", "freelb"), seeds=tuple(range(8)), scale=3)
+    kept = tuple(item for item in source.evaluations if "hans" in item.task.name)
+    table = build_tables(replace(source, evaluations=kept), ("slices",))[0]
     heads = [column.key for column in table.columns]
     at = heads.index("minilm-l6/asa-")
     tests = [row.cells[at].comparison for row in table.rows]
@@ -325,6 +325,36 @@ def test_notes_say_what_belongs_together_and_the_table_of_comparisons_claims_no_
     assert "within subcases, since the rows name no template: HANS." in " ".join(hans.notes)
     assert "do not name their source sentences" in " ".join(told.notes)
     assert "not tested for significance" not in " ".join((*hans.notes, *told.notes))
+
+
+def test_rows_made_from_one_original_are_one_cluster_and_the_notes_say_how_that_is_known() -> None:
+    item = SST2.model_copy(update={"made_from": "source"})
+    # 30 originals of 5 rows each, of which one is told by the data; the others stand alone.
+    source = [f"{'told' if row // 5 == 0 else 'alike'} {row // 5}" if row < 150 else "" for row in range(200)]
+    found = tables(
+        evaluation(item, "naive", 1, NAIVE, source=source), evaluation(item, "asa", 1, BETTER, source=source)
+    )
+    comparison = cell(found["main"], "Asa − Naive").comparison
+    assert comparison is not None
+    assert (comparison.examples, comparison.clusters) == (200, 80)
+    # The sandwich estimate for cluster totals by hand: difference 26 / 200.
+    gained = np.asarray(BETTER, float) - np.asarray(NAIVE, float)
+    clusters = [range(at, at + 5) for at in range(0, 150, 5)] + [range(at, at + 1) for at in range(150, 200)]
+    mean = gained.mean()
+    parts = [(sum(gained[at] - mean for at in each) / 200) ** 2 / (1 - len(each) / 200) for each in clusters]
+    assert comparison.standard_error == pytest.approx(sum(parts) ** 0.5)
+    notes = " ".join(found["main"].notes)
+    assert "5 rows of 1 told by the data; 145 rows of 29 found by likeness of texts, 50 rows alone" in notes
+
+
+def test_records_that_tell_no_original_are_tested_as_independent_and_say_so() -> None:
+    item = SST2.model_copy(update={"made_from": "source"})
+    found = tables(
+        evaluation(item, "naive", 1, NAIVE, source=""), evaluation(item, "asa", 1, BETTER, source="")
+    )
+    comparison = cell(found["main"], "Asa − Naive").comparison
+    assert comparison is not None and comparison.clusters == 200
+    assert "nothing tells what they were made from" in " ".join(found["main"].notes)
 
 
 def test_one_seed_leaves_the_part_of_seeds_unknown() -> None:

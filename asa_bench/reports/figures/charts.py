@@ -36,6 +36,7 @@ def render(data: Gathered) -> dict[str, bytes]:
     for name, draw in (
         ("seeds", _seeds),
         ("slices", _slices),
+        ("attack_slices", _attack_slices),
         ("budgets", _budgets),
         ("reliability", _reliability),
         ("transfer", _transfer),
@@ -192,6 +193,10 @@ def _reliability(data: Gathered) -> _Made:
 
 def _slices(data: Gathered) -> _Made:
     return _heat(drawn.slices(data), "slice", "method")
+
+
+def _attack_slices(data: Gathered) -> _Made:
+    return _heat(drawn.attack_slices(data), "slice", "method")
 
 
 def _transfer(data: Gathered) -> _Made:

@@ -15,11 +15,12 @@ from asa_bench.reports.layouts.challenges import advglue, hans, reliance
 from asa_bench.reports.layouts.comparisons import comparisons
 from asa_bench.reports.layouts.keywords import keywords, shortcut_word
 from asa_bench.reports.layouts.main import main
-from asa_bench.reports.layouts.metrics import metrics, slices
+from asa_bench.reports.layouts.metrics import metrics
 from asa_bench.reports.layouts.paper import paper
 from asa_bench.reports.layouts.pretraining import pretraining
 from asa_bench.reports.layouts.quality import quality
 from asa_bench.reports.layouts.replays import replays
+from asa_bench.reports.layouts.slices import attack_slices, slices
 from asa_bench.reports.layouts.training import training
 from asa_bench.reports.layouts.transfer import transfer
 from asa_bench.reports.layouts.variance import variance
@@ -46,6 +47,7 @@ LAYOUTS: dict[str, Callable[[Gathered], Table | None]] = {
     "transfer": transfer,
     "replays": replays,
     "slices": slices,
+    "attack_slices": attack_slices,
     "training": training,
 }
 

@@ -18,6 +18,7 @@ from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.keys import seed_text
 from asa_bench.reports.outcomes import AttackOutcome, Evaluation, QualityOutcome, attacked
 from asa_bench.reports.page.differences import parts
+from asa_bench.tasks.slicing import slices_of, values_of
 
 #: What stands for an attack where an example was only evaluated, and how many examples of a set at most.
 NOT_ATTACKED, EVALUATED = "not attacked", 500
@@ -78,6 +79,7 @@ def pack(source: ReportInput) -> Packed:
         else _answered(item, source)
         for item in outcomes
     ]
+    slices = [_slices(item) for item in outcomes]
     for _, split, identifier, which, at in order:
         item, table = outcomes[which], tables[which]
         subject = item.subject
@@ -93,7 +95,7 @@ def pack(source: ReportInput) -> Packed:
         )
         columns["attack"].append(number("attacks", attack))
         columns["status"].append(number("statuses", table["status"][at]))
-        columns["slice"].append(number("slices", [[name, table[name][at]] for name in item.task.slices]))
+        columns["slice"].append(number("slices", [[name, values[at]] for name, values in slices[which]]))
         columns["queries"].append(int(table["queries"][at]))
         columns["id"].append(identifier)
         keys.append(address_of(item, identifier))
@@ -117,6 +119,16 @@ def _evaluated(source: ReportInput) -> dict[tuple[str, str], list[Evaluation]]:
         if _place(item) in source.texts:
             found.setdefault(_place(item), []).append(item)
     return found
+
+
+def _slices(item: AttackOutcome | Evaluation) -> list[tuple[str, list[str]]]:
+    """Each kind of slice that the rows tell, with the slice of each row."""
+    found = [(name, values_of(item.task, name, item.rows)) for name in slices_of(item.task)]
+    return [
+        (name, ["" if value is None else str(value) for value in values.tolist()])
+        for name, values in found
+        if values is not None
+    ]
 
 
 def _interesting(items: Sequence[Evaluation], source: ReportInput) -> set[Any]:
@@ -151,8 +163,6 @@ def _answered(item: Evaluation, source: ReportInput) -> dict[str, list[Any]]:
         "original_logits": _probabilities(rows["logits"].tolist()) if own else [[]] * count,
         "perturbed_logits": [[]] * count,
     }
-    for name in item.task.slices:
-        found[name] = ["" if value is None else str(value) for value in rows[name].tolist()]
     return found
 
 
@@ -192,8 +202,6 @@ def _identity(item: AttackOutcome | Evaluation) -> tuple[Any, ...]:
 
 def _columns(item: AttackOutcome) -> dict[str, list[Any]]:
     found = {str(name): item.rows[name].tolist() for name in item.rows.columns}
-    for name in item.task.slices:
-        found[name] = ["" if value is None else str(value) for value in found[name]]
     for name in ("original", "perturbed", "error"):
         found.setdefault(name, [""] * len(item.rows))
     found.setdefault("perturbed_logits", [[]] * len(item.rows))

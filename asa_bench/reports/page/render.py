@@ -52,6 +52,7 @@ def render(report: ReportInput | Gathered, signs: Sequence[flags.Sign] | None = 
             verdicts=verdicts(data, main) if main else [],
             dots=charts.dot_panels(data, main) if main else [],
             heat=charts.heat_maps(drawn.slices(data)),
+            attack_heat=charts.heat_maps(drawn.attack_slices(data)),
             transfer=charts.heat_maps(drawn.transfers(next((t for t in made if t.name == "transfer"), None))),
             budgets=charts.budget_panels(data),
             reliability=charts.reliability_panels(data),

@@ -39,7 +39,7 @@ def table(files: dict[str, bytes], name: str) -> list[dict[str, str]]:
 
 def test_each_figure_has_its_numbers_beside_it(files: dict[str, bytes]) -> None:
     assert set(files) == {
-        f"{name}.{form}" for name in ("seeds", "reliability") for form in ("pdf", "png", "csv")
+        f"{name}.{form}" for name in ("seeds", "slices", "reliability") for form in ("pdf", "png", "csv")
     }
     assert all(files[name].startswith(b"%PDF") for name in files if name.endswith(".pdf"))
     assert all(files[name].startswith(b"\x89PNG") for name in files if name.endswith(".png"))
@@ -85,7 +85,7 @@ def test_figures_and_page_share_their_colours(data: Gathered) -> None:
 def test_the_same_records_give_the_same_bytes() -> None:
     source = made_up.report(seeds=(1, 2), scale=60)
     first = charts.render(Gathered(source))
-    assert {name.split(".")[0] for name in first} == {"seeds", "slices", "reliability"}
+    assert {name.split(".")[0] for name in first} == {"seeds", "slices", "attack_slices", "reliability"}
     backwards = replace(source, evaluations=source.evaluations[::-1], attacks=source.attacks[::-1])
     assert charts.render(Gathered(backwards)) == first
 

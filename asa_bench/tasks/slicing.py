@@ -1,0 +1,90 @@
+"""Slices: the parts of a test set that scores are also reported by, one definition for every score.
+
+A task names columns of its data (heuristic, construction, perturbation, ...). Beside them every task of classes has two
+that follow from its rows: `CLASS`, the gold label, and `LENGTH`, how many words a row has.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from asa_bench.tasks.base import Task
+
+CLASS, LENGTH = "class", "length"
+#: Column of records: how many words a row's texts have together.
+WORDS = "word_count"
+#: The most words of a row of each length, and what the length is called. Names sort as lengths do.
+LENGTHS: tuple[tuple[float, str], ...] = (
+    (10, "1-10 words"),
+    (20, "11-20 words"),
+    (40, "21-40 words"),
+    (float("inf"), "41+ words"),
+)
+
+
+def words_in(texts: Iterable[str]) -> int:
+    """Words of all texts of a row (of both of a pair): runs of characters without white space."""
+    return sum(len(text.split()) for text in texts)
+
+
+def length_of(words: int) -> str:
+    """What a length is called; "", which is no slice, for a row without words."""
+    return next(name for most, name in LENGTHS if words <= most) if words > 0 else ""
+
+
+def derived(task: Task) -> tuple[str, ...]:
+    """The slices that follow from rows; none where not every row has a gold class."""
+    if task.kind != "classification" or task.unlabelled:
+        return ()
+    return tuple(name for name in (CLASS, LENGTH) if name not in task.slices)
+
+
+def slices_of(task: Task) -> tuple[str, ...]:
+    """All slices of a task: columns of its data, then those that follow from its rows."""
+    return (*task.slices, *derived(task))
+
+
+def values_of(task: Task, name: str, rows: pd.DataFrame) -> NDArray[np.object_] | None:
+    """(rows,) the slice of each row of a record or a frame, "" where it has none; None where these rows do not tell.
+
+    Args:
+        rows: a task's frame, or rows of a record. A length is told by the texts, by `WORDS`, or by the column
+            ``original`` of an attack.
+    """
+    if name not in derived(task):
+        return rows[name].to_numpy(dtype=object) if name in rows.columns else None
+    if name == CLASS:
+        return rows["label"].to_numpy(dtype=object)
+    counts = _words(task, rows)
+    return None if counts is None else np.array([length_of(count) for count in counts], dtype=object)
+
+
+def _words(task: Task, rows: pd.DataFrame) -> list[int] | None:
+    if WORDS in rows.columns:
+        return [int(count) for count in rows[WORDS].tolist()]
+    if set(task.columns) <= set(rows.columns):
+        texts = zip(*(rows[column].tolist() for column in task.columns), strict=True)
+        return [words_in(map(str, row)) for row in texts]
+    if "original" not in rows.columns:
+        return None
+    try:
+        return [words_in(json.loads(texts)) for texts in rows["original"].tolist()]
+    except (TypeError, ValueError, AttributeError):  # not of this asa-bench: the lengths are not known
+        return None
+
+
+def kept(task: Task, name: str, values: NDArray[np.object_] | None) -> list[str]:
+    """The values by which scores are reported, sorted; none where they are not known.
+
+    A length or class that all rows share is none: it would say again what the whole says.
+    """
+    found = sorted({str(value) for value in ([] if values is None else values.tolist())} - {""})
+    return [] if name in derived(task) and len(found) < 2 else found
