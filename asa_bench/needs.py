@@ -65,14 +65,19 @@ def _models(settings: Settings) -> Iterator[Need]:
             yield _told(what, lambda name=name: checkpoints.identify(name, "--model").where)  # type: ignore[misc]
         else:
             found = checkpoints.cached(name)
-            yield Need(
-                what,
-                found is not None,
-                str(found or f"not whole in the hub cache {checkpoints.hub_cache()}"),
-                f"the hub, {name}",
-                f"model {name}",
-                lambda _, name=name: _checked(checkpoints.fetch(name)),  # type: ignore[misc]
-            )
+            where = str(found or f"not whole in the hub cache {checkpoints.hub_cache()}")
+            yield _hub_model(what, name, found is not None, where)
+
+
+def _hub_model(what: str, name: str, present: bool, where: str) -> Need:
+    return Need(
+        what,
+        present,
+        where,
+        f"the hub, {name}",
+        f"model {name}",
+        lambda _: _checked(checkpoints.fetch(name)),
+    )
 
 
 def _corpus(settings: Settings, source: Source) -> Iterator[Need]:
@@ -110,7 +115,9 @@ def _attacks(settings: Settings, source: Source) -> Iterator[Need]:
         for one in needed:
             what, place = f"attack {attack.name}: {one.name}", sources.PLACES.get(one.name)
             where = f"{one.where} ({one.note})" if one.note else one.where
-            if place is None or not library.fetching_helps(attack, one.name):
+            if one.name.startswith(library.HUB):
+                yield _hub_model(what, one.name.removeprefix(library.HUB), one.present, where)
+            elif place is None or not library.fetching_helps(attack, one.name):
                 yield Need(what, one.present, where)
             else:
                 yield Need(

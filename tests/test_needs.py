@@ -104,6 +104,41 @@ def test_doctor_asks_nobody(suite: Path, blocked: list[Any], capsys: pytest.Capt
     assert any(line.startswith("ok      attack pwws: textattack") for line in lines)
 
 
+def test_doctor_tells_of_masked_language_models(
+    suite: Path, blocked: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["bae+sbert", "bertattack+mlm+sbert+stopwords"]
+    content = yaml.safe_load(suite.read_text())
+    content["profiles"]["small"]["attacks"] = names
+    suite.write_text(yaml.safe_dump(content))
+    here = tmp_path / "data" / "masked_language_model"
+    here.parent.mkdir()
+    code, lines = told(capsys, "doctor", "--suite", str(suite), "--data-dir", str(here.parent))
+    assert (code, blocked) == (1, [])
+    (hub,) = (line for line in lines if "attack bae+sbert: hub:bert-base-uncased" in line)
+    assert hub.startswith("MISSING") and "`asa-bench fetch` gets it from the hub, bert-base-uncased" in hub
+    assert str(tmp_path / "hub") in hub
+    (own,) = (line for line in lines if f"{names[1]}: file:masked_language_model" in line)
+    assert own.startswith("MISSING") and str(here) in own and "asa-bench fetch" not in own
+    assert "put a masked language model of your choice there" in own
+    here.mkdir()
+    snapshot = tmp_path / "hub" / "models--bert-base-uncased"
+    (snapshot / "refs").mkdir(parents=True)
+    (snapshot / "refs" / "main").write_text(COMMIT)
+    for name in ("config.json", "model.safetensors"):
+        (snapshot / "snapshots" / COMMIT).mkdir(parents=True, exist_ok=True)
+        (snapshot / "snapshots" / COMMIT / name).write_text(name)
+        _, lines = told(capsys, "doctor", "--suite", str(suite), "--data-dir", str(here.parent))
+        assert any(
+            line.startswith("MISSING") and str(here) in line and f"no {name} in it" in line for line in lines
+        )
+        (here / name).write_text(name)
+    _, lines = told(capsys, "doctor", "--suite", str(suite), "--data-dir", str(here.parent))
+    present = [line for line in lines if line.startswith("ok")]
+    assert any(f"hub:bert-base-uncased: {snapshot / 'snapshots' / COMMIT}" in line for line in present)
+    assert any(f"{names[1]}: file:masked_language_model: {here}" in line for line in present)
+
+
 def test_fetch_without_a_network_ends_and_says_what_is_left(
     suite: Path, blocked: list[Any], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -47,7 +47,7 @@ class Attack(Frozen):
     needs: tuple[str, ...] = Field(
         default=(),
         description="resources beside the installed packages: 'nltk:' and a path in NLTK's data, 'file:' and a path in "
-        "a data folder",
+        "a data folder, 'hub:' and a model's name on the hub",
     )
     note: str = ""
     control_of: str = Field(

@@ -41,12 +41,14 @@ RECIPES: tuple[Recipe, ...] = (
         paper="Garg and Ramakrishnan, 2020; arXiv:2004.01970",
         status="needs",
         why=f"the masked language model bert-base-uncased, {_USE}",
+        attacks=("bae+mlm+sbert+stopwords", "bae+sbert"),
     ),
     Recipe(
         name="BERTAttackLi2020",
         paper="Li, Ma, Guo, Xue and Qiu, 2020; arXiv:2004.09984",
         status="needs",
         why=f"the masked language model bert-base-uncased, {_USE}",
+        attacks=("bertattack+mlm+sbert+stopwords", "bertattack+sbert"),
     ),
     Recipe(
         name="BadCharacters2021",
@@ -58,7 +60,8 @@ RECIPES: tuple[Recipe, ...] = (
         name="CLARE2020",
         paper="Li, Zhang, Peng and others, 2021; arXiv:2009.07502",
         status="needs",
-        why=f"the masked language model distilroberta-base, {_USE}",
+        why=f"the masked language model distilroberta-base, flair's tagger upos-fast, {_USE}",
+        attacks=("clare+mlm+nltktags+sbert+stopwords", "clare+nltktags+sbert"),
     ),
     Recipe(
         name="CheckList2020",

@@ -51,6 +51,15 @@ def _loaded(folder: Path, device: str) -> Victim:
     return steady_encoder(similarity.load(folder, device=device))
 
 
+def of_folder(data_dir: Path | None, device: str) -> Victim:
+    """The encoder of the data folder, loaded once.
+
+    Raises:
+        Unavailable: there is none.
+    """
+    return _loaded(library.resource(resources.ENCODER, data_dir), device)
+
+
 class EncoderSimilarity(_SentenceEncoder):  # type: ignore[misc]
     """The library's constraint on the similarity of sentences, by an encoder that all lanes share.
 
@@ -85,7 +94,7 @@ def textfooler_neighbours_encoder(wrapper: adapter.VictimWrapper) -> Any:
     built.constraints.append(
         EncoderSimilarity(
             wrapper,
-            _loaded(library.resource(resources.ENCODER, wrapper.data_dir), device),
+            of_folder(wrapper.data_dir, device),
             threshold=0.840845057,
             metric="angular",
             compare_against_original=False,

@@ -28,6 +28,7 @@ from asa_bench.attacks.base import Attack
 from asa_bench.errors import BadInput, Unavailable
 
 VERSION = "0.3.11"
+HUB = resources.HUB
 _INSTALL = "textattack.shared.utils.install"
 _WORDNET = "nltk:corpora/wordnet"
 
@@ -254,8 +255,10 @@ def _requirement(attack: Attack, need: str, data_dir: Path | None) -> Requiremen
 
 
 def fetching_helps(attack: Attack, need: str) -> bool:
-    """Whether `asa_bench.attacks.sources` knows a place for what an attack needs; the WordNet there is Princeton's."""
-    return need in sources.PLACES and not (need == _WORDNET and wordnet_of(attack) != resources.PRINCETON)
+    """Whether the hub or `asa_bench.attacks.sources` has what an attack needs; the WordNet there is Princeton's."""
+    return need.startswith(HUB) or (
+        need in sources.PLACES and not (need == _WORDNET and wordnet_of(attack) != resources.PRINCETON)
+    )
 
 
 def wordnet_of(attack: Attack) -> str:
@@ -276,7 +279,7 @@ def identify(attack: Attack, data_dir: Path | None = None) -> dict[str, str]:
             raise Unavailable(
                 f"attack {attack.name!r} needs {need}: {requirement.where}{_fetchable(attack, need)}"
             )
-        found[need] = resources.checksum(Path(requirement.where))
+        found[need] = resources.checksum(Path(requirement.where), need)
     return found
 
 
@@ -285,7 +288,7 @@ def _fetchable(attack: Attack, need: str) -> str:
 
 
 def resource(need: str, data_dir: Path | None) -> Path:
-    """Where a ``file:`` resource is.
+    """Where a ``file:`` or ``hub:`` resource is.
 
     Raises:
         Unavailable: it is not here.

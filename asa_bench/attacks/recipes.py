@@ -196,3 +196,96 @@ A2T_NEIGHBOURS = Attack(
     note="words ranked by the gradient of the loss, which counts as one query; then each replaced by a neighbour of the same "
     "part of speech, at most a tenth of the words or four",
 )
+
+_OTHER_ENCODER = (
+    "similarity by the encoder of the data folder, the mean of its token vectors, instead of the Universal Sentence Encoder; "
+    "same threshold"
+)
+_FOLDER = "file:masked_language_model"
+_TAGGER = ("nltk:taggers/averaged_perceptron_tagger_eng", "nltk:taggers/universal_tagset")
+_NLTK_STOP_WORDS = "nltk:corpora/stopwords"
+_ENCODER = "file:sentence_encoder"
+
+
+def _other_masked(instead: str) -> str:
+    return f"candidates by the masked language model of the data folder instead of {instead}"
+
+
+_GARG = "Garg and Ramakrishnan, 2020, EMNLP; arXiv:2004.01970"
+_GARG_NOTE = (
+    "BAE-R: words ranked by what deleting each costs, then each masked and replaced by one of the 50 likeliest fillings of the "
+    "same part of speech; pieces of words among these count as words, as in the library"
+)
+
+BAE_FOLDER = Attack(
+    name="bae+mlm+sbert+stopwords",
+    title="BAE (other masked LM and sentence encoder, sklearn stop words)",
+    recipe="asa_bench.attacks.infilling:bae_folder",
+    paper=_GARG,
+    substitutes=(_other_masked("bert-base-uncased"), _OTHER_ENCODER, _STOP_WORDS),
+    needs=(_FOLDER, _ENCODER, *_TAGGER),
+    note=_GARG_NOTE,
+)
+
+BAE_BERT = Attack(
+    name="bae+sbert",
+    title="BAE (other sentence encoder)",
+    recipe="asa_bench.attacks.infilling:bae_bert",
+    paper=_GARG,
+    substitutes=(_OTHER_ENCODER,),
+    needs=("hub:bert-base-uncased", _ENCODER, _NLTK_STOP_WORDS, *_TAGGER),
+    note=_GARG_NOTE,
+)
+
+_LI = "Li, Ma, Guo, Xue and Qiu, 2020, EMNLP; arXiv:2004.09984"
+_LI_NOTE = (
+    "words ranked by what replacing each with [UNK] costs, then each replaced by one of the 8 likeliest tokens at its place, "
+    "nothing masked; of a word of several pieces, by the first 8 combinations of theirs, which the library does not sort"
+)
+
+BERT_ATTACK_FOLDER = Attack(
+    name="bertattack+mlm+sbert+stopwords",
+    title="BERT-Attack (other masked LM and sentence encoder, sklearn stop words)",
+    recipe="asa_bench.attacks.infilling:bert_attack_folder",
+    paper=_LI,
+    substitutes=(_other_masked("bert-base-uncased"), _OTHER_ENCODER, _STOP_WORDS),
+    needs=(_FOLDER, _ENCODER),
+    note=_LI_NOTE,
+)
+
+BERT_ATTACK_BERT = Attack(
+    name="bertattack+sbert",
+    title="BERT-Attack (other sentence encoder)",
+    recipe="asa_bench.attacks.infilling:bert_attack_bert",
+    paper=_LI,
+    substitutes=(_OTHER_ENCODER,),
+    needs=("hub:bert-base-uncased", _ENCODER, _NLTK_STOP_WORDS),
+    note=_LI_NOTE,
+)
+
+_ZHANG = "Li, Zhang, Peng, Chen, Brockett, Sun and Dolan, 2021, NAACL; arXiv:2009.07502"
+_ZHANG_NOTE = (
+    "greedy over all places: a word masked and replaced, one inserted, or two merged, by one of the 50 likeliest fillings; every "
+    "step asks about all of them, so give it a budget"
+)
+_OTHER_TAGGER = "which words may be merged: by NLTK's tagger instead of flair's"
+
+CLARE_FOLDER = Attack(
+    name="clare+mlm+nltktags+sbert+stopwords",
+    title="CLARE (other masked LM, tagger and sentence encoder, sklearn stop words)",
+    recipe="asa_bench.attacks.infilling:clare_folder",
+    paper=_ZHANG,
+    substitutes=(_other_masked("distilroberta-base"), _OTHER_TAGGER, _OTHER_ENCODER, _STOP_WORDS),
+    needs=(_FOLDER, _ENCODER, *_TAGGER),
+    note=_ZHANG_NOTE,
+)
+
+CLARE_DISTILROBERTA = Attack(
+    name="clare+nltktags+sbert",
+    title="CLARE (other tagger and sentence encoder)",
+    recipe="asa_bench.attacks.infilling:clare_distilroberta",
+    paper=_ZHANG,
+    substitutes=(_OTHER_TAGGER, _OTHER_ENCODER),
+    needs=("hub:distilroberta-base", _ENCODER, _NLTK_STOP_WORDS, *_TAGGER),
+    note=_ZHANG_NOTE,
+)

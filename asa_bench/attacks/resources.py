@@ -16,13 +16,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from asa_bench import checkpoints
 from asa_bench.attacks import sources, vectors
+from asa_bench.disk import file_sha256
 from asa_bench.errors import BadInput, Unavailable
 from asa_bench.models.loading import check_folder
 
 NLTK = "nltk:"
 FILE = "file:"
-ENCODER = "file:sentence_encoder"  # a model in the hub's layout
+HUB = "hub:"
+# Models in the hub's layout.
+ENCODER, MASKED = "file:sentence_encoder", "file:masked_language_model"
 _NLTK_FOLDER = "nltk_data"  # under a data folder
 _WORDNET = "nltk:corpora/wordnet"
 #: The WordNets that attacks mean.
@@ -49,7 +53,8 @@ class Found(NamedTuple):
 
 
 def find(need: str, data_dir: Path | None, edition: str = PRINCETON) -> Found:
-    """Looks for a resource in a data folder, then among what was fetched, then where NLTK looks.
+    """Looks for a resource in a data folder, then among what was fetched, then where NLTK looks; for a model of the hub in
+    the cache of the hub's client.
 
     Args:
         need: as in `asa_bench.attacks.base.Attack.needs`.
@@ -59,8 +64,11 @@ def find(need: str, data_dir: Path | None, edition: str = PRINCETON) -> Found:
         roots = [*([] if data_dir is None else [data_dir]), sources.folder()]
         paths = [root / need.removeprefix(FILE) for root in roots]
         found = next((path for path in paths if path.exists()), None)
-        unfit = _no_model(found) if need == ENCODER and found is not None else ""
+        unfit = _no_model(found, need) if need in (ENCODER, MASKED) and found is not None else ""
         return Found(found, tuple(map(str, paths)), unfit=unfit)
+    if need.startswith(HUB):
+        name = need.removeprefix(HUB)
+        return Found(checkpoints.cached(name), (f"the hub cache {checkpoints.hub_cache()}",))
     name, roots = need.removeprefix(NLTK), nltk_roots(data_dir)
     looked = tuple(str(root) for root in roots)
     other: Found | None = None
@@ -162,10 +170,10 @@ def _private(path: Path, name: str) -> Path:
     return root
 
 
-def _no_model(folder: Path) -> str:
-    """Why a folder cannot be the sentence encoder, or the empty text."""
+def _no_model(folder: Path, need: str) -> str:
+    """Why a folder cannot be the model that is needed, or the empty text."""
     try:
-        check_folder(folder, "sentence encoder")
+        check_folder(folder, need.removeprefix(FILE).replace("_", " "))
     except BadInput as error:
         return str(error)
     return ""
@@ -202,13 +210,18 @@ def edition_that_nltk_read() -> str:
         return edition_of(file.read(_HEAD))
 
 
-def checksum(path: Path) -> str:
+def checksum(path: Path, need: str = "") -> str:
     """sha256 (hex) of a file's bytes; of a folder, of the names and bytes of all files in it.
+
+    Of a model in the hub's cache the files are those that loading it reads: others come and go with what else is fetched.
+
+    Args:
+        need: whose checksum it is, as in `asa_bench.attacks.base.Attack.needs`.
 
     Raises:
         BadInput: word vectors that have not the checksum noted when they were converted.
     """
-    found = _sha256(path)
+    found = _sha256(path, need.startswith(HUB))
     noted = vectors.pin(path)
     if path.name == Path(vectors.NAME).name and noted.is_file():
         said = noted.read_text("ascii", errors="replace").split()[:1]
@@ -220,10 +233,12 @@ def checksum(path: Path) -> str:
 
 
 @lru_cache(maxsize=64)
-def _sha256(path: Path) -> str:
+def _sha256(path: Path, model: bool = False) -> str:
+    if path.is_file():
+        return file_sha256(path)
     digest = hashlib.sha256()
-    for file in [path] if path.is_file() else sorted(part for part in path.rglob("*") if part.is_file()):
-        if file != path:
+    for file in sorted(part for part in path.rglob("*") if part.is_file()):
+        if not model or file.name in checkpoints.READ_FILES or file.suffix == ".safetensors":
             digest.update(file.relative_to(path).as_posix().encode() + b"\0")
-        digest.update(hashlib.sha256(file.read_bytes()).digest() if file != path else file.read_bytes())
+            digest.update(bytes.fromhex(file_sha256(file)))
     return digest.hexdigest()

@@ -91,7 +91,10 @@ PLACES: dict[str, Place] = {
 }
 
 # What no one place provides, and why.
-CHOSEN = {"file:sentence_encoder": "put an encoder of your choice there, in the hub's layout"}
+CHOSEN = {
+    "file:sentence_encoder": "put an encoder of your choice there, in the hub's layout",
+    "file:masked_language_model": "put a masked language model of your choice there, in the hub's layout",
+}
 
 
 def folder() -> Path:

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asa_bench.errors import BadInput
-from asa_bench.models import loading
-from asa_bench.models.masked import MaskedPlaces
+from asa_bench.models import loading, masked
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -38,7 +37,7 @@ class MaskedScorer:
         if not self.tokenizer.is_fast or self.tokenizer.mask_token_id is None:
             raise BadInput("fluency needs a fast tokenizer with a mask token")
         self.max_length = min(MAX_TOKENS, loading.longest_input(model, tokenizer))
-        self._places = MaskedPlaces(model)
+        self._places = masked.MaskedPlaces(model)
 
     def perplexity(self, text: str) -> float:
         """exp of the mean over words of the negative log-likelihood of their tokens; nan for a text without words."""
@@ -53,17 +52,17 @@ class MaskedScorer:
         total = 0.0
         for start in range(0, len(told), _ROWS):
             part = told[start : start + _ROWS]
-            masked = ids.repeat(len(part), 1)
+            copies = ids.repeat(len(part), 1)
             for row, at in enumerate(part):
                 end = at + 1
                 while end < len(words) and words[end] == words[at]:
                     end += 1
-                masked[row, at:end] = self.tokenizer.mask_token_id
+                copies[row, at:end] = self.tokenizer.mask_token_id
             inputs = {name: value.repeat(len(part), 1) for name, value in encoded.items()}
-            inputs["input_ids"] = masked
+            inputs["input_ids"] = copies
             places = torch.arange(len(part)) * len(words) + torch.tensor(part)
             device = self.model.device
-            self._places.set(places.to(device), masked.numel())
+            self._places.set(places.to(device), copies.numel())
             with torch.inference_mode():
                 logits = self.model(**{name: value.to(device) for name, value in inputs.items()}).logits
             likelihoods = logits.double().log_softmax(-1).cpu()
@@ -78,15 +77,6 @@ def load(source: str | Path, revision: str | None = None, device: str = "cpu") -
         BadInput: it cannot be loaded safely, or has no trained head for masked tokens.
         Unavailable: a hub id that cannot be reached.
     """
-    from transformers import AutoModelForMaskedLM
-
-    tokenizer = loading.load_tokenizer(source, revision)
-    with loading.quiet(), loading.explained(source):
-        model, info = loading.pretrained(AutoModelForMaskedLM, source, revision)
-    absent = sorted(info["missing_keys"])
-    if absent:
-        raise BadInput(
-            f"model {source}: its weights lack {absent[0]!r}, so it tells no masked tokens; fluency needs a masked language "
-            "model such as bert-base-uncased"
-        )
-    return MaskedScorer(model.to(device), tokenizer)
+    model, tokenizer = masked.load_trained(source, revision, what="fluency")
+    model.to(device)  # type: ignore[arg-type]
+    return MaskedScorer(model, tokenizer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -12,7 +13,7 @@ from asa_bench.errors import BadInput, nearest
 from asa_bench.models import loading
 
 if TYPE_CHECKING:
-    from transformers import PretrainedConfig, PreTrainedModel
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 Size = Literal["own", "tiny", "mini", "small", "medium", "base"]
 # Layers, width, heads, inner width: the miniatures of Turc et al., 2019, https://arxiv.org/abs/1908.08962, and BERT-base.
@@ -40,6 +41,30 @@ def load_masked(source: str | Path, seed: int, revision: str | None = None) -> P
         if absent:
             raise BadInput(f"model {source}: its weights lack {sorted(absent)[0]!r} of the encoder")
     return model
+
+
+def load_trained(
+    source: str | Path, revision: str | None = None, *, what: str
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A masked language model with its trained head, float32, and its tokenizer.
+
+    Args:
+        what: what needs it, for messages.
+
+    Raises:
+        BadInput: it cannot be loaded safely, or has no trained head for masked tokens.
+        Unavailable: a hub id that cannot be reached.
+    """
+    tokenizer = loading.load_tokenizer(source, revision)
+    with loading.quiet(), loading.explained(source):
+        model, info = loading.pretrained(AutoModelForMaskedLM, source, revision)
+    absent = sorted(info["missing_keys"])
+    if absent:
+        raise BadInput(
+            f"model {source}: its weights lack {absent[0]!r}, so it tells no masked tokens; {what} needs a masked language "
+            "model such as bert-base-uncased"
+        )
+    return model, tokenizer
 
 
 def build_masked(config: PretrainedConfig, size: Size, seed: int) -> PreTrainedModel:
@@ -117,29 +142,29 @@ class MaskedPlaces:
         head: Any = model.get_output_embeddings()
         if head is None:
             raise BadInput(f"model type {model.config.model_type!r} has no output embeddings to pre-train")
-        self._places: torch.Tensor | None = None
-        self._tokens = 0
+        self._chosen: dict[int, tuple[torch.Tensor, int]] = {}  # by thread
         self._handle = head.register_forward_pre_hook(self._select)
 
     def set(self, places: torch.Tensor, tokens: int) -> None:
-        """Choose for the passes that follow.
+        """Choose for the passes that follow in this thread.
 
         Args:
             places: (places,) indices into the batch's tokens, rows one after the other.
             tokens: batch times length.
         """
-        self._places, self._tokens = places, tokens
+        self._chosen[threading.get_ident()] = places, tokens
 
     def remove(self) -> None:
         """Make the model give all logits again."""
         self._handle.remove()
 
     def _select(self, head: Any, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...] | None:
-        if self._places is None:
+        chosen = self._chosen.get(threading.get_ident())
+        if chosen is None:
             return None
+        rows, tokens = chosen
         hidden = inputs[0].flatten(0, -2)
-        copies = len(hidden) // self._tokens
-        rows = self._places
+        copies = len(hidden) // tokens
         if copies > 1:
-            rows = torch.cat([rows + copy * self._tokens for copy in range(copies)])
+            rows = torch.cat([rows + copy * tokens for copy in range(copies)])
         return (hidden[rows], *inputs[1:])

@@ -197,6 +197,28 @@ def test_textfoolers_stop_words_are_the_librarys() -> None:
     assert len(words) == 266 and "film" not in words
 
 
+def test_the_checksum_of_a_model_of_the_hub_is_that_of_what_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    attack = Attack(name="a", title="A", recipe="none", paper="none", needs=("hub:bert-base-uncased",))
+    with pytest.raises(
+        Unavailable, match=r"hub:bert-base-uncased: not in the hub cache .*; `asa-bench fetch`"
+    ):
+        library.identify(attack)
+    folder = tmp_path / "models--bert-base-uncased" / "snapshots" / "1"
+    folder.mkdir(parents=True)
+    (folder.parents[1] / "refs").mkdir()
+    (folder.parents[1] / "refs" / "main").write_text("1")
+    seen = []
+    for name in ("config.json", "model.safetensors", "vocab.txt", "README.md", "pytorch_model.bin"):
+        (folder / name).write_text(name)
+        library.resources._sha256.cache_clear()
+        if name != "config.json":
+            seen.append(library.identify(attack)["hub:bert-base-uncased"])
+    assert seen[0] != seen[1] == seen[2] == seen[3]
+
+
 def test_what_nltk_refuses_is_copied(tmp_path: Path) -> None:
     import nltk
 
