@@ -195,10 +195,10 @@ def read(path: Path) -> AdversarialSet:
 
 
 def check_task(found: AdversarialSet, task: Task) -> None:
-    """Refuses a task that is not the one the set was made of.
+    """Refuses a task that is not the one the set was made of, and a set of rows that its models are trained on.
 
     Raises:
-        BadInput: name, text columns, labels or attacked column differ.
+        BadInput: name, text columns, labels or attacked column differ, or the split is the one that is trained on.
     """
     header = found.header
     for what, one, other in (
@@ -212,6 +212,11 @@ def check_task(found: AdversarialSet, task: Task) -> None:
                 f"adversarial set {found.address}: its {what} {files.shown(one)} is not that of task {task.name!r}, "
                 f"{files.shown(other)}"
             )
+    if task.role == "train" and header.split == "train":
+        raise BadInput(
+            f"adversarial set {found.address}: its rows are of split 'train', which models of task {task.name!r} are "
+            f"trained on; what is reported is made from another split, such as {task.evaluation_split!r}"
+        )
 
 
 def _suffix(path: Path) -> None:

@@ -133,7 +133,8 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
             probes.append(Probe(*common, record.rows()))
         elif entry.stored and entry.source is not None:
             made = (entry.stored, result["set"], result["attack"], entry.source)
-            stored.append(StoredReplay(*common, *made, record.rows(), result.get("judges")))
+            faced = (record.rows(), result.get("judges"), result.get("seen_in_training"))
+            stored.append(StoredReplay(*common, *made, *faced))
         else:
             attack = Attack.model_validate(result["attack"])
             spec = record.spec

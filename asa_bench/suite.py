@@ -28,11 +28,24 @@ SELECTING = frozenset(
         *(
             "early_stopping",
             "early_stopping_patience",
+            "early_stopping_threshold",
             "patience",
             "load_best_model_at_end",
             "metric_for_best_model",
+            "greater_is_better",
+            "monitor",
         ),
-        *("select_on", "selection", "selection_split", "best_checkpoint", "search", "grid", "sweep"),
+        *("eval_strategy", "evaluation_strategy", "eval_steps", "validation_split"),
+        *(
+            "select",
+            "select_on",
+            "selection",
+            "selection_split",
+            "best_checkpoint",
+            "best_model",
+            "best_seed",
+        ),
+        *("checkpoint", "search", "grid", "sweep", "trials", "n_trials"),
     }
 )
 

@@ -102,6 +102,11 @@ def test_who_answers_worse_on_a_stored_set_fails(
         (["one.jsonl", "two.jsonl"], {}, "is the same set as 'one'"),
         (["one.jsonl"], {"task": "laboratory/paraphrase"}, "which no model of this run is trained on"),
         (["one.jsonl"], {"labels": ("positive", "negative")}, "its labels"),
+        (
+            ["one.jsonl"],
+            {"split": "train"},
+            "of split 'train', which models of task 'laboratory/sentiment' are trained on",
+        ),
     ],
 )
 def test_sets_that_cannot_be_replayed_are_refused(

@@ -245,6 +245,35 @@ def test_naive_training_learns_and_nothing_is_printed(
     assert right.mean() > 0.9
 
 
+def test_a_training_keeps_its_last_weights_and_is_never_evaluated(
+    encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is chosen by a score: there is no data to score on, no checkpoint to go back to, and nobody who could stop it."""
+    from transformers import EarlyStoppingCallback, Trainer
+
+    made: list[Any] = []
+    begin = Trainer.train
+
+    def watched(self: Any, *arguments: Any, **options: Any) -> Any:
+        made.append(self)
+        return begin(self, *arguments, **options)
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise AssertionError("a training must not look at a score")
+
+    monkeypatch.setattr(Trainer, "train", watched)
+    for name in ("evaluate", "_load_best_model", "_save_checkpoint"):
+        monkeypatch.setattr(Trainer, name, refused)
+    summary = run(encoder, tmp_path / "model", "asa", epochs=3)
+    (trainer,) = made
+    assert trainer.eval_dataset is None and not trainer.args.load_best_model_at_end
+    assert not any(isinstance(each, EarlyStoppingCallback) for each in trainer.callback_handler.callbacks)
+    assert summary.steps == trainer.state.global_step == 3 * -(-60 // OPTIONS.batch_size)
+    saved = load_file(tmp_path / "model" / "model.safetensors")
+    last = trainer.model.state_dict()
+    assert all(torch.equal(saved[name], last[name]) for name in saved)
+
+
 class Steep(Naive):
     """A loss whose gradient is far above the clip, with a parameter of its own whose gradient is far above it."""
 

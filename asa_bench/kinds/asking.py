@@ -14,6 +14,7 @@ from asa_bench.kinds.common import (
     chosen,
     data_result,
     held_out,
+    seen_in_training,
     texts_of,
 )
 from asa_bench.record import Record
@@ -48,16 +49,8 @@ def evaluate(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Pr
             "logits": [[float(value) for value in array] for array in logits],
         }
     ).sort_values(["id"], kind="stable", ignore_index=True)
-    seen = {} if "model" not in waits else _seen(waits["model"], frame["text_hash"].tolist())
+    seen = seen_in_training(waits, frame["text_hash"].tolist())
     return Outcome(frame, {**data_result(data, len(rows)), **seen, "task": task.model_dump(mode="json")})
-
-
-def _seen(trained: Record, hashes: list[str]) -> dict[str, int]:
-    """How many of these texts a training learned from; nothing where its record does not tell."""
-    if not trained.has_rows:
-        return {}
-    known = set(trained.rows()["text_hash"].tolist())
-    return {"seen_in_training": sum(text in known for text in hashes)}
 
 
 def calibrate(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Progress) -> Outcome:

@@ -17,6 +17,7 @@ from asa_bench.kinds.common import (
     asked,
     chosen,
     data_result,
+    seen_in_training,
     temperature_of,
 )
 from asa_bench.record import Record
@@ -132,6 +133,7 @@ def _replay_stored(cell: Cell, waits: Mapping[str, Record], progress: Progress) 
         "examples": len(frame),
         "set": found.address,
         "judges": quality.describe(cell.spec["similarity"], cell.spec["fluency"]),
+        **seen_in_training(waits, frame["text_hash"].tolist()),
     }
     return Outcome(frame, result)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -136,6 +136,15 @@ def _probe(
 
 def texts_of(rows: pd.DataFrame, task: Task) -> list[tuple[str, ...]]:
     return list(zip(*(rows[column].tolist() for column in task.columns), strict=True))
+
+
+def seen_in_training(waits: Mapping[str, Record], hashes: Sequence[str]) -> dict[str, int]:
+    """How many texts the subject's training learned from; nothing where it was not trained here, or its record does not tell."""
+    trained = waits.get("model")
+    if trained is None or not trained.has_rows:
+        return {}
+    known = set(trained.rows()["text_hash"].tolist())
+    return {"seen_in_training": sum(text in known for text in hashes)}
 
 
 def temperature_of(waits: Mapping[str, Record]) -> float:

@@ -15,7 +15,7 @@ from asa_bench.measures.label_flags import answers_contradict, slice_at_extreme
 from asa_bench.reports import markdown
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.inputs import ReportInput
-from asa_bench.reports.outcomes import AttackOutcome, Evaluation
+from asa_bench.reports.outcomes import AttackOutcome, Evaluation, replay_of
 from asa_bench.reports.paired_flags import Sign as Sign
 from asa_bench.reports.paired_flags import comparisons
 from asa_bench.reports.text import shorten, visible
@@ -38,11 +38,11 @@ def find(source: ReportInput | Gathered) -> list[Sign]:
     """Every flag that the records allow to compute, raised or not, in a canonical order.
 
     Evaluations: saturated scores, a slice at exactly 0 or 1, answers that contradict the labels that were trained on, test
-    rows that stood in the training data. Attacks: saturated scores, gradients of 0, crash rate, budget that never helps. An
-    attack beside the evaluation of the same examples: stochastic outputs (the same texts in batches of another size),
-    robust accuracy above clean accuracy. Two attacks on the same examples: random search beside guided search, the
-    calibrated victim beside the raw one, texts made against another model beside the attack itself. Methods beside each
-    other: rankings that the quality gate changes.
+    rows that stood in the training data (as originals of stored sets may). Attacks: saturated scores, gradients of 0, crash
+    rate, budget that never helps. An attack beside the evaluation of the same examples: stochastic outputs (the same texts in
+    batches of another size), robust accuracy above clean accuracy. Two attacks on the same examples: random search beside
+    guided search, the calibrated victim beside the raw one, texts made against another model beside the attack itself.
+    Methods beside each other: rankings that the quality gate changes.
     """
     data = source if isinstance(source, Gathered) else Gathered(source)
     source = data.source
@@ -56,6 +56,10 @@ def find(source: ReportInput | Gathered) -> list[Sign]:
         clean = evaluations.get((outcome.subject, outcome.task.name, outcome.split))
         for flag in _of_attack(outcome, clean):
             found.append(Sign(outcome.subject, outcome.task.name, outcome.attack.name, flag))
+    for item in source.stored:
+        if item.seen_in_training is not None:
+            flag = flags.training_overlap(item.seen_in_training, len(item.rows))
+            found.append(Sign(item.subject, item.task.name, replay_of(item.name), flag))
     found += comparisons(data)
     return sorted(found, key=lambda sign: (sign.flag.name, sign.task, sign.attack, repr(sign.subject)))
 

@@ -122,6 +122,7 @@ class StoredReplay:
         rows: columns of `asa_bench.replaying.COLUMNS`, and `perturbed`, the texts that fooled the subject, as JSON; where
             there are judges, the numbers of `asa_bench.judging.COLUMNS`, too.
         judges: how the texts' quality was measured; None where it was not.
+        seen_in_training: how many of the originals stood in the data that the subject was trained on; None: not known.
     """
 
     subject: Subject
@@ -134,6 +135,7 @@ class StoredReplay:
     source: Subject
     rows: pd.DataFrame
     judges: Mapping[str, Any] | None = None
+    seen_in_training: int | None = None
 
     @property
     def title(self) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -228,6 +228,24 @@ class Task(Frozen):
     comparable: bool = Field(
         default=True, description="False for generated sets: not comparable with published numbers"
     )
+
+    @model_validator(mode="after")
+    def _reported_rows_are_not_trained_on(self) -> Task:
+        """A score on what was trained on would report what was selected, so no such task can be made."""
+        if self.role != "train":
+            return self
+        if self.evaluation_split == "train":
+            raise ValueError(
+                f"task {self.name!r}: evaluation_split must not be 'train', which models are trained on"
+            )
+        # A file of a data folder may be an archive that holds both.
+        files = self.hub.files if self.hub else {}
+        if "train" in files and files["train"] == files.get(self.evaluation_split):
+            raise ValueError(
+                f"task {self.name!r}: {files['train']!r} on the hub is its split 'train' and its split "
+                f"{self.evaluation_split!r}; what is reported must not be trained on"
+            )
+        return self
 
     @property
     def choices(self) -> tuple[str, ...]:
