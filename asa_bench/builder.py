@@ -381,7 +381,9 @@ class Builder:
                 "slices": list(trained_on.slices),
                 "attack_column": trained_on.attack_column,
                 "attack": name,
-                "attack_options": options.model_dump(mode="json", exclude={"lanes", "victim"}),
+                "attack_options": options.model_dump(
+                    mode="json", exclude={"lanes", "victim", "search_precision"}
+                ),
                 "attack_seed": settings.attack_seed,
                 "examples": settings.attack_examples,
                 "library": f"textattack {metadata.version('textattack')}",

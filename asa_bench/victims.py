@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import itertools
 import math
 import threading
@@ -93,6 +94,7 @@ class Victim:
 
     Attributes:
         parts: into how many parts batches are cut; more than 1 once one did not fit into memory.
+        bf16: whether passes are computed under bf16 autocast; see `in_bf16`.
     """
 
     def __init__(
@@ -112,6 +114,13 @@ class Victim:
         self.max_length = max_length
         self.batch_size = batch_size
         self.parts = Parts()
+        self.bf16 = False
+
+    def in_bf16(self) -> Victim:
+        """The same model and tokenizer, asked under bf16 autocast: for searches only, never for what is reported."""
+        quick = copy.copy(self)
+        quick.bf16 = True
+        return quick
 
     def logits(
         self,
@@ -291,13 +300,17 @@ class Victim:
         """
 
         def compute(bounds: list[tuple[int, int]]) -> np.ndarray:
-            found = [
-                self.model(**{name: ids[start:end].to(self.model.device) for name, ids in batch.items()})
-                .logits.float()
-                .cpu()
-                .numpy()
-                for start, end in bounds
-            ]
+            import torch
+
+            device = self.model.device
+            with torch.autocast(device.type, torch.bfloat16, enabled=self.bf16):
+                found = [
+                    self.model(**{name: ids[start:end].to(device) for name, ids in batch.items()})
+                    .logits.float()
+                    .cpu()
+                    .numpy()
+                    for start, end in bounds
+                ]
             return found[0] if len(found) == 1 else np.concatenate(found)
 
         return self.parts.attempt(len(batch["input_ids"]), compute)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from models_for_tests import tiny_bert
 
-from asa_bench.cell import derived_seed
+from asa_bench.cell import Cell, derived_seed
 from asa_bench.errors import BadInput
 from asa_bench.plan import resolve_threads, select_tasks
 from asa_bench.request import Request
@@ -149,6 +150,22 @@ def test_a_temperature_is_fitted_on_rows_that_no_training_uses() -> None:
     fitted = _addresses(attacks=["pruthi+stopwords"], ensemble=[])
     assert {label for label in fitted if label not in base} == {c.label for c in fits.values()}
     assert all(fitted[label] == base[label] for label in base)
+
+
+def test_a_search_in_bf16_is_an_attack_of_its_own() -> None:
+    def attacks(**options: Any) -> dict[str, Cell]:
+        asked = {"attacks": ({"pruthi+stopwords": options}, "test"), "ensemble": ([], "test")}
+        plan, _ = Request(overrides=asked).plan()
+        return {cell.label: cell for cell in plan.cells if cell.kind == "attack"}
+
+    exact, quick = attacks(), attacks(search_precision="bf16")
+    assert attacks(search_precision="float32").keys() == exact.keys()
+    assert {cell.spec["attack"] for cell in quick.values()} == {"pruthi+stopwords+bf16"}
+    assert not {cell.address for cell in exact.values()} & {cell.address for cell in quick.values()}
+    for one, other in zip(exact.values(), quick.values(), strict=True):
+        assert one.spec | {"attack": ""} == other.spec | {"attack": ""}
+    with pytest.raises(BadInput, match="search_precision"):
+        attacks(search_precision="int4")
 
 
 def test_a_calibrated_victim_needs_rows_to_fit_on() -> None:

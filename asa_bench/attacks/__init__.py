@@ -40,15 +40,42 @@ ATTACKS: Registry[Attack] = Registry(
 CALIBRATED = "+calibrated"
 
 
-def described(name: str) -> Attack:
-    """The attack of that name, which may end in `CALIBRATED`.
+#: Ends the name of an attack that searches in bf16 first; `CALIBRATED` may stand behind it.
+BF16 = "+bf16"
+
+
+def recipe_of(name: str) -> Attack:
+    """The attack that a name stands for, whomever it asks and in whatever precision.
 
     Raises:
         BadInput: there is none.
     """
-    base = name.removesuffix(CALIBRATED)
-    attack = ATTACKS.get(base)
-    if base == name:
+    return ATTACKS.get(name.removesuffix(CALIBRATED).removesuffix(BF16))
+
+
+def searches_in_bf16(name: str) -> bool:
+    """Whether the attack of that name searches in bf16 first."""
+    return name.removesuffix(CALIBRATED).endswith(BF16)
+
+
+def described(name: str) -> Attack:
+    """The attack of that name, which may end in `BF16`, `CALIBRATED` or both.
+
+    Raises:
+        BadInput: there is none.
+    """
+    attack = recipe_of(name)
+    if searches_in_bf16(name):
+        told = "the search asks in bf16 first; where that finds nothing that float32 confirms, float32 searches again"
+        attack = attack.model_copy(
+            update={
+                "name": attack.name + BF16,
+                "title": f"{attack.title}, bf16",
+                "substitutes": (*attack.substitutes, told),
+                "control_of": attack.control_of and attack.control_of + BF16,
+            }
+        )
+    if name == attack.name:
         return attack
     told = "the search sees probabilities by a temperature that was fitted on held-out clean data"
     return attack.model_copy(
@@ -56,16 +83,28 @@ def described(name: str) -> Attack:
             "name": name,
             "title": f"{attack.title}, calibrated",
             "substitutes": (*attack.substitutes, told),
-            "raw": base,
+            "raw": attack.name,
         }
     )
 
 
 def variants(name: str, options: AttackOptions) -> tuple[str, ...]:
     """The attacks that a suite's attack stands for: on the victim as it is, on the calibrated one, or both."""
-    return {"raw": (name,), "calibrated": (name + CALIBRATED,), "both": (name, name + CALIBRATED)}[
+    plain = name + BF16 if options.search_precision == "bf16" else name
+    return {"raw": (plain,), "calibrated": (plain + CALIBRATED,), "both": (plain, plain + CALIBRATED)}[
         options.victim
     ]
 
 
-__all__ = ["ATTACKS", "CALIBRATED", "COLUMNS", "Attack", "AttackOptions", "described", "variants"]
+__all__ = [
+    "ATTACKS",
+    "BF16",
+    "CALIBRATED",
+    "COLUMNS",
+    "Attack",
+    "AttackOptions",
+    "described",
+    "recipe_of",
+    "searches_in_bf16",
+    "variants",
+]

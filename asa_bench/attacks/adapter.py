@@ -57,6 +57,7 @@ class VictimWrapper(_ModelWrapper):  # type: ignore[misc]
         temperature: by which logits are divided before they become probabilities; no answer depends on it.
 
     Attributes:
+        whom: who answers in the victim's place, such as itself in another precision; None for the victim.
         first: logits, (victim labels,), of the first text asked since `reset`, or None; not divided by anything.
         gradient_norm: of the first gradient taken since `reset`, by a white-box search; None where there is none.
     """
@@ -75,6 +76,7 @@ class VictimWrapper(_ModelWrapper):  # type: ignore[misc]
         self.model = getattr(victim, "model", None)
         self._ask = ask
         self.data_dir = data_dir
+        self.whom: Answer | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -86,13 +88,13 @@ class VictimWrapper(_ModelWrapper):  # type: ignore[misc]
         if self.victim is None:
             raise RuntimeError("this recipe was built to be described, not to be run")
         texts = [(text,) if isinstance(text, str) else tuple(text) for text in text_input_list]
-        logits = (self._ask or self.victim.steady_logits)(texts)
+        logits = self.ask(texts, self.whom or self.victim.steady_logits)
         if self.first is None:
             self.first = logits[0]
         return torch.from_numpy(probabilities(logits, self.groups, self.temperature))
 
     def ask(self, texts: Sequence[tuple[str, ...]], whom: Answer) -> np.ndarray:
-        """What somebody else than the victim answers, asked together with other lanes where there are any; no query."""
+        """What somebody answers, asked together with other lanes where there are any; no query."""
         return whom(texts) if self._ask is None else self._ask(texts, whom)
 
 

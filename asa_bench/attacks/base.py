@@ -29,6 +29,11 @@ COLUMNS = (
 # A column more of white-box attacks: the l2 norm of a search's first gradient, NaN where it took none.
 GRADIENT_NORM = "gradient_norm"
 
+# Columns more of attacks that search in bf16: what came of that search, and its queries. `queries` are those of the search
+# that decided: of this one where it is "successful", else of one in float32.
+BF16_STATUS = "bf16_status"
+BF16_QUERIES = "bf16_queries"
+
 
 class Attack(Frozen):
     """The description of one attack recipe; building it is the business of `asa_bench.attacks.engine`."""
@@ -79,4 +84,9 @@ class AttackOptions(Frozen):
         default="raw",
         description="whether the search sees the victim's probabilities as they are, by a temperature fitted on held-out "
         "clean data, or there is an attack on each",
+    )
+    search_precision: Literal["float32", "bf16"] = Field(
+        default="float32",
+        description="bf16: an attack of its own that searches under bf16 autocast first, and in float32 where that finds "
+        "nothing that float32 confirms",
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from asa_bench.attacks.base import COLUMNS, GRADIENT_NORM, Attack, AttackOptions
+from asa_bench.attacks.base import BF16_QUERIES, BF16_STATUS, COLUMNS, GRADIENT_NORM, Attack, AttackOptions
 from asa_bench.attacks.journal import Journal
 from asa_bench.attacks.labels import label_groups
 from asa_bench.errors import BadInput
@@ -71,7 +71,9 @@ def attack_rows(
         ``success_budgets`` is a JSON list of [from, to): at these query budgets, up to the one of `options`, the same
         search would have succeeded (``to`` is null for all further ones); empty text where the kind of search does
         not tell (see `asa_bench.attacks.budget`). Of a white-box attack also ``gradient_norm``: the l2 norm of the first
-        gradient of a search, NaN where none was taken.
+        gradient of a search, NaN where none was taken. Of a search in bf16 also ``bf16_status``: what came of it,
+        ``denied`` where it had a success that float32 did not confirm; and ``bf16_queries``. Wherever that is not ``successful``,
+        the rest of the row is a search in float32.
 
     Raises:
         BadInput: the rows, the labels or the number of text columns do not fit.
@@ -98,11 +100,13 @@ def attack_rows(
         key=lambda i: (-sum(map(len, texts[i])), names[i]),
     )
     lanes: Lanes[dict[str, Any]] = Lanes(options.lanes, victim.steady_logits, options.time_limit_s)
+    in_bf16 = options.search_precision == "bf16"
+    quick = victim.in_bf16().steady_logits if in_bf16 else None
     searchers: dict[int, Searcher] = {}
 
     def searcher() -> Searcher:
         wrapper = adapter.VictimWrapper(victim, groups, lanes.ask, data_dir, temperature)
-        return Searcher(adapter.prepare(attack, wrapper, task, options), wrapper, task)
+        return Searcher(adapter.prepare(attack, wrapper, task, options), wrapper, task, quick)
 
     def work(job: int, lane: int) -> dict[str, Any]:
         row = order[job]
@@ -126,6 +130,7 @@ def attack_rows(
             searchers[lane] = searcher()
         lanes.run(len(order), work, lambda job: f"{seed}\n{attack.name}\n{names[order[job]]}", ended)
     columns = [*COLUMNS, *((GRADIENT_NORM,) if attack.box == "white" else ())]
+    columns += [BF16_STATUS, BF16_QUERIES] if in_bf16 else []
     frame: pd.DataFrame = pd.DataFrame.from_records(records, columns=columns)
     if attack.box == "white":
         frame[GRADIENT_NORM] = frame[GRADIENT_NORM].astype(float)

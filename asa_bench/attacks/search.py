@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from asa_bench.attacks import adapter
-from asa_bench.attacks.base import GRADIENT_NORM, Status
+from asa_bench.attacks.base import BF16_QUERIES, BF16_STATUS, GRADIENT_NORM, Status
 from asa_bench.attacks.budget import BudgetLog
 from asa_bench.attacks.labels import pool
 from asa_bench.attacks.lanes import TimeLimitReached
@@ -23,6 +26,7 @@ MAX_CHARACTERS = 10_000
 MAX_WORD = 200
 # textattack joins the texts of a pair by this and splits what it made again, so no text may contain it.
 _SEPARATOR = "<SPLIT>"
+_NOT_CONFIRMED = "not confirmed: asked alone, the victim is right"
 
 
 class Searcher:
@@ -32,16 +36,50 @@ class Searcher:
         built: the recipe, bound to `wrapper` (see `asa_bench.attacks.adapter.prepare`).
         wrapper: how it asks the victim.
         task: what the texts are.
+        quick: answers in bf16; the search asks it first. None for a search in float32 alone.
     """
 
-    def __init__(self, built: Any, wrapper: adapter.VictimWrapper, task: Task) -> None:
+    def __init__(
+        self, built: Any, wrapper: adapter.VictimWrapper, task: Task, quick: adapter.Answer | None = None
+    ) -> None:
         self.built = built
         self.wrapper = wrapper
         self.task = task
+        self.quick = quick
         self.log = BudgetLog(built)
 
     def __call__(self, text: tuple[str, ...], label: int) -> dict[str, Any]:
         """The outcome of one example: the columns of the record that the attack decides."""
+        return self._outcome(text, label) if self.quick is None else self._in_bf16_first(text, label)
+
+    def _in_bf16_first(self, text: tuple[str, ...], label: int) -> dict[str, Any]:
+        """The outcome in bf16 where it is a success that float32 confirms, else that of a search in float32.
+
+        The second search draws the same random numbers, so it is the one of the attack in float32, to the last query. A success
+        is confirmed by fresh float32 passes of both texts: of the changed one as always, of the original as in any search.
+        """
+        state, numpy_state = random.getstate(), np.random.get_state()
+        self.wrapper.whom = self.quick
+        try:
+            outcome = self._outcome(text, label)
+        finally:
+            self.wrapper.whom = None
+        tried = "denied" if outcome["error"] == _NOT_CONFIRMED else outcome["status"]
+        queries = outcome["queries"]
+        if tried == "successful":
+            look = self._outcome(text, label, only_look=True)
+            outcome["original_logits"] = look["original_logits"]
+            if look["status"] != "failed":  # wrong about the original, an error, or no time left
+                tried, outcome = "denied", look
+        elif tried != "timed_out":
+            random.setstate(state)
+            np.random.set_state(numpy_state)
+            outcome = self._outcome(text, label)
+        # A smaller budget may end both searches elsewhere, so nothing is said of it.
+        return outcome | {"success_budgets": "", BF16_STATUS: tried, BF16_QUERIES: queries}
+
+    def _outcome(self, text: tuple[str, ...], label: int, only_look: bool = False) -> dict[str, Any]:
+        """What becomes of one example in one search; `only_look` asks about the original and no more."""
         # Caches hold texts of other examples, whose equality ignores what was changed to get there.
         self.built.clear_cache()
         self.wrapper.reset()
@@ -53,7 +91,7 @@ class Searcher:
         logits: list[float] = []
         error = ""
         try:
-            status, error, perturbed = _search(self.built, self.task, text, label)
+            status, error, perturbed = _search(self.built, self.task, text, label, only_look)
             if status == "successful":
                 logits, error = _verify(self.wrapper, perturbed, label)
                 if error:
@@ -78,14 +116,16 @@ class Searcher:
         }
 
 
-def _search(built: Any, task: Task, text: tuple[str, ...], label: int) -> tuple[Status, str, tuple[str, ...]]:
+def _search(
+    built: Any, task: Task, text: tuple[str, ...], label: int, only_look: bool = False
+) -> tuple[Status, str, tuple[str, ...]]:
     """Status, error and, if successful, the perturbed texts."""
     example = textattack.shared.AttackedText(
         OrderedDict(zip(task.columns, text, strict=True)) if len(text) > 1 else text[0]
     )
     goal = built.goal_function
     refusal = _refusal(text)
-    if refusal or goal.query_budget <= 1:
+    if refusal or only_look or goal.query_budget <= 1:
         # Only the look at the original: a search that may ask nothing more crashes in some search methods.
         first, _ = goal.init_attack_example(example, label)
         if first.goal_status == textattack.goal_function_results.GoalFunctionResultStatus.SKIPPED:
@@ -127,7 +167,7 @@ def _verify(
     with threads_apart():
         logits = wrapper.victim.logits([perturbed], batch_size=1)
     if int(pool(logits, wrapper.groups).argmax()) == label:
-        return [], "not confirmed: asked alone, the victim is right"
+        return [], _NOT_CONFIRMED
     return logits[0].tolist(), ""
 
 

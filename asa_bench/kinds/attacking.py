@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asa_bench import provenance
-from asa_bench.attacks import ATTACKS, CALIBRATED, described
-from asa_bench.attacks.base import AttackOptions
+from asa_bench.attacks import ATTACKS, described, recipe_of, searches_in_bf16
+from asa_bench.attacks.base import BF16_STATUS, AttackOptions
 from asa_bench.cell import Cell
 from asa_bench.errors import StoreError
 from asa_bench.kinds.common import (
@@ -20,6 +21,7 @@ from asa_bench.kinds.common import (
     seen_in_training,
     temperature_of,
 )
+from asa_bench.measures import disagreement
 from asa_bench.record import Record
 from asa_bench.tasks import TASKS
 from asa_bench.tasks.base import TaskData
@@ -33,19 +35,25 @@ if TYPE_CHECKING:
 
 def attack_examples(cell: Cell, waits: Mapping[str, Record], progress: Progress, partial: Any) -> Outcome:
     data, frame = attacked(cell, waits, progress, partial)
-    attack = described(cell.spec["attack"])
+    name = cell.spec["attack"]
+    attack = described(name)
     result = {
         **data_result(data, len(frame)),
         **({"temperature": temperature_of(waits)} if attack.raw else {}),
         "task": TASKS.get(cell.spec["task"]).model_dump(mode="json"),
         "attack": attack.model_dump(mode="json"),
         "recipe": recipe(cell),
+        **(
+            {"bf16": asdict(disagreement(frame["status"], frame[BF16_STATUS]))}
+            if searches_in_bf16(name)
+            else {}
+        ),
     }
     return Outcome(frame, result)
 
 
 def recipe(cell: Cell) -> dict[str, Any]:
-    """What the recipe of an attack's cell turns out to be when it is built; the same whoever is asked.
+    """What the recipe of an attack's cell turns out to be when it is built; the same whoever is asked and however precisely.
 
     Raises:
         Unavailable: a resource that it loads is not here.
@@ -53,8 +61,7 @@ def recipe(cell: Cell) -> dict[str, Any]:
     """
     from asa_bench.attacks import engine
 
-    name = cell.spec["attack"].removesuffix(CALIBRATED)
-    return engine.resolve(ATTACKS.get(name), cell.context["source"].root)
+    return engine.resolve(recipe_of(cell.spec["attack"]), cell.context["source"].root)
 
 
 def attacked(
@@ -65,13 +72,16 @@ def attacked(
     from asa_bench.attacks.journal import Journal
 
     task, data, rows = chosen(cell, cell.spec["split"], "attack")
+    name = cell.spec["attack"]
+    told = {**cell.spec["attack_options"], "lanes": cell.context["lanes"]}
+    told["search_precision"] = "bf16" if searches_in_bf16(name) else "float32"
     frame = engine.attack_rows(
-        ATTACKS.get(cell.spec["attack"].removesuffix(CALIBRATED)),
+        recipe_of(name),
         asked(cell, waits),
         task,
         rows.iloc[part::parts],
         seed=cell.spec["attack_seed"],
-        options=AttackOptions(**cell.spec["attack_options"], lanes=cell.context["lanes"]),
+        options=AttackOptions(**told),
         data_dir=cell.context["source"].root,
         progress=progress,
         journal=Journal(partial, _circumstances(), f"{part}-of-{parts}" if parts > 1 else ""),

@@ -14,7 +14,14 @@ from asa_bench.measures.accuracy import (
     slice_accuracies,
 )
 from asa_bench.measures.agreement import Agreement, agreement
-from asa_bench.measures.attacks import AttackMeasures, attack_measures, robust_at, robust_by_budget
+from asa_bench.measures.attacks import (
+    AttackMeasures,
+    Disagreement,
+    attack_measures,
+    disagreement,
+    robust_at,
+    robust_by_budget,
+)
 from asa_bench.measures.behaviour import failure_rates
 from asa_bench.measures.bootstrap import BootstrapInterval, bootstrap_interval, resampled_totals
 from asa_bench.measures.calibration import (
@@ -69,6 +76,7 @@ __all__ = [
     "Comparison",
     "Component",
     "CrossedMean",
+    "Disagreement",
     "Flag",
     "FlipOdds",
     "Holm",
@@ -95,6 +103,7 @@ __all__ = [
     "compare_all",
     "crossed_mean",
     "difference_of_means",
+    "disagreement",
     "exact_interval",
     "f1",
     "f1_values",

@@ -86,6 +86,51 @@ def attack_measures(statuses: ArrayLike, clean_correct: ArrayLike, queries: Arra
     )
 
 
+@dataclass(frozen=True)
+class Disagreement:
+    """How often searches in bf16 ended otherwise than what counts.
+
+    Attributes:
+        ended: examples whose outcome is known: robust or fooled.
+        repeated: of these, those that were searched again in float32.
+        denied: of these, those where bf16 had a success that float32 did not confirm.
+        missed: of these, those where float32 found a success and bf16 had none.
+    """
+
+    ended: int
+    repeated: int
+    denied: int
+    missed: int
+
+
+def disagreement(statuses: ArrayLike, tried: ArrayLike) -> Disagreement:
+    """Compares what came of searches in bf16 with what was recorded.
+
+    That float32 would have missed what bf16 found is not counted: nobody searches again there.
+
+    Args:
+        statuses: (ids,) as in `attack_measures`.
+        tried: (ids,) what came of the search in bf16: such a status, or "denied".
+
+    Raises:
+        ValueError: lengths differ, or a success in bf16 stands beside another outcome than success.
+    """
+    status, before = np.asarray(statuses, dtype=object), np.asarray(tried, dtype=object)
+    if status.ndim != 1 or status.shape != before.shape:
+        raise ValueError(f"statuses {status.shape} and tried {before.shape} differ")
+    won, confirmed = status == "successful", before == "successful"
+    if bool(np.any(confirmed & ~won)):
+        raise ValueError("a success in bf16 that float32 confirmed must be a success")
+    ended = won | (status == "failed")
+    denied = ended & (before == "denied")
+    return Disagreement(
+        ended=int(ended.sum()),
+        repeated=int((ended & ~confirmed).sum()),
+        denied=int(denied.sum()),
+        missed=int((won & ~confirmed & ~denied).sum()),
+    )
+
+
 def robust_by_budget(
     statuses: ArrayLike,
     success_budgets: Sequence[Sequence[tuple[int, int | None]]],

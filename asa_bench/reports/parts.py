@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from asa_bench.attacks.base import BF16_STATUS
 from asa_bench.measures import (
     AttackMeasures,
     Proportion,
+    disagreement,
     hans_cells,
     precision_recall_area,
     slice_accuracies,
@@ -49,6 +51,25 @@ def gate_note(data: Gathered) -> str:
     return (
         f"Gated: a success counts only if its text stays close to the original ({bounds}{'; ' + by if by else ''}); the "
         "search did not know of these bounds, so gated numbers are upper ones."
+    )
+
+
+def bf16_note(data: Gathered) -> str:
+    """What searches in bf16 are, and how far float32 disagreed with them; "" where none was made."""
+    found = [
+        disagreement(item.rows["status"], item.rows[BF16_STATUS])
+        for item in data.source.attacks
+        if BF16_STATUS in item.rows.columns
+    ]
+    if not found:
+        return ""
+    ended, repeated, denied, missed = (
+        sum(getattr(one, name) for one in found) for name in ("ended", "repeated", "denied", "missed")
+    )
+    return (
+        " bf16: searched in bf16 first, and in float32 where that ended without a success that float32 confirms; so every "
+        f"outcome is one of float32. Of {ended:,} searches {repeated:,} were repeated; {denied:,} had a success in bf16 "
+        f"that float32 denied, {missed:,} had one in float32 alone."
     )
 
 

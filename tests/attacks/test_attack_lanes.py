@@ -237,11 +237,18 @@ SENTENCES = [
 ]
 
 
-def test_steady_logits_depend_on_the_text_alone(tiny: Any) -> None:
-    victim = Victim(*tiny, ("negative", "positive"))
+@pytest.mark.parametrize("bf16", [False, True], ids=["float32", "bf16"])
+def test_steady_logits_depend_on_the_text_alone(tiny: Any, bf16: bool) -> None:
+    def asked(**options: Any) -> Victim:
+        victim = Victim(*tiny, ("negative", "positive"), **options)
+        return victim.in_bf16() if bf16 else victim
+
+    victim, near = asked(), 0.3 if bf16 else 1e-4
     texts = [(sentence[: 3 + i % 9],) for i, sentence in enumerate(SENTENCES * 6)]
     whole = victim.steady_logits(texts)
-    assert np.allclose(whole, victim.logits(texts), atol=1e-4)
+    exact = Victim(*tiny, ("negative", "positive")).logits(texts)
+    assert np.allclose(whole, exact, atol=near)
+    assert bf16 == (np.abs(whole - exact).max() > 1e-4)
     order = np.random.default_rng(0).permutation(len(texts))
     for size in (1, 2, 5, 8, 64):
         shuffled = victim.steady_logits([texts[i] for i in order], batch_size=size)
@@ -250,10 +257,10 @@ def test_steady_logits_depend_on_the_text_alone(tiny: Any) -> None:
         assert np.array_equal(victim.steady_logits(texts[index : index + 1])[0], whole[index])
     assert victim.steady_logits([]).shape == (0, 2)
     # Near the longest length, where a text that is padded and one that fills it are as long.
-    short = Victim(*tiny, ("negative", "positive"), max_length=12)
+    short = asked(max_length=12)
     texts = [("abcdefghijklmnop"[:n],) for n in range(1, 16)]
     whole = short.steady_logits(texts)
-    assert np.allclose(whole, short.logits(texts), atol=1e-4)
+    assert np.allclose(whole, short.logits(texts), atol=near)
     for index, text in enumerate(texts):
         assert np.array_equal(short.steady_logits([text])[0], whole[index])
 

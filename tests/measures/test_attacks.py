@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from asa_bench.measures import Proportion, attack_measures, robust_by_budget
+from asa_bench.measures import Disagreement, Proportion, attack_measures, disagreement, robust_by_budget
 
 
 def test_each_measure_has_its_own_denominator() -> None:
@@ -65,3 +65,23 @@ def test_robust_accuracy_by_budget() -> None:
         robust_by_budget(["won"], [[]], [1])
     with pytest.raises(ValueError, match="nothing to score"):
         robust_by_budget([], [], [1])
+
+
+def test_disagreement() -> None:
+    statuses = [
+        "successful",
+        "successful",
+        "successful",
+        "failed",
+        "failed",
+        "skipped",
+        "errored",
+        "timed_out",
+    ]
+    tried = ["successful", "denied", "failed", "failed", "denied", "denied", "failed", "timed_out"]
+    assert disagreement(statuses, tried) == Disagreement(ended=5, repeated=4, denied=2, missed=1)
+    assert disagreement([], []) == Disagreement(0, 0, 0, 0)
+    with pytest.raises(ValueError, match="differ"):
+        disagreement(statuses, tried[1:])
+    with pytest.raises(ValueError, match="must be a success"):
+        disagreement(["failed"], ["successful"])

@@ -16,6 +16,7 @@ from asa_bench.reports.gather import Gathered
 from asa_bench.reports.keys import MethodRow
 from asa_bench.reports.parts import (
     attack_fact,
+    bf16_note,
     clean,
     gate_note,
     people_note,
@@ -83,5 +84,6 @@ def attacks(data: Gathered) -> Table | None:
         "examples that were right before. Queries: mean per completed search; budget: the most allowed. "
         + gate_note(data)
         + people_note(data)
+        + bf16_note(data)
     )
     return finish(data, "attacks", "Attacks in detail", what, columns, rows, data.attack_columns, sized=False)

@@ -1,0 +1,171 @@
+"""A search in bf16 decides nothing that float32 does not confirm, and what it misses float32 searches again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from attack_victims import SINGLE, KeywordVictim, single_rows
+from white_box_victims import random_victim
+
+from asa_bench.attacks import (
+    ATTACKS,
+    COLUMNS,
+    AttackOptions,
+    described,
+    recipe_of,
+    searches_in_bf16,
+    variants,
+)
+from asa_bench.attacks.base import BF16_QUERIES, BF16_STATUS
+from asa_bench.attacks.engine import attack_rows
+from asa_bench.errors import BadInput
+from asa_bench.measures import Disagreement, disagreement
+
+TEXTS = (
+    "a wonderful film with an unlikely hero",
+    "the plot , frankly , is brilliant and splendid",
+    "a film about nothing",
+    "wonderful splendid brilliant wonderful splendid brilliant",
+)
+
+
+class TwoPrecisions(KeywordVictim):
+    """A victim whose twin in bf16 has another bias, and so other answers.
+
+    Attributes:
+        quick: that twin; one that counts a good word more falls later.
+    """
+
+    def __init__(self, bias: float = -0.5, broken: bool = False) -> None:
+        super().__init__()
+        self.quick: KeywordVictim = Broken() if broken else KeywordVictim(bias=bias)
+
+    def in_bf16(self) -> KeywordVictim:
+        return self.quick
+
+
+class Broken(KeywordVictim):
+    def logits(self, texts: Any, batch_size: int | None = None) -> np.ndarray:
+        raise FloatingPointError("no bf16 here")
+
+
+def attacked(
+    victim: Any, name: str = "pruthi+stopwords", precision: Any = "bf16", rows: Any = None, **options: Any
+) -> pd.DataFrame:
+    return attack_rows(
+        ATTACKS.get(name),
+        victim,
+        SINGLE,
+        single_rows(*TEXTS) if rows is None else rows,
+        seed=3,
+        options=AttackOptions(search_precision=precision, **options),
+    )
+
+
+def of_float32(frame: pd.DataFrame) -> pd.DataFrame:
+    """What a record of a search in float32 has, too."""
+    return frame.drop(columns=["success_budgets", BF16_STATUS, BF16_QUERIES], errors="ignore")
+
+
+def test_where_both_agree_the_outcome_is_that_of_float32_and_failures_are_searched_again() -> None:
+    victim = TwoPrecisions()
+    frame = attacked(victim)
+    exact = attacked(KeywordVictim(), precision="float32")
+    pd.testing.assert_frame_equal(of_float32(frame), of_float32(exact))
+    assert list(frame.columns) == [*COLUMNS, BF16_STATUS, BF16_QUERIES, "kind"]
+    assert frame[BF16_STATUS].tolist() == frame["status"].tolist()
+    assert set(frame["status"]) == {"successful", "failed", "skipped"}
+    assert set(frame["success_budgets"]) == {""}
+    # Of a success, float32 sees the original and what was found, and nothing between.
+    assert frame["status"][0] == "successful"
+    victim = TwoPrecisions()
+    found = tuple(json.loads(attacked(victim, rows=single_rows(TEXTS[0]))["perturbed"][0]))
+    assert sorted(text for texts, _ in victim.asked for text in texts) == sorted([(TEXTS[0],), found])
+
+
+@pytest.mark.parametrize("bias", [-1.5, 2.5, -9.0], ids=["falls early", "never falls", "always wrong"])
+@pytest.mark.parametrize("name", ["pruthi+stopwords", "deepwordbug+stopwords"])
+def test_where_float32_does_not_confirm_its_own_search_decides(bias: float, name: str) -> None:
+    frame = attacked(TwoPrecisions(bias), name)
+    exact = attacked(KeywordVictim(), name, "float32")
+    again = frame[BF16_STATUS] != "successful"
+    assert again.any()
+    pd.testing.assert_frame_equal(of_float32(frame)[again], of_float32(exact)[again])
+    # A success that stands is one of float32, whoever found it.
+    for row in frame[frame["status"] == "successful"].to_dict("records"):
+        perturbed = tuple(json.loads(row["perturbed"]))
+        assert row["perturbed_logits"] == KeywordVictim().logits([perturbed])[0].tolist()
+        assert row["perturbed_logits"][0] < row["perturbed_logits"][1]
+
+
+def test_disagreements_are_counted() -> None:
+    # With a bias of -1.5 bf16 wants two good words: the first text never had them, the others fall with one left.
+    frame = attacked(TwoPrecisions(-1.5), "deepwordbug+stopwords")
+    assert frame[BF16_STATUS].tolist() == ["skipped", "denied", "skipped", "denied"]
+    assert frame["status"].tolist() == ["successful", "successful", "skipped", "successful"]
+    assert disagreement(frame["status"], frame[BF16_STATUS]) == Disagreement(3, 3, 2, 1)
+
+
+def test_a_text_that_is_wrong_in_float32_is_skipped_whatever_bf16_found() -> None:
+    victim = TwoPrecisions(0.5)
+    rows = single_rows("wonderful", TEXTS[2])
+    frame = attacked(victim, rows=rows)
+    exact = attacked(KeywordVictim(), precision="float32", rows=rows)
+    assert frame["status"].tolist() == exact["status"].tolist() == ["successful", "skipped"]
+    pd.testing.assert_frame_equal(of_float32(frame), of_float32(exact))
+    late = TwoPrecisions()
+    late.bias = -9.0  # float32 is wrong everywhere, bf16 right
+    frame = attacked(late, rows=rows)
+    assert frame["status"].tolist() == ["skipped", "skipped"]
+    assert frame[BF16_STATUS].tolist() == ["denied", "skipped"]
+    assert frame["original_logits"].tolist() == late.logits([("wonderful",), (TEXTS[2],)]).tolist()
+
+
+def test_an_error_in_bf16_is_no_error_of_the_example() -> None:
+    frame = attacked(TwoPrecisions(broken=True))
+    pd.testing.assert_frame_equal(
+        of_float32(frame), of_float32(attacked(KeywordVictim(), precision="float32"))
+    )
+    assert set(frame[BF16_STATUS]) == {"errored"}
+
+
+def test_a_search_in_bf16_depends_on_nothing_but_its_example(tmp_path: Path) -> None:
+    victim = random_victim("bert", tmp_path)
+    rows = single_rows(*(f"{text} {n}" for n in ("film", "plot") for text in TEXTS[:3]))
+    task = SINGLE.model_copy(update={"labels": victim.labels})
+    rows["label"] = victim.predict([(text,) for text in rows["sentence"]])
+
+    def run(chosen: pd.DataFrame, lanes: int, batch_size: int) -> pd.DataFrame:
+        victim.batch_size = batch_size
+        options = AttackOptions(search_precision="bf16", lanes=lanes, query_budget=40)
+        frame = attack_rows(
+            ATTACKS.get("deepwordbug+stopwords"), victim, task, chosen, seed=1, options=options
+        )
+        return frame.sort_values("id", ignore_index=True)
+
+    one = run(rows, 1, 64)
+    assert "successful" in set(one[BF16_STATUS])
+    pd.testing.assert_frame_equal(run(rows.iloc[::-1].reset_index(drop=True), 8, 3), one)
+
+
+def test_names() -> None:
+    assert variants("x", AttackOptions(search_precision="bf16")) == ("x+bf16",)
+    assert variants("x", AttackOptions(search_precision="bf16", victim="both")) == (
+        "x+bf16",
+        "x+bf16+calibrated",
+    )
+    both = described("pruthi+stopwords+bf16+calibrated")
+    assert (both.name, both.raw) == ("pruthi+stopwords+bf16+calibrated", "pruthi+stopwords+bf16")
+    assert both.title.endswith(", bf16, calibrated")
+    assert described("pruthi+stopwords+bf16").raw == ""
+    assert recipe_of(both.name) == ATTACKS.get("pruthi+stopwords")
+    assert searches_in_bf16(both.name) and not searches_in_bf16("pruthi+stopwords+calibrated")
+    random = described("deepwordbug+stopwords+random+bf16")
+    assert random.control_of == "deepwordbug+stopwords+bf16"
+    with pytest.raises(BadInput, match="nothing"):
+        described("nothing+bf16")
