@@ -24,7 +24,7 @@ from asa_bench.reports.tables import (
     make_cell,
 )
 from asa_bench.reports.tested import DifferenceRow, test_notes, tested
-from asa_bench.reports.text import count_range, shorten
+from asa_bench.reports.text import count_range, shorten, visible
 from asa_bench.tasks.likeness import FOUND, TOLD
 
 if TYPE_CHECKING:
@@ -54,11 +54,28 @@ class DraftColumn:
     parts: tuple[DraftColumn, ...] = ()
 
 
-def attack_head(attack: Attack) -> str:
-    """The attack's title with its substitutes as they stand in its name: 'DeepWordBug +stopwords'."""
+def attack_head(data: Gathered, attack: Attack) -> str:
+    """The attack's title with its substitutes as they stand in its name, but for those that all attacks have.
+
+    'DeepWordBug +stopwords' beside 'Pruthi'; 'DeepWordBug' beside another attack with the same list of stop words, which a
+    note tells then.
+    """
     base, *substitutes = attack.name.split("+")
-    title = attack.title.split(" (")[0] if substitutes else attack.title
-    return " +".join([title or base, *substitutes])
+    title = visible(attack.title.split(" (")[0] if substitutes else attack.title)
+    shared = _in_common(data, _substitutes)
+    return " +".join([title or visible(base), *(visible(name) for name in substitutes if name not in shared)])
+
+
+def _substitutes(attack: Attack) -> list[str]:
+    """Names of what differs from the published recipe; which victim the search sees is always told by its column."""
+    names = attack.name.split("+")[1:]
+    return names[:-1] if attack.raw else names
+
+
+def _in_common(data: Gathered, of: Callable[[Attack], Iterable[str]]) -> list[str]:
+    """What every attack of the report has, in the order of the first."""
+    first, *others = [list(of(attack)) for attack in data.attacks] or [[]]
+    return [one for one in first if all(one in other for other in others)]
 
 
 def difference_label(row: MethodRow, baseline: MethodRow) -> str:
@@ -208,7 +225,7 @@ def finish(
     """The table with its caption and notes: whose numbers, how many, how sure, and what they cannot tell.
 
     Args:
-        what: the caption's own sentences.
+        what: the caption's own sentences and, each on a line of its own, the notes that say how to read the columns.
         faced: the task columns that the table speaks of.
         sized: False where the table tells the number of examples in a column of its own.
     """
@@ -216,12 +233,18 @@ def finish(
         columns = [replace(column, n_examples=_shared_size(rows, at)) for at, column in enumerate(columns)]
     rows = tested(rows)
     source = data.source
-    legend = [shorten(note, _NOTE) for note in _legend(data, columns, faced)]
-    notes = [*_notes(data, rows, columns, faced, title), *source.notes, *_failures(data, faced)]
+    what, *how = filter(None, map(str.strip, what.split("\n")))
+    legend = [
+        shorten(note, _NOTE)
+        for note in [*_legend(faced), *_recipes(data, what + " ".join(how), columns, rows)]
+    ]
+    notes = [*how, *_notes(data, rows, columns, faced, title), *source.notes, *_failures(data, faced)]
     return Table(
         name=name,
         title=shorten(title, 2 * _NAME),
-        caption=shorten(" ".join([what, _whose(data), _spread(rows), _comparable(faced)]).strip(), _CAPTION),
+        caption=shorten(
+            " ".join(filter(None, [what, _whose(data), _spread(rows), _comparable(faced)])), _CAPTION
+        ),
         columns=tuple(columns),
         rows=tuple(rows),
         notes=tuple(dict.fromkeys(shorten(note, _NOTE) for note in notes)),
@@ -350,17 +373,27 @@ def _baseline_title(data: Gathered) -> str:
     return titles[0] if titles else data.source.baseline
 
 
-def _legend(data: Gathered, columns: Sequence[Column], faced: Sequence[TaskColumn]) -> list[str]:
-    """What a reader must know of each data set and attack."""
+def _legend(faced: Sequence[TaskColumn]) -> list[str]:
+    """What a reader must know of each data set."""
     said: dict[str, list[str]] = {}
     for column in faced:
         if column.task.note:
             said.setdefault(column.task.note, []).append(column.task.title)
     notes = [f"{', '.join(dict.fromkeys(titles))}: {_sentence(note)}" for note, titles in said.items()]
-    for attack in data.attacks if any("attack" in column.group for column in columns) else ():
-        if attack.substitutes:
-            notes.append(f"{attack_head(attack)}: {_sentence('; '.join(attack.substitutes))}")
     return notes
+
+
+def _recipes(data: Gathered, said: str, columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
+    """In what the attacks of a table differ from the published recipes: once what several of them share."""
+    heads = {attack.name: attack_head(data, attack) for attack in data.attacks}
+    told = " ".join([said, *(column.head for column in columns), *dict.fromkeys(row.group for row in rows)])
+    shown = [attack for attack in data.attacks if heads[attack.name] in told]
+    notes = {}
+    for substitute in dict.fromkeys(one for attack in shown for one in attack.substitutes):
+        who = [attack for attack in shown if substitute in attack.substitutes]
+        everywhere = substitute in _in_common(data, lambda attack: attack.substitutes)
+        notes[substitute] = "Every attack" if everywhere else ", ".join(heads[attack.name] for attack in who)
+    return [f"{who}: {_sentence(substitute)}" for substitute, who in notes.items()]
 
 
 def _failures(data: Gathered, faced: Sequence[TaskColumn]) -> list[str]:

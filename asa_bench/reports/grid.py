@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
 from asa_bench.reports.tables import Column, Row, Table
+
+# In lines: heads and rules of a panel; what a cut between subgroups, within one, and one that leaves a column alone is like.
+_AROUND, _BETWEEN, _WITHIN, _ALONE = 6, 2, 8, 4
 
 
 @dataclass(frozen=True)
@@ -33,42 +35,54 @@ def spans(columns: Sequence[Column]) -> list[list[Span]]:
     return levels
 
 
-def panels(table: Table, widths: Sequence[float], stub: float, limit: float) -> list[Table]:
-    """`table` in panels of at most `limit` width, side by side in meaning, one below the other on the page.
+def panels(table: Table, fits: Callable[[Sequence[int]], bool]) -> list[Table]:
+    """`table` in panels that fit on a line, side by side in meaning, one below the other on the page.
 
-    A table that fits stays whole. Else groups of columns stay together where they can: neighbouring groups
-    share a panel if they fit, and a group that is too wide alone is cut into panels of even size.
+    A table that fits stays whole. Else the panels are those that take the fewest lines, where a cut through a group of
+    columns counts as some lines more, and as even as they can be.
 
     Args:
-        widths: of each column, with the space beside it.
-        stub: width of the row labels.
+        fits: whether some neighbouring columns, with the row labels beside them, fit on a line.
     """
-    room = limit - stub
-    if sum(widths) <= room:
+    every = range(len(table.columns))
+    if fits(every):
         return [table]
-    parts: list[list[int]] = []
-    for group in _runs(table.columns, range(len(table.columns)), 1):
-        if sum(widths[i] for i in group) <= room:
-            _pack(parts, [group], widths, room)
-            continue
-        inner: list[list[int]] = []
-        subgroups = _runs(table.columns, group, 2)
-        if len(subgroups) == 1:
-            inner = _even(group, widths, room)
-        for subgroup in subgroups if not inner else ():
-            fits = sum(widths[i] for i in subgroup) <= room
-            _pack(inner, [subgroup] if fits else _even(subgroup, widths, room), widths, room)
-        parts += inner
-    return [select(table, part) for part in parts]
+    lines = _AROUND + len(table.rows) + len({row.group for row in table.rows if row.group})
+    # Per number of columns from the left: lines, sum of squares of the panels' sizes, where the last panel begins.
+    best: list[tuple[int, int, int]] = [(0, 0, 0)]
+    for end in range(1, len(table.columns) + 1):
+        found = []
+        for start in range(end - 1, -1, -1):
+            if start < end - 1 and not fits(range(start, end)):
+                break
+            before = best[start]
+            found.append(
+                (before[0] + lines + _cut(table.columns, start), before[1] + (end - start) ** 2, start)
+            )
+        best.append(min(found))
+    parts, end = [], len(table.columns)
+    while end:
+        parts.append(range(best[end][2], end))
+        end = best[end][2]
+    return [select(table, part) for part in reversed(parts)]
 
 
-def _pack(parts: list[list[int]], units: list[list[int]], widths: Sequence[float], room: float) -> None:
-    """Add each unit to the last part if it fits there, else as a part of its own."""
-    for unit in units:
-        if parts and sum(widths[i] for i in [*parts[-1], *unit]) <= room:
-            parts[-1] = [*parts[-1], *unit]
-        else:
-            parts.append(unit)
+def _cut(columns: Sequence[Column], at: int) -> int:
+    """How many lines a reader would rather see than a cut before the column `at`."""
+    if at == 0 or columns[at - 1].group != columns[at].group:
+        return 0
+    if columns[at - 1].subgroup != columns[at].subgroup:
+        return _BETWEEN
+    alone = [
+        place
+        for place, other in ((at - 1, at - 2), (at, at + 1))
+        if not 0 <= other < len(columns) or _heads(columns[other]) != _heads(columns[place])
+    ]
+    return _WITHIN + _ALONE * len(alone)
+
+
+def _heads(column: Column) -> tuple[str, str]:
+    return column.group, column.subgroup
 
 
 def select(table: Table, part: Sequence[int]) -> Table:
@@ -82,19 +96,3 @@ def row_groups(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
     """Rows by the heading that they stand under, in order."""
     for heading, members in groupby(rows, key=lambda row: row.group):
         yield heading, list(members)
-
-
-def _runs(columns: Sequence[Column], among: Sequence[int], depth: int) -> list[list[int]]:
-    """Neighbouring columns under the same group (depth 1) or the same subgroup (depth 2)."""
-    indexed = groupby(among, key=lambda i: (columns[i].group, columns[i].subgroup)[:depth])
-    return [list(members) for _, members in indexed]
-
-
-def _even(group: list[int], widths: Sequence[float], room: float) -> list[list[int]]:
-    """`group` in the fewest panels that fit, as equal in number as they can be."""
-    for count in range(2, len(group)):
-        size = math.ceil(len(group) / count)
-        parts = [group[at : at + size] for at in range(0, len(group), size)]
-        if all(sum(widths[i] for i in part) <= room for part in parts):
-            return parts
-    return [[i] for i in group]

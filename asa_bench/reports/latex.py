@@ -9,8 +9,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from asa_bench.reports import latex_widths as widths
 from asa_bench.reports.grid import Span, panels, row_groups, spans
-from asa_bench.reports.tables import DAGGER, MINUS, PLUS_MINUS, Cell, Row, Table
+from asa_bench.reports.tables import (
+    DAGGER,
+    MINUS,
+    PLUS_MINUS,
+    SPREAD,
+    SPREAD_OF_DIFFERENCES,
+    Cell,
+    Row,
+    Table,
+)
 from asa_bench.reports.text import provenance_lines, shorten, visible, wrap_head
 
 if TYPE_CHECKING:
@@ -18,11 +28,6 @@ if TYPE_CHECKING:
 
 #: Points that a table may be wide: the text width of NeurIPS and ICLR, less than two columns of ACL or AAAI.
 TEXT_WIDTH = 397.0
-# Widths in points at \footnotesize, a little on the wide side: a digit, a lowered digit, between columns.
-_DIGIT, _SCRIPT, _SEPARATION = 4.3, 3.7, 8.0
-_SIGN = 7.0
-_NARROW, _WIDE = set("fijlrt.,:;'|!()[]- "), set("mwMW@%&+=")
-_STUB, _HEADING, _HEAD = 190.0, 300.0, 12  # points, points, letters
 # Letters that \\caption, which measures title and caption on one line of at most 16,383 points, can do with; a
 # letter without a glyph becomes eight.
 _TITLE, _CAPTION, _NOTE = 150, 1500, 800
@@ -31,6 +36,10 @@ _LINES_PER_PAGE = 68
 _HEAD_LINES = 8
 _MOST_TOLD = 44  # lines of caption and notes, as estimated: below, they leave room for a part of the table
 _MOST_NOTES = 60  # lines of notes that a page of their own holds
+
+# Instead of `SPREAD` and `SPREAD_OF_DIFFERENCES`: a plus-minus sign in every cell would cost a column of the table.
+_SPREAD = "Mean, with the sample standard deviation as subscript, over"
+_SPREAD_OF_DIFFERENCES = "; the subscript is the standard deviation of these differences."
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -118,14 +127,7 @@ def body(table: Table, width: float = TEXT_WIDTH, label: bool = True) -> str:
         width: points that a line has; wider tables are cut into panels below each other.
         label: give the float a label, ``tab:asa-bench-NAME``.
     """
-    table = replace(
-        table,
-        title=shorten(printable(table.title), _TITLE),
-        caption=shorten(printable(table.caption), _CAPTION),
-        notes=tuple(shorten(printable(note), _NOTE) for note in table.notes),
-        legend=tuple(shorten(printable(note), _NOTE) for note in table.legend),
-    )
-    table = _with_room(table, width)
+    table = _with_room(_printable(table), width)
     template = _environment().get_template("table.tex.j2")
     text = template.render(
         table={"name": table.name, "title": prose(table.title), "caption": prose(table.caption)},
@@ -139,6 +141,41 @@ def body(table: Table, width: float = TEXT_WIDTH, label: bool = True) -> str:
         notes=[prose(note) for note in (*table.notes, *table.legend)],
     )
     return text.rstrip("\n") + "\n"
+
+
+def _printable(table: Table) -> Table:
+    """The table with every text `printable`, and with spreads told as they are printed: lowered, without a sign."""
+
+    def told(text: str, most: int) -> str:
+        text = text.replace(SPREAD, _SPREAD).replace(SPREAD_OF_DIFFERENCES, _SPREAD_OF_DIFFERENCES)
+        return shorten(printable(text), most)
+
+    return replace(
+        table,
+        title=told(table.title, _TITLE),
+        caption=told(table.caption, _CAPTION),
+        notes=tuple(told(note, _NOTE) for note in table.notes),
+        legend=tuple(told(note, _NOTE) for note in table.legend),
+        stub=printable(table.stub),
+        columns=tuple(
+            replace(
+                column,
+                head=printable(column.head),
+                group=printable(column.group),
+                subgroup=printable(column.subgroup),
+            )
+            for column in table.columns
+        ),
+        rows=tuple(
+            replace(
+                row,
+                label=widths.fitted(printable(row.label), widths.STUB),
+                group=printable(row.group),
+                cells=tuple(replace(cell, tail=cell.tail.removeprefix(PLUS_MINUS)) for cell in row.cells),
+            )
+            for row in table.rows
+        ),
+    )
 
 
 def standalone(table: Table) -> str:
@@ -169,20 +206,17 @@ def _environment() -> Environment:
 
 def _floats(table: Table, width: float) -> list[list[dict[str, Any]]]:
     """Panels, packed into floats that fit on a page; the last has none where the notes need a page of their own."""
-    stub = max(
-        _points(table.stub),
-        *(_points(_fit(row.label, _STUB)) + _indent(row) for row in table.rows),
-    )
-    widths = [_width(table, at) + _SEPARATION for at in range(len(table.columns))]
+    labels = widths.stub(table)
+    columns = [widths.column(table, at) for at in range(len(table.columns))]
     caption, notes = _told_lines(table, width)
     apart = caption + notes > _MOST_TOLD
     most = max(8, _LINES_PER_PAGE - caption - (0 if apart else notes) - _HEAD_LINES)
     floats: list[list[dict[str, Any]]] = [[]]
     used = caption
     sizes: list[int] = []
-    for panel in panels(table, widths, stub + _SEPARATION, width):
+    for panel in panels(table, lambda part: widths.line(table, part, columns, labels) <= width):
         for part in _pages(panel, most):
-            made = _panel(part)
+            made = _panel(part, width)
             sizes.append(
                 3 + len(part.rows) + 2 * len(made["levels"]) + len(made["heads"]) + len(made["groups"])
             )
@@ -200,11 +234,12 @@ def _floats(table: Table, width: float) -> list[list[dict[str, Any]]]:
 
 def _told_lines(table: Table, width: float) -> tuple[int, int]:
     """Lines that the caption and the notes need, estimated."""
-    caption, notes = (
-        sum(1 + int(1.6 * _points(printable(text)) / width) for text in told)
-        for told in ((table.title + table.caption,), (*table.notes, *table.legend))
-    )
-    return caption, notes
+
+    def lines(size: float, *told: str) -> int:
+        return sum(1 + int(size * widths.points(text) / width) for text in told)
+
+    # Captions are ten points high, notes seven and ragged, and widths are those of eight.
+    return lines(1.25, table.title + table.caption), lines(1.0, *table.notes, *table.legend)
 
 
 def _with_room(table: Table, width: float) -> Table:
@@ -237,7 +272,7 @@ def _pages(panel: Table, most: int) -> list[Table]:
     return [replace(panel, rows=tuple(rows)) for rows in parts]
 
 
-def _panel(table: Table) -> dict[str, Any]:
+def _panel(table: Table, width: float) -> dict[str, Any]:
     heads = [_head(column.head, column.n_examples) for column in table.columns]
     depth = max(len(head) for head in heads)
     lines = []
@@ -246,11 +281,14 @@ def _panel(table: Table) -> dict[str, Any]:
         cells = [head[i] if i >= 0 else Latex("") for head, i in zip(heads, at, strict=True)]
         lines.append({"stub": table.stub if level == depth - 1 else "", "cells": cells})
     columns = [[row.cells[at] for row in table.rows] for at in range(len(table.columns))]
+    points = [widths.column(table, at) for at in range(len(columns))]
+    # Centred, the panel may have headings that reach beyond its right end, but not beyond the line's.
+    room = (width + widths.line(table, range(len(columns)), points, widths.stub(table))) / 2 / widths.BOLD
     groups = []
     for heading, rows in row_groups(table.rows):
         made = []
         for row in rows:
-            label = escape(_fit(row.label, _STUB))
+            label = escape(row.label)
             if row.kind in ("difference", "detectable"):
                 label = Latex(rf"\quad\textit{{{label}}}")
             cells = [_cell(cell, columns[at]) for at, cell in enumerate(row.cells)]
@@ -259,19 +297,18 @@ def _panel(table: Table) -> dict[str, Any]:
                     Latex(rf"\textcolor{{gray}}{{{part}}}") if part else part for part in (label, *cells)
                 )
             made.append({"label": label, "cells": cells})
-        groups.append({"heading": _fit(heading, _HEADING), "rows": made})
-    room = [_width(table, at) + _SEPARATION for at in range(len(table.columns))]
-    levels = [[_fitted(span, room) for span in level] for level in spans(table.columns)]
+        groups.append({"heading": widths.fitted(heading, room), "rows": made})
+    levels = [[_fitted(span, points) for span in level] for level in spans(table.columns)]
     return {"width": len(table.columns), "levels": levels, "heads": lines, "groups": groups}
 
 
-def _fitted(span: Span, room: Sequence[float]) -> Mapping[str, Any]:
-    text = _fit(span.text, max(60.0, sum(room[span.start : span.start + span.width])))
-    return {"text": text, "start": span.start, "width": span.width}
+def _fitted(span: Span, columns: Sequence[float]) -> Mapping[str, Any]:
+    room = max(widths.SPAN, sum(columns[span.start : span.start + span.width]))
+    return {"text": widths.fitted(span.text, room), "start": span.start, "width": span.width}
 
 
 def _head(text: str, n_examples: int | None) -> list[Latex]:
-    lines = [escape(line) for line in wrap_head(printable(text), _HEAD)]
+    lines = [escape(line) for line in wrap_head(text, widths.HEAD)]
     if n_examples is not None:
         lines.append(Latex(rf"{{\scriptsize $n{{=}}{_count(n_examples)}$}}"))
     return lines
@@ -281,62 +318,20 @@ def _count(number: int) -> str:
     return f"{number:,}".replace(",", "{,}")
 
 
-def _script(cell: Cell) -> int:
-    """Characters of the lowered spread or the raised number of seeds, whichever is wider."""
+def _lowered_letters(cell: Cell) -> int:
+    """Letters of the lowered spread or the raised number of seeds, whichever are more."""
     return max(len(cell.tail), len(cell.mark))
 
 
-def _whole(cell: Cell) -> int:
-    """Digits before the decimal point, without sign."""
-    return len(re.sub(r"[^0-9]", "", cell.number.split(".")[0]))
+def _decimals(cell: Cell) -> int:
+    """The decimal point and the digits after it."""
+    return len(cell.number) - len(cell.number.split(".")[0])
 
 
 def _lowered(tail: str) -> str:
     """A spread or an interval, for mathematics: '\\pm 1.2' or '[80.1, 83.4]', commas within numbers without a space."""
     text = re.sub(r",(?=\d)", "{,}", tail.replace(MINUS, "-"))
     return text.replace(", ", r",\,").replace(PLUS_MINUS, r"\pm ")
-
-
-def _width(table: Table, at: int) -> float:
-    """Points that a column needs, estimated."""
-    cells = [row.cells[at] for row in table.rows]
-    values = [cell for cell in cells if cell.state == "value"]
-    number = max((len(cell.number.lstrip("+" + MINUS)) for cell in values), default=0)
-    script = max((_script(cell) for cell in values), default=0)
-    head = max(_points(line) for line in wrap_head(printable(table.columns[at].head), _HEAD))
-    size = len(f"n={table.columns[at].n_examples or 0:,}") * _DIGIT
-    sign = _SIGN if values and _all_signed(values) else 0.0
-    return max(number * _DIGIT + script * _SCRIPT + sign, head, size)
-
-
-def _fit(text: str, points: float) -> str:
-    """`text`, printable, and cut in the middle where it needs more than `points`."""
-    shown = printable(text)
-    letters = min(len(shown), int(points / _points("i")))
-    while _points(shorten(shown, letters)) > points:
-        letters -= 1
-    return shorten(shown, letters)
-
-
-def _points(text: str) -> float:
-    """Points that a text needs at \\footnotesize, estimated."""
-    points = 0.0
-    for letter in text:
-        if letter in _NARROW:
-            points += 3.4
-        elif letter in _WIDE:
-            points += 8.6
-        else:
-            points += 6.2 if letter.isupper() or not letter.isascii() else 4.6
-    return points
-
-
-def _indent(row: Row) -> float:
-    return 10.0 if row.kind in ("difference", "detectable") else 0.0
-
-
-def _all_signed(values: Sequence[Cell]) -> bool:
-    return all(value.number[0] in ("+", MINUS) for value in values)
 
 
 def _cell(cell: Cell, column: Sequence[Cell]) -> Latex:
@@ -346,14 +341,16 @@ def _cell(cell: Cell, column: Sequence[Cell]) -> Latex:
     if cell.state != "value":
         return Latex("--") if cell.state == "hole" else escape(cell.text)
     values = [other for other in column if other.state == "value"]
-    digits = max(_whole(other) for other in values) - _whole(cell)
-    script = max(_script(other) for other in values) - _script(cell)
+    digits = max(map(widths.whole, values)) - widths.whole(cell)
+    lowered = max(map(_lowered_letters, values)) - _lowered_letters(cell)
+    decimals = max(map(_decimals, values)) - _decimals(cell)
     number = cell.number.replace(",", "{,}")
-    sign = ""
-    if number[0] in ("+", MINUS):
+    apart, sign = widths.sign_apart(values), ""
+    if widths.signed(cell):
         shown, number = "+" if number[0] == "+" else "-", number[1:]
-        # Where only some have one, the sign hangs out to the left, so that it does not push the digits out of line.
-        sign = f"${shown}$" if _all_signed(values) else rf"\llap{{${shown}$}}"
+        sign = f"${shown}$" if apart else rf"\llap{{${shown}$}}"
+    elif apart:
+        sign = r"\hphantom{$-$}"
     if cell.tail:
         number += f"_{{{_lowered(cell.tail)}}}"
     if cell.best:
@@ -362,5 +359,6 @@ def _cell(cell: Cell, column: Sequence[Cell]) -> Latex:
     if raised:
         number += f"^{{{raised}}}"
     before = rf"\hphantom{{{'0' * digits}}}" if digits else ""
-    after = rf"\hphantom{{$_{{{'0' * script}}}$}}" if script else ""
+    after = rf"\hphantom{{.{'0' * (decimals - 1)}}}" if decimals else ""
+    after += rf"\hphantom{{$_{{{'0' * lowered}}}$}}" if lowered else ""
     return Latex(f"{before}{sign}${number}${after}")

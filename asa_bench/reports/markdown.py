@@ -1,9 +1,10 @@
-"""Tables as GitHub Markdown, for pull requests: aligned in the source, one panel per group of columns."""
+"""Tables as GitHub Markdown, for pull requests: aligned in the source, one panel per group of columns, or per subgroup."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from rich.cells import cell_len
@@ -14,6 +15,7 @@ from asa_bench.reports.text import shorten, visible
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]|#!~$@])")
 _STUB, _HEAD = 60, 60
+_MOST = 8  # columns of a group that stand side by side where it has subgroups
 
 
 def escape(text: str) -> str:
@@ -27,13 +29,25 @@ def escape(text: str) -> str:
 def render(table: Table, level: int = 2) -> str:
     """The table under a heading of `level`, with its caption, its panels and its notes."""
     lines = [f"{'#' * level} {escape(table.title)}", "", escape(table.caption)]
-    for group, members in groupby(range(len(table.columns)), key=lambda at: table.columns[at].group):
-        panel = select(table, list(members))
-        lines += ["", f"**{escape(shorten(group, _HEAD))}**"] if group else []
+    for head, panel in _panels(table):
+        lines += ["", f"**{escape(shorten(head, 2 * _HEAD))}**"] if head else []
         lines += ["", *_panel(panel)]
     if table.notes or table.legend:
         lines += ["", *(f"- {escape(note)}" for note in (*table.notes, *table.legend))]
     return "\n".join(lines) + "\n"
+
+
+def _panels(table: Table) -> Iterator[tuple[str, Table]]:
+    """Groups of columns with their heads; one of many columns is told by subgroups, since a page has no room for all."""
+    for group, members in groupby(range(len(table.columns)), key=lambda at: table.columns[at].group):
+        its = list(members)
+        if len(its) <= _MOST:
+            yield group, select(table, its)
+            continue
+        for subgroup, part in groupby(its, key=lambda at: table.columns[at].subgroup):
+            panel = select(table, list(part))
+            columns = tuple(replace(column, subgroup="") for column in panel.columns)
+            yield ": ".join(filter(None, (group, subgroup))), replace(panel, columns=columns)
 
 
 def _panel(table: Table) -> list[str]:

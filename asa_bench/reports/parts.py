@@ -22,6 +22,7 @@ from asa_bench.reports.keys import MethodRow, TaskColumn
 from asa_bench.reports.outcomes import Evaluation
 from asa_bench.reports.scores import metric, score_of
 from asa_bench.reports.tables import BLANK, Cell, fact_cell, make_cell
+from asa_bench.reports.text import visible
 
 if TYPE_CHECKING:
     from asa_bench.tasks.base import Task
@@ -46,7 +47,9 @@ def gate_note(data: Gathered) -> str:
     judges = next((item.judges for item in data.source.qualities), {})
     bounds = data.source.gate.applied(judges).sentence()
     by = "; ".join(
-        f"{role} by {judges[role]['model']}" for role in ("similarity", "fluency") if judges.get(role)
+        f"{role} by {visible(judges[role]['model'])}"
+        for role in ("similarity", "fluency")
+        if judges.get(role)
     )
     return (
         f"Gated: a success counts only if its text stays close to the original ({bounds}{'; ' + by if by else ''}); the "

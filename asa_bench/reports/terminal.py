@@ -110,8 +110,9 @@ def lines_of(table: Table, width: int = 80, plain: bool = False) -> list[Text]:
 
 
 def _fitting(table: Table, width: int) -> list[Table]:
-    widths = [float(_width(table, at) + _GAP) for at in range(len(table.columns))]
-    return panels(table, widths, _stub(table), width)
+    widths = [_width(table, at) + _GAP for at in range(len(table.columns))]
+    stub = _stub(table)
+    return panels(table, lambda part: stub + sum(widths[at] for at in part) <= width)
 
 
 def _stub(table: Table) -> int:

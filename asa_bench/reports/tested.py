@@ -10,6 +10,7 @@ from asa_bench.measures import Combination, Comparison, Pair, compare_all
 from asa_bench.reports.tables import DAGGER, Cell, Column, Row
 from asa_bench.reports.text import count_range, shorten
 
+_ALL = 99.9  # points: no difference of shares is larger
 _MOST = 6  # how many columns a note names before it says that there are others
 
 
@@ -122,6 +123,19 @@ def _marked(
     return replace(cell, conclusive=own is not None, best=is_highest and wins)
 
 
+def findable(found: Sequence[Comparison]) -> str:
+    """How small a difference could have been found at all: in the surest column, and in the one in the middle of all."""
+    values = sorted(100 * one.detectable for one in found)
+    least, middle = values[0], values[len(values) // 2]
+    if least > _ALL:
+        return "none at all, with so few seeds or examples"
+    if f"{least:.1f}" == f"{values[-1]:.1f}":
+        return f"{least:.1f} points"
+    if middle > _ALL:
+        return f"{least:.1f} points in the surest column, and in most of them none"
+    return f"{least:.1f} points in the surest column, {middle:.1f} in the median one"
+
+
 def test_notes(rows: Sequence[Row], columns: Sequence[Column], baseline: str, title: str) -> list[str]:
     """How the differences were tested, and which were not."""
     differences = [row for row in rows if row.kind in ("difference", "slice")]
@@ -139,12 +153,10 @@ def test_notes(rows: Sequence[Row], columns: Sequence[Column], baseline: str, ti
         tests += " or, for one seed, McNemar's"
     random = "seeds and examples" if max(one.seeds for one in found) > 1 else "examples"
     random += " (or what they belong to)" if any(one.clusters < one.examples for one in found) else ""
-    low, high = (100 * pick(one.detectable for one in found) for pick in (min, max))
-    span = f"{low:.1f}" if f"{low:.1f}" == f"{high:.1f}" else f"{low:.1f} to {high:.1f}"
     notes = [
         f"{DAGGER} differs from {baseline}: {tests} with {random} as random, Holm over the "
         f"{count_range([family], 'difference')} of this table at {alpha}, and no smaller than the smallest difference that "
-        f"would be found with 80 % power (MDE, {span} points here). Bold: the highest, if it is "
+        f"would be found with 80 % power (MDE): {findable(found)}. Bold: the highest, if it is "
         f"better than {baseline} by that rule. No dagger does not mean no difference: it cannot be told."
     ]
     heads = [

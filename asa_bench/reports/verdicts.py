@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from asa_bench.reports.gather import Gathered
@@ -10,8 +9,10 @@ from asa_bench.reports.layouts import build_tables
 from asa_bench.reports.layouts.columns import GATED
 from asa_bench.reports.scores import metric
 from asa_bench.reports.tables import MINUS, Cell, Column, Row, Table, format_number
+from asa_bench.reports.tested import findable
 from asa_bench.reports.text import count_range
 
+_NAMED = 4  # how many differences that a test tells are named
 _LEAST = 0.02  # half the width of a forest's axis is at least so much, a share
 
 
@@ -51,8 +52,7 @@ class Verdict:
         averages: one per group that has an average; they do not count as ahead, behind or open, being made of the rest.
         differences: one per column.
         axis: what the ends of the axis are, in points.
-        detectable: the smallest and the largest of the tested differences' minimum detectable effects, in points; "" if
-            none is tested.
+        detectable: how small a difference could have been found, see `findable`; "" if none is tested.
         seeds: how many stand behind the tested differences, '3 seeds'.
     """
 
@@ -83,18 +83,26 @@ class Verdict:
         return f"{' and '.join(told)[:1].upper()}{' and '.join(told)[1:]} of {_count(tested, 'difference')}{rest}."
 
     @property
+    def told(self) -> str:
+        """By how much, where a test tells: the largest differences with their adjusted intervals; "" where none does."""
+        sure = [one for one in self.differences if one.state in ("ahead", "behind")]
+        sure.sort(key=lambda one: -abs(one.place - 50))
+        if not sure:
+            return ""
+        named = "; ".join(f"{one.where} {one.number} ({one.sure})" for one in sure[:_NAMED])
+        more = f"; and {len(sure) - _NAMED} more" if len(sure) > _NAMED else ""
+        return f"In points, with the adjusted 95 % interval: {named}{more}."
+
+    @property
     def power(self) -> str:
         """What could have been found at all; "" where nothing was tested."""
         if not self.detectable:
             return ""
-        return (
-            f"With {self.seeds}, only differences of {self.detectable} points or more, depending on the set, would be "
-            "found with 80 % power."
-        )
+        return f"The smallest difference that {self.seeds} would show (with 80 % power): {self.detectable}."
 
     def lines(self) -> list[str]:
         """The verdict as plain sentences: who won, by how much on average, how sure."""
-        found = [f"{self.who}: {self.headline}"]
+        found = [f"{self.who}: {self.headline}", *([self.told] if self.told else [])]
         if self.averages:
             told = "; ".join(
                 f"{one.where} {one.number}"
@@ -158,7 +166,7 @@ def verdicts(data: Gathered, table: Table) -> list[Verdict]:
                     averages,
                     differences,
                     axis,
-                    _span([100 * one.detectable for one in tested]),
+                    findable(tested) if tested else "",
                     count_range([one.seeds for one in tested], "seed") if tested else "",
                 )
             )
@@ -173,13 +181,6 @@ def headlines(data: Gathered) -> list[str]:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} tested {noun}{'' if number == 1 else 's'}"
-
-
-def _span(values: Sequence[float]) -> str:
-    if not values:
-        return ""
-    low, high = f"{min(values):.1f}", f"{max(values):.1f}"
-    return low if low == high else f"{low} to {high}"
 
 
 def _who(row: Row) -> str:

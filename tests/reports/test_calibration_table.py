@@ -94,7 +94,7 @@ def test_under_attack_the_texts_count_that_it_ends_with() -> None:
         [9.0, 1.0] if status == "successful" else given
         for status, given in zip(kept["status"], kept["original_logits"], strict=True)
     ]
-    found = cells(source())["SST-2 under DeepWordBug +stopwords"]
+    found = cells(source())["SST-2 under DeepWordBug"]
     assert found == pytest.approx(_expected(np.array(logits), kept["label"].tolist()))
 
 

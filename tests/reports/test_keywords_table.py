@@ -192,6 +192,6 @@ def test_probes_that_cannot_stand_side_by_side_are_refused(
 
 def test_the_captions_tell_the_tables_apart(source: ReportInput) -> None:
     found = tables(source)
-    assert "every method of the encoder gets right with the same seed" in found["keywords"].caption
+    assert "every method of the encoder gets right with the same seed" in " ".join(found["keywords"].notes)
     for table in found.values():
-        assert "table reliance" in table.caption.replace("The table", "table")
+        assert "table reliance" in " ".join(table.notes).replace("The table", "table")

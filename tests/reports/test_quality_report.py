@@ -82,8 +82,8 @@ def test_the_main_table_shows_both_everywhere() -> None:
     # by the gate ids 1, 6 and 7 do (0 falls to DeepWordBug, 2 and 5 to Pruthi).
     assert found[1:7] == [3 / 8, 5 / 8, 2 / 8, 4 / 8, 1 / 8, 3 / 8]
     assert found[7:] == [pytest.approx(5 / 16), pytest.approx(9 / 16)]
-    assert "at most 40 % of the words changed" in main.caption
-    assert "similarity by encoder; fluency by masked" in main.caption
+    assert "at most 40 % of the words changed" in " ".join(main.notes)
+    assert "similarity by encoder; fluency by masked" in " ".join(main.notes)
     assert {column.group for column in main.columns} == {"Robustness: attacks"}
 
 
@@ -108,7 +108,8 @@ def test_the_table_of_quality() -> None:
     assert cells["characters"].mean == 4 and cells["similarity"].mean == pytest.approx(0.9)
     assert cells["bits"].mean == 2 and cells["passing"].mean == 0.5
     assert (cells["clean"].mean, cells["robust"].mean, cells["gated"].mean) == (7 / 8, 2 / 8, 4 / 8)
-    assert "PLL-word-l2r" in shown.caption and "by masked" in shown.caption
+    told = " ".join(shown.notes)
+    assert "PLL-word-l2r" in told and "how much harder masked finds" in told
     none = replace(SOURCE, qualities=tuple(replace(q, judges=describe(None, None)) for q in SOURCE.qualities))
     keys = {column.key for column in table(none, "quality").columns}
     assert not keys & {"similarity", "bits"} and "words" in keys
@@ -135,7 +136,7 @@ def test_without_records_of_quality_nothing_is_gated() -> None:
     source = replace(SOURCE, qualities=())
     for shown in build_tables(source):
         assert not any("gated" in column.head.lower() for column in shown.columns), shown.name
-        assert "Gated" not in shown.caption
+        assert "Gated" not in shown.caption + " ".join(shown.notes)
 
 
 def test_quality_that_failed_is_a_hole() -> None:

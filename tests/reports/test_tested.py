@@ -361,5 +361,5 @@ def test_one_seed_leaves_the_part_of_seeds_unknown() -> None:
     table = build_tables(made_up.report(seeds=(7,), scale=5), ("comparisons",))[0]
     heads = [column.key for column in table.columns]
     assert {row.cells[heads.index("seed_share")].text for row in table.rows} == {"unknown"}
-    assert "the table of variance tells their part" in table.caption
+    assert "the table of variance tells their part" in " ".join(table.notes)
     assert "-0" not in {row.cells[heads.index("lost")].number[:2] for row in table.rows}

@@ -88,7 +88,7 @@ def test_the_matrix_has_the_attack_itself_on_its_diagonal() -> None:
     # Naive survives itself at 0, 1 and 6, and what was made against ASA at all but 1 and 3.
     assert naive["worst"] == 2 / 8
     assert asa["worst"] == 3 / 8
-    assert "share their training seed" in found.caption
+    assert "share their training seed" in " ".join(found.notes)
 
 
 def test_transfer_as_numbers() -> None:
@@ -123,7 +123,7 @@ def test_the_worst_case_survives_every_attack() -> None:
     source = made(attacks=(one, other), ensemble=("pruthi", "deepwordbug+stopwords"))
     found = table(source, "main")
     assert means(found, "Naive")["sst2/validation/sst2/worst"] == 2 / 8
-    assert "survives every one of" in found.caption
+    assert "survives every one of" in " ".join(found.notes)
     lacking = table(replace(source, attacks=(one,)), "main")
     assert not any(column.key.endswith("/worst") for column in lacking.columns)
     shorter = replace(other, rows=other.rows.iloc[1:])
@@ -197,6 +197,6 @@ def test_searches_that_tell_no_budgets_have_no_curve() -> None:
 
 def test_the_main_table_names_its_budgets() -> None:
     one, other = attacked(NAIVE, PRUTHI, "fs"), attacked(NAIVE, DEEPWORDBUG, "fs", limit=None)
-    caption = table(made(attacks=(one, other)), "main").caption
-    assert "Queries allowed per example: no limit (DeepWordBug +stopwords), 20 (Pruthi)." in caption
-    assert "Queries allowed per example: 20. " in table(made(attacks=(one,)), "main").caption
+    told = table(made(attacks=(one, other)), "main").notes
+    assert "Queries allowed per example: no limit (DeepWordBug +stopwords), 20 (Pruthi)." in told
+    assert "Queries allowed per example: 20." in table(made(attacks=(one,)), "main").notes

@@ -7,7 +7,7 @@ import pytest
 
 from asa_bench.reports import terminal, write
 from asa_bench.reports.gather import Gathered
-from asa_bench.reports.verdicts import Verdict, headlines
+from asa_bench.reports.verdicts import Difference, Verdict, headlines
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,28 @@ def test_the_headline_counts_what_tests_tell(ahead: int, behind: int, open_: int
 def test_report_and_terminal_begin_or_end_with_the_verdict() -> None:
     source = made_up.report(seeds=(1, 2), scale=60, laboratory=False)
     lines = headlines(Gathered(source))
-    assert lines[0].startswith("ASA − Naive: ") and "On average" in lines[1] and "With 2 seeds" in lines[2]
+    assert (
+        lines[0].startswith("ASA − Naive: ")
+        and "On average" in lines[1]
+        and "that 2 seeds would show" in lines[2]
+    )
     assert write.report_markdown(source, [], [], lines).splitlines()[2].startswith("- ASA − Naive: ")
     assert lines[0] in " ".join(terminal.render(source, plain=False).split())
     assert lines[0] not in " ".join(terminal.render(source, names=("hans",), plain=False).split())
+
+
+def test_what_a_test_tells_is_named_with_its_interval() -> None:
+    def one(where: str, state: str, number: str, place: float) -> Difference:
+        return Difference(where, state, number, "−7.0 to −1.0", place, 10.0, 40.0)
+
+    found = (
+        one("HANS", "behind", "−4.0", 46.0),
+        one("QQP", "open", "+9.0", 59.0),
+        one("PAWS", "behind", "−5.0", 45.0),
+    )
+    told = Verdict("ASA − Naive", 0, 2, 1, (), found, "1.0").told
+    assert (
+        told
+        == "In points, with the adjusted 95 % interval: PAWS −5.0 (−7.0 to −1.0); HANS −4.0 (−7.0 to −1.0)."
+    )
+    assert Verdict("ASA − Naive", 0, 0, 1, (), found[1:2], "1.0").told == ""

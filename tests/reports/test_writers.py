@@ -187,7 +187,7 @@ def test_many_notes_stand_whole_on_a_page_of_their_own(source: ReportInput) -> N
     table = build_tables(source, ("main",))[0]
     told = tuple(
         f"Note {at}: which test was used and what it found, in so many words that a line is full."
-        for at in range(30)
+        for at in range(56)
     )
     made = latex.body(replace(table, caption="A caption that is long. " * 40, notes=told, legend=()))
     assert all(note in made for note in told)
@@ -225,7 +225,7 @@ def test_all_writers_show_the_same_digits(source: ReportInput, files: dict[str, 
                 assert cell.text in in_csv
                 assert cell.text in files["main.md"]
                 assert cell.text in flat
-                assert f"{cell.number.lstrip('+−')}_{{\\pm {cell.tail[1:]}}}" in files["main.tex"]
+                assert f"{cell.number.lstrip('+−')}_{{{cell.tail[1:]}}}" in files["main.tex"]
 
 
 def test_csv_holds_full_precision(source: ReportInput, files: dict[str, str]) -> None:

@@ -129,7 +129,7 @@ def _budgets(data: Gathered) -> _Made:
                 continue
             _title(
                 box,
-                attack_head(attacks[curve.attack]),
+                attack_head(data, attacks[curve.attack]),
                 f"on {data.head(curve.column, data.attack_columns)}",
             )
             color = drawn.colors(data)[curve.row.key]

@@ -73,15 +73,15 @@ def attacks(data: Gathered) -> Table | None:
                         data.attack_answers, column=column, attack=attack.name, robust=key == "robust"
                     )
                 drafts.append(DraftColumn(Column(key, head, group, unit), compute, answers=answers))
-            heading = f"{attack_head(attack)} on {data.head(column, data.attack_columns)}"
+            heading = f"{attack_head(data, attack)} on {data.head(column, data.attack_columns)}"
             rows += method_rows(data, drafts, group=heading, prefix=f"{attack.name}/{column.key}/")
     if not rows:
         return None
     columns = [Column(key, head, group, unit) for key, head, group, unit, _ in shown]
     what = (
-        "Accuracy without and under attack in percent of all examples: an example that was wrong before "
+        "Accuracy without and under attack, in percent of all examples.\nAn example that was wrong before "
         "(skipped) or whose search crashed or timed out (errored) never counts as robust. Success rate in percent of the "
-        "examples that were right before. Queries: mean per completed search; budget: the most allowed. "
+        "examples that were right before. Queries: mean per completed search; budget: the most allowed.\n"
         + gate_note(data)
         + people_note(data)
         + bf16_note(data)

@@ -71,16 +71,16 @@ def budget(data: Gathered) -> Table | None:
                 ),
                 DraftColumn(columns[-1], partial(_half, data=data, column=column, attack=name)),
             ]
-            heading = f"{attack_head(attack)} on {data.head(column, data.attack_columns)}"
+            heading = f"{attack_head(data, attack)} on {data.head(column, data.attack_columns)}"
             rows += method_rows(data, drafts, group=heading, prefix=f"{name}/{column.key}/")
     what = (
         "Robust accuracy in percent of all examples if a search may ask the model so many times per example, the look at "
-        "the original and the probes of words' importance included. Full: the budget of the search that was run, from "
+        "the original and the probes of words' importance included.\nFull: the budget of the search that was run, from "
         "which the smaller ones are read. Half fall at: the smallest budget at which half of the examples that were "
         "right before have been flipped."
     )
     if data.judged:
-        what += f" {gate_note(data)} Texts of smaller budgets are not kept, so nothing is gated there."
+        what += f"\n{gate_note(data)} Texts of smaller budgets are not kept, so nothing is gated there."
     return finish(data, "budget", "Query budgets", what, columns, rows, data.attack_columns)
 
 

@@ -51,26 +51,27 @@ def calibration_table(data: Gathered) -> Table | None:
     for column in data.attack_columns:
         for attack in data.attacks:
             attacked = partial(data.outcomes, column=column, attack=attack.name)
-            heading = f"{data.head(column, data.attack_columns)} under {attack_head(attack)}"
+            heading = f"{data.head(column, data.attack_columns)} under {attack_head(data, attack)}"
             rows += _block(data, columns, column, attacked, heading, f"{attack.name}/{column.key}/")
     if not rows:
         return None
     unbounded = sum(item.bounded for item in data.source.calibrations)
     what = (
-        "How far confidence can be believed, with the logits as they are and divided by a temperature that was fitted on "
-        f"{_rows(data)} rows of the training data that no training and no reported number uses (Guo et al. 2017); answers do "
-        "not depend on it. ECE: expected calibration error over 15 bins of equal mass, in percent; Brier score, in [0, 2]; NLL: "
-        "negative log-likelihood in nats; AURC: area under the risk-coverage curve, in percent (lower is better in all). Under "
-        "an attack: of the texts that it ends with, changed ones where it succeeded and the originals elsewhere, without those "
-        "whose search errored or timed out."
+        "How far confidence can be believed, with the logits as they are and divided by a temperature.\n"
+        f"The temperature was fitted on {_rows(data)} rows of the training data that no training and no reported number uses "
+        "(Guo et al. 2017); answers do not depend on it.\n"
+        "ECE: expected calibration error over 15 bins of equal mass, in percent; Brier score, in [0, 2]; NLL: negative "
+        "log-likelihood in nats; AURC: area under the risk-coverage curve, in percent (lower is better in all).\n"
+        "Under an attack: of the texts that it ends with, changed ones where it succeeded and the originals elsewhere, without "
+        "those whose search errored or timed out."
     )
     if unbounded:
         what += (
-            f" In {unbounded} of {len(data.source.calibrations)} fits the rows do not bound the temperature; where no answer was "
-            "wrong it is 1."
+            f"\nIn {unbounded} of {len(data.source.calibrations)} fits the rows do not bound the temperature; "
+            "where no answer was wrong it is 1."
         )
     if any(item.subject.loaded for item in data.source.calibrations):
-        what += " A loaded checkpoint may have learned from these rows; its temperature is then too low."
+        what += "\nA loaded checkpoint may have learned from these rows; its temperature is then too low."
     return finish(data, "calibration", "Calibration", what, columns, rows, faced, sized=False)
 
 

@@ -21,6 +21,7 @@ from asa_bench.reports.parts import (
     pooled_slice,
 )
 from asa_bench.reports.tables import Column, Table
+from asa_bench.reports.text import visible
 
 
 def reliance(data: Gathered) -> Table | None:
@@ -48,7 +49,7 @@ def reliance(data: Gathered) -> Table | None:
     if not drafts:
         return None
     faced = [column for members in families.values() for column in members]
-    names = ", ".join(dict.fromkeys(column.task.title for column in faced))
+    names = ", ".join(dict.fromkeys(visible(column.task.title) for column in faced))
     what = (
         "Accuracy in percent where the planted shortcut agrees with the gold label, where it is reversed and "
         "where it is absent. Reliance: agrees minus reversed, in percentage points; a model that ignores the "

@@ -56,7 +56,7 @@ def attack_columns(data: Gathered, group: str) -> list[DraftColumn]:
         beside = {a.name for a in used if a.raw in known}  # the average counts every attack once
         wanted = [
             ("clean", "No attack", used[0].name, clean),
-            *((a.name, attack_head(a), a.name, robust) for a in used),
+            *((a.name, attack_head(data, a), a.name, robust) for a in used),
         ]
         for key, head, attack, measure in wanted:
             drafts.append(

@@ -51,10 +51,12 @@ def comparisons(data: Gathered) -> Table | None:
     found = [cell.comparison for row in shown.rows for cell in row.cells if cell.comparison is not None]
     level, family = found[0].level, found[0].family
     what = (
-        f"The {family} tested differences of the main table. Lowest and highest: interval that excludes 0 exactly where "
-        f"Holm's procedure over all of them rejects at {100 * (1 - level):g} %. Smallest found: the minimum detectable "
-        f"effect, the true difference that would be found with probability {100 * found[0].power:g} % at the table's "
-        "strictest level. Only it right, only other right: examples that one method alone answers, mean over seeds. "
+        f"The {family} tested differences of the main table, in percentage points.\n"
+        "Lowest and highest: interval that excludes 0 exactly where Holm's procedure over all of them rejects at "
+        f"{100 * (1 - level):g} %.\n"
+        "Smallest found: the minimum detectable effect, the true difference that would be found with probability "
+        f"{100 * found[0].power:g} % at the table's strictest level.\n"
+        "Only it right, only other right: examples that one method alone answers, mean over seeds.\n"
         "Uncertainty: shares of the squared standard error, where it can be split; unknown with one training seed. "
         "Attack seeds are averaged before; the table of variance tells their part."
     )

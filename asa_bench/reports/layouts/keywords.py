@@ -42,11 +42,11 @@ def keywords(data: Gathered) -> Table | None:
     columns += [Column(name, name.capitalize(), "Examples", "count") for name in ("compared", "all")]
     what = (
         "By how many percentage points the probability of the gold label falls when words are left out: the one "
-        "whose absence lowers it most; the two, three, ... that lower it most one by one, together. Gini "
+        "whose absence lowers it most; the two, three, ... that lower it most one by one, together.\nGini "
         "coefficients times 100: how unequally importance (what each word's absence takes away) and the attention "
-        "of the first layer are shared out among the words; 0 is equally, near 100 is one word of many. Means over "
+        "of the first layer are shared out among the words; 0 is equally, near 100 is one word of many.\nMeans over "
         "the examples that every method of the encoder gets right with the same seed (compared), of all that were "
-        "probed. No shortcut has to be known for this, unlike for accuracy with and against a planted one (table "
+        "probed.\nNo shortcut has to be known for this, unlike for accuracy with and against a planted one (table "
         "reliance). A word's absence is not its cause, and attention is no explanation."
     )
     rows = _rows(data, data.probe_columns, columns, [*computes, _how_many_compared, _how_many])
@@ -86,12 +86,13 @@ def shortcut_word(data: Gathered) -> Table | None:
     if not rows:
         return None
     what = (
-        "The planted shortcut word alone. Fall: by how many percentage points the probability of the gold label "
+        "The planted shortcut word alone, over all n examples that hold it.\n"
+        "Fall: by how many percentage points the probability of the gold label "
         "falls when that word is left out; a model that ignores it has 0, one that follows it falls where the word "
-        "agrees with the label and rises (a negative fall) where it is reversed. Most important: percent of the "
+        "agrees with the label and rises (a negative fall) where it is reversed.\nMost important: percent of the "
         "examples in which no other word's absence lowers the probability as much. Rank among the words by that, 1 "
-        "the most important, equal words sharing their mean rank; relative: from 0 (first) to 100 (last). Over all "
-        "n examples that hold the word, whether the model is right or wrong, the same for every method. The table "
+        "the most important, equal words sharing their mean rank; relative: from 0 (first) to 100 (last).\nThe "
+        "examples are the same for every method, whether the model is right or wrong.\nThe table "
         "reliance tells what the shortcut does to accuracy instead."
     )
     title = "Reliance on the planted shortcut word"

@@ -44,11 +44,13 @@ def summary(data: Gathered, name: str, what_of: str) -> Table | None:
             " Under attack: robust accuracy over all attacked examples, beside the accuracy on the same "
             "examples without attack."
         )
-        what += f" Queries allowed per example: {_budgets(data)}."
-        what += f" {gate_note(data)}" if data.judged else ""
+        what += f"\nQueries allowed per example: {_budgets(data)}."
+        what += f"\n{gate_note(data)}" if data.judged else ""
         if any(draft.column.key.endswith("/worst") for draft in attacked):
-            names = [attack_head(attack) for attack in data.attacks if attack.name in data.source.ensemble]
-            what += f" Worst: an example counts only if it survives every one of {', '.join(names)}."
+            names = [
+                attack_head(data, attack) for attack in data.attacks if attack.name in data.source.ensemble
+            ]
+            what += f"\nWorst: an example counts only if it survives every one of {', '.join(names)}."
     faced = [*data.columns, *(c for c in data.attack_columns if c not in data.columns)]
     columns = [draft.column for draft in drafts]
     rows = method_rows(data, drafts)
@@ -63,7 +65,7 @@ def _budgets(data: Gathered) -> str:
         shown = [
             "no limit" if n is None else f"{n:,}" for n in sorted(numbers, key=lambda n: (n is None, n or 0))
         ]
-        found[attack_head(attack)] = " or ".join(shown)
+        found[attack_head(data, attack)] = " or ".join(shown)
     if len(set(found.values())) == 1:
         return next(iter(found.values()))
     return ", ".join(f"{budget} ({head})" for head, budget in found.items())

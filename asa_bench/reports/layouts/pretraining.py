@@ -12,6 +12,7 @@ from asa_bench.reports.keys import MethodRow
 from asa_bench.reports.layouts.columns import attack_columns, score_columns
 from asa_bench.reports.outcomes import PretrainingOutcome
 from asa_bench.reports.tables import BLANK, MINUS, Cell, Column, Row, Table, make_cell
+from asa_bench.reports.text import visible
 
 LONGER = "naive_longer"
 _GROUP = "Pre-training"
@@ -65,7 +66,7 @@ def pretraining(data: Gathered) -> Table | None:
             rows += _block(data, lines, tuned, drafts, own, heading, f"{base}/{method}/")
     columns = [*own, *(draft.column for draft in drafts)]
     faced = [*data.columns, *(c for c in data.attack_columns if c not in data.columns)]
-    corpora = ", ".join(dict.fromkeys(item.corpus for item in outcomes))
+    corpora = ", ".join(dict.fromkeys(visible(item.corpus) for item in outcomes))
     title = f"{data.source.title}: what pre-training with each objective gives"
     return finish(
         data, "pretraining", title, _what(outcomes, corpora), columns, rows, faced, stub="Pre-training"
@@ -81,7 +82,7 @@ def _what(outcomes: Sequence[PretrainingOutcome], corpora: str) -> str:
         "text, masks the same in every row. "
     )
     if any(item.method == LONGER for item in outcomes):
-        longer = next(item.method_title for item in outcomes if item.method == LONGER)
+        longer = next(visible(item.method_title) for item in outcomes if item.method == LONGER)
         what += (
             f"A difference to naive compares equal steps, a difference to '{longer}' equal compute, as far as the column "
             "says so. "

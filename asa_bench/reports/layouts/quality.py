@@ -18,6 +18,7 @@ from asa_bench.reports.outcomes import AttackOutcome, PeopleOutcome
 from asa_bench.reports.parts import clean, gate_note, people_note, robust
 from asa_bench.reports.people import accepted_robust, notes
 from asa_bench.reports.tables import BLANK, UNDEFINED, Cell, Column, Row, Table, Unit, make_cell
+from asa_bench.reports.text import visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,7 +114,7 @@ def quality(data: Gathered) -> Table | None:
                     for each, (_, _, _, _, measured) in zip(people, _PEOPLE, strict=False)
                 ),
             ]
-            heading = f"{attack_head(attack)} on {data.head(column, data.attack_columns)}"
+            heading = f"{attack_head(data, attack)} on {data.head(column, data.attack_columns)}"
             rows += [
                 row
                 for row in method_rows(data, drafts, group=heading, prefix=f"{attack.name}/{column.key}/")
@@ -121,16 +122,16 @@ def quality(data: Gathered) -> Table | None:
             ]
     what = (
         "How good the texts are with which attacks succeeded: words and characters replaced, put in or taken out, on the "
-        "mean of all successes of a model. "
+        "mean of all successes of a model. Accuracy in percent of all attacked examples.\n"
     )
     if judges.get("similarity"):
-        what += f"Similarity: {judges['similarity']['how']} by {judges['similarity']['model']}. "
+        what += f"Similarity: {judges['similarity']['how']} by {visible(judges['similarity']['model'])}. "
     if judges.get("fluency"):
         what += (
-            f"Bits per word, more: how much harder {judges['fluency']['model']} finds the text than the original, the binary "
-            f"logarithm of the perplexities' ratio ({judges['fluency']['how']}). "
+            f"Bits per word, more: how much harder {visible(judges['fluency']['model'])} finds the text than the original, "
+            f"the binary logarithm of the perplexities' ratio ({judges['fluency']['how']}). "
         )
-    what += f"Accuracy in percent of all attacked examples. {gate_note(data)}{people_note(data)}"
+    what += f"\n{gate_note(data)}{people_note(data)}"
     made = finish(
         data,
         "quality",

@@ -68,10 +68,10 @@ def training(data: Gathered) -> Table | None:
     if not rows:
         return None
     what = (
-        "Means over all steps of a training. Cross-entropy of the clean pass (of FreeLB: of its perturbed ones); "
-        "divergence between the two predictions that a method compares. Kept: percent of the units of attention that a "
+        "Means over all steps of a training.\nCross-entropy of the clean pass (of FreeLB: of its perturbed ones); "
+        "divergence between the two predictions that a method compares.\nKept: percent of the units of attention that a "
         "mask leaves, in all layers together and in the layer that keeps least; empty rows: queries per step, over all "
-        "layers, whose every key is masked. Gradient norms before clipping, of the model and of the method's own "
+        "layers, whose every key is masked.\nGradient norms before clipping, of the model and of the method's own "
         "parameters (adversaries)."
     )
     faced = [column for column in data.columns if column.task.name in titles]

@@ -44,7 +44,7 @@ def transfer(data: Gathered) -> Table | None:
             its = [one for one in found if _same(one, column, attack.name)]
             if not any(one.transferred for one in its):
                 continue
-            heading = f"{attack_head(attack)} on {data.head(column, data.attack_columns)}"
+            heading = f"{attack_head(data, attack)} on {data.head(column, data.attack_columns)}"
             for row in data.rows:
                 values = _values([one for one in its if _same(one, column, attack.name, row)])
                 if not values:
@@ -60,10 +60,10 @@ def transfer(data: Gathered) -> Table | None:
                 rows.append(Row(key, label, tuple(cells), heading, "method", row.model, row.method))
     what = (
         "Robust accuracy in percent of all examples, of the model of a line before the texts that the attack made against "
-        "the model of a column. Where both are the same it is the attack itself. Worst: right before all of these texts. "
-        "An example that was wrong without attack, or whose search errored or timed out, never counts as robust. Both "
+        "the model of a column. Where both are the same it is the attack itself.\nWorst: right before all of these texts. "
+        "An example that was wrong without attack, or whose search errored or timed out, never counts as robust.\nBoth "
         "models of a cell share their training seed (thus data, order and initial weights); a loaded checkpoint "
-        "without a seed meets every seed. " + gate_note(data)
+        "without a seed meets every seed.\n" + gate_note(data)
     )
     return finish(
         data, "transfer", "Transfer of attacks", what, columns, rows, data.attack_columns, stub="Faced by"

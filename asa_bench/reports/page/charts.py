@@ -162,7 +162,7 @@ def budget_panels(data: Gathered) -> list[LinePanel]:
                     lines.append(Line(label_of(data, row), shade[row.key], points))
             marks = [mark for mark in (1, 10, 100, 1000, 10000) if mark <= most]
             ticks = tuple((WIDTH * math.log(mark) / math.log(most), f"{mark:,}") for mark in marks)
-            title = f"{attack_head(attack)} on {data.head(column, data.attack_columns)}"
+            title = f"{attack_head(data, attack)} on {data.head(column, data.attack_columns)}"
             panels.append(LinePanel(title, tuple(lines), ticks))
     return panels
 
