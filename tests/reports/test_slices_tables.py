@@ -104,7 +104,7 @@ def test_robust_accuracy_counts_every_attacked_example_of_the_same_slices(evalua
         ("length", "11-20 words"): ("2", "0.0"),
         ("length", "41+ words"): ("1", "100.0"),
     }
-    assert "under DeepWordBug +stopwords by class" in {row.group.split("SST-2 ")[1] for row in found.rows}
+    assert "under DeepWordBug by class" in {row.group.split("SST-2 ")[1] for row in found.rows}
     robust = {matrix.title.split(" by ")[1]: matrix for matrix in drawn.attack_slices(Gathered(source))}
     assert robust["length"].rows == ("1-10 words (n=3)", "11-20 words (n=2)", "41+ words (n=1)")
     assert [row[0] for row in robust["length"].cells] == pytest.approx([2 / 3, 0, 1])

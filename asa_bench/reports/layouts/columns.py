@@ -97,9 +97,7 @@ def attack_columns(data: Gathered, group: str) -> list[DraftColumn]:
     found = with_average(data, drafts, group, head="Average, attacked")
     if len(found) == len(drafts) or not data.judged:
         return found
-    by_gate = [
-        replace(draft, averaged=True)
-        for draft in drafts
-        if draft.column.key.endswith(GATED) and draft.answers is not None
-    ]
+    # Those whose raw columns are averaged, so that both averages are of the same attacks.
+    counted = {draft.column.key + GATED for draft in drafts if draft.averaged}
+    by_gate = [replace(draft, averaged=True) for draft in drafts if draft.column.key in counted]
     return [*found, with_average(data, by_gate, f"{group}{GATED}", head="Average, gated", under=group)[-1]]

@@ -76,7 +76,7 @@ def slice_title(data: Gathered, column: TaskColumn, name: str) -> str:
 def attack_slice_title(data: Gathered, column: TaskColumn, attack: Attack, name: str) -> str:
     """The same under an attack."""
     where = data.head(column, data.attack_columns)
-    return f"{where} under {attack_head(attack)} by {name.replace('_', ' ')}"
+    return f"{where} under {attack_head(data, attack)} by {name.replace('_', ' ')}"
 
 
 def _score(data: Gathered, name: str, value: str, item: Evaluation) -> float | Proportion | None:

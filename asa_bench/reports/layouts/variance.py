@@ -50,7 +50,7 @@ def variance(data: Gathered) -> Table | None:
         rows += _block(data, column, "", data.head(column, data.columns, metric_shown=True))
     for column in data.attack_columns:
         for attack in data.real_attacks:
-            heading = f"{data.head(column, data.attack_columns)} under {attack_head(attack)}"
+            heading = f"{data.head(column, data.attack_columns)} under {attack_head(data, attack)}"
             rows += _block(data, column, attack.name, heading)
     if not rows:
         return None
