@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asa_bench.measures import METRICS, Pair, Scored, clusters_of
+from asa_bench.measures.accuracy import ENTAILMENT
 
 if TYPE_CHECKING:
     from asa_bench.reports.outcomes import AttackOutcome, Evaluation, StoredReplay
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 #: The kinds of task whose accuracy is a mean of right and wrong.
 _RIGHT_OR_WRONG = ("classification", "multiple_choice")
 #: Slices that stand for clusters or strata where a task names no group: HANS' templates, else its subcases.
-_ENTAILED = "entailment"
 _TEMPLATE, _SUBCASE = "template", "subcase"
 
 
@@ -63,7 +63,7 @@ class Answers:
 
 def of_evaluations(
     found: Mapping[str, Evaluation],
-    heuristic: tuple[str, str] | None = None,
+    entailed: bool = False,
     order_by: Order | None = None,
     metric: str = "",
 ) -> Answers | None:
@@ -71,7 +71,8 @@ def of_evaluations(
 
     Args:
         found: seed -> evaluation, of the same examples.
-        heuristic: only the examples of this HANS heuristic and gold label.
+        entailed: right where both or none of gold and prediction are entailment, as HANS' authors count: neutral and
+            contradiction are both not entailed.
         order_by: what to use for `order_of`, e.g. what remembers its answers.
         metric: by its name; the task's first one if none is named.
     """
@@ -93,15 +94,10 @@ def of_evaluations(
     for seed, item in found.items():
         own, _ = sort(item.rows)
         gold, said = (item.rows[name].to_numpy(object)[own] for name in ("label", "prediction"))
-        if heuristic is not None:  # as HANS' authors do: neutral and contradiction are both not entailed
-            gold, said = gold == _ENTAILED, said == _ENTAILED
+        if entailed:
+            gold, said = gold == ENTAILMENT, said == ENTAILMENT
         values[seed] = np.asarray(gold == said, dtype=np.float64)
-    answers = _designed(Answers(ids, values), first.rows, order, task)
-    if heuristic is None:
-        return answers
-    columns = [first.rows[name].to_numpy(object)[order] for name in ("heuristic", "label")]
-    entailed = (columns[1] == _ENTAILED) == (heuristic[1] == _ENTAILED)
-    return answers.where(np.asarray((columns[0] == heuristic[0]) & entailed, dtype=np.bool_))
+    return _designed(Answers(ids, values), first.rows, order, task)
 
 
 def _of_metric(found: Mapping[str, Evaluation], name: str, sort: Order) -> Answers | None:

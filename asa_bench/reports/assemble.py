@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from asa_bench.measures import Combination, Pair, Part, macro_average, paired_differences
@@ -39,6 +40,7 @@ class DraftColumn:
     """A column and how to compute its cell for a row.
 
     Attributes:
+        compute: made to answer once for every row, since a baseline stands in every difference, and again in an average.
         averaged: whether the group's average counts it.
         answers: what stands behind the cell, example by example, so that differences can be tested; None where the
             number is not made of values of examples.
@@ -52,6 +54,9 @@ class DraftColumn:
     answers: Callable[[MethodRow], Answers | None] | None = None
     faced: TaskColumn | None = None
     parts: tuple[DraftColumn, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "compute", cache(self.compute))
 
 
 def attack_head(data: Gathered, attack: Attack) -> str:

@@ -16,6 +16,7 @@ from asa_bench.measures import (
     gated,
     macro_average,
 )
+from asa_bench.measures.accuracy import ENTAILMENT
 from asa_bench.reports.answers import Answers, of_attacks, of_evaluations, order_of
 from asa_bench.reports.exposure import exposure, trained_on
 from asa_bench.reports.inputs import ReportInput
@@ -475,15 +476,31 @@ class Gathered:
         self,
         row: MethodRow,
         column: TaskColumn,
-        heuristic: tuple[str, str] | None = None,
         metric: str = "",
+        entailed: bool = False,
     ) -> Answers | None:
         """What a method answered to each example; see `asa_bench.reports.answers.of_evaluations`. Made once."""
-        key = (row, column.identity, heuristic, metric or column.task.metrics[0])
+        key = (row, column.identity, entailed, metric or column.task.metrics[0])
         if key not in self._answers:
             found = self.evaluations(row, column)
-            self._answers[key] = of_evaluations(found, heuristic, self._order, metric)
+            self._answers[key] = of_evaluations(found, entailed, self._order, metric)
         return self._answers[key]
+
+    def hans_answers(self, row: MethodRow, column: TaskColumn, cell: tuple[str, str]) -> Answers | None:
+        """Those to the examples of one HANS heuristic and gold label, entailed or not."""
+        whole = self.answers(row, column, entailed=True)
+        if whole is None:
+            return None
+        first = next(iter(self.evaluations(row, column).values()))
+        heuristic, entailed = self.once("hans rows", first, self._hans_rows)
+        chosen = (heuristic == cell[0]) & (entailed == (cell[1] == ENTAILMENT))
+        return whole.where(np.asarray(chosen, dtype=np.bool_))
+
+    def _hans_rows(self, item: Evaluation) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
+        """(examples,) heuristic of each, and whether it is entailed, in the order of their ids."""
+        order = self._order(item.rows)[0]
+        heuristic, gold = (item.rows[name].to_numpy(object)[order] for name in ("heuristic", "label"))
+        return heuristic, np.asarray(gold == ENTAILMENT, dtype=np.bool_)
 
     def _order(self, rows: Any) -> tuple[NDArray[np.intp], NDArray[np.object_]]:
         """`order_of`, once for every record."""

@@ -94,11 +94,6 @@ def hans_cells_of(item: Evaluation) -> dict[tuple[str, str], Proportion]:
     return hans_cells(*(rows[name].to_numpy(dtype=object) for name in ("heuristic", "label", "prediction")))
 
 
-def hans_cell(item: Evaluation, cell: tuple[str, str]) -> Proportion | None:
-    """One of them; None where the set has no such example."""
-    return hans_cells_of(item).get(cell)
-
-
 def slices_of(item: Evaluation, name: str) -> dict[str, Proportion]:
     """Accuracy by the values of one slice column."""
     rows = item.rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from asa_bench.measures import HANS_CELLS
+from asa_bench.measures import HANS_CELLS, Proportion
 from asa_bench.reports.assemble import (
     DraftColumn,
     finish,
@@ -13,9 +13,9 @@ from asa_bench.reports.assemble import (
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.keys import TaskColumn
 from asa_bench.reports.layouts.columns import score_columns
+from asa_bench.reports.outcomes import Evaluation
 from asa_bench.reports.parts import (
     HANS_LABELS,
-    hans_cell,
     hans_cells_of,
     pooled_reliance,
     pooled_slice,
@@ -59,6 +59,12 @@ def reliance(data: Gathered) -> Table | None:
     return finish(data, "reliance", "Reliance on the planted shortcuts", what, columns, rows, faced)
 
 
+def _hans(item: Evaluation, data: Gathered, cell: tuple[str, str]) -> Proportion | None:
+    """One of the six; None where the set has no such example."""
+    found: dict[tuple[str, str], Proportion] = data.once("hans", item, hans_cells_of)
+    return found.get(cell)
+
+
 def hans(data: Gathered) -> Table | None:
     """The six cells of HANS: heuristic by entailed and not entailed."""
     faced = [
@@ -67,7 +73,7 @@ def hans(data: Gathered) -> Table | None:
     drafts: list[DraftColumn] = []
     for column in faced:
         evaluations = [item for row in data.rows for item in data.evaluations(row, column).values()]
-        found = {cell for item in evaluations for cell in hans_cells_of(item)}
+        found = {cell for item in evaluations for cell in data.once("hans", item, hans_cells_of)}
         ordered = [cell for cell in HANS_CELLS if cell in found] + sorted(found - set(HANS_CELLS))
         # Spanning heads need their columns side by side: all that is entailed, then all that is not.
         for heuristic, label in sorted(ordered, key=lambda cell: cell[1] != "entailment"):
@@ -78,8 +84,10 @@ def hans(data: Gathered) -> Table | None:
                     Column(
                         f"{column.key}/{heuristic}/{label}", head, data.head(column, faced), subgroup=subgroup
                     ),
-                    partial(data.cell, column=column, measure=partial(hans_cell, cell=(heuristic, label))),
-                    answers=partial(data.answers, column=column, heuristic=(heuristic, label)),
+                    partial(
+                        data.cell, column=column, measure=partial(_hans, data=data, cell=(heuristic, label))
+                    ),
+                    answers=partial(data.hans_answers, column=column, cell=(heuristic, label)),
                 )
             )
     if not drafts:
