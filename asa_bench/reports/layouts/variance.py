@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,8 +102,8 @@ def _tables(
 
 
 def _values(data: Gathered, row: MethodRow, column: TaskColumn, attack: str) -> _Values | None:
-    tables = list(_tables(data, row, column, attack).values())
-    return _stacked(tables, bool(attack))
+    tables = _tables(data, row, column, attack)
+    return _stacked([tables[seed] for seed in _ordered(tables)], bool(attack))
 
 
 def _difference(
@@ -112,12 +112,16 @@ def _difference(
     """Over the training seeds that both have, and as many attack seeds as both have."""
     first, second = (_tables(data, each, column, attack) for each in (base, row))
     tables = []
-    for seed in sorted(first.keys() & second.keys(), key=lambda seed: (len(seed), seed)):
+    for seed in _ordered(first.keys() & second.keys()):
         if first[seed].shape[1] != second[seed].shape[1]:
             return None
         number = min(len(first[seed]), len(second[seed]))
         tables.append(second[seed][:number] - first[seed][:number])
     return _stacked(tables, bool(attack))
+
+
+def _ordered(seeds: Iterable[str]) -> list[str]:
+    return sorted(seeds, key=lambda seed: (len(seed), seed))
 
 
 def _stacked(tables: list[NDArray[np.float64]], attacked: bool) -> _Values | None:
