@@ -67,6 +67,7 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
         QualityOutcome,
         ReplayOutcome,
         StoredReplay,
+        TrainingOverlap,
         made_against,
         quality_of,
         replay_of,
@@ -122,7 +123,9 @@ def _gather(store: Store, reading: _Reading) -> ReportInput:
         common = (subject, task, record.spec["split"], result["fingerprint"])
         if entry.kind == "evaluate":
             labels = tuple(record.spec.get("model_labels", ()))
-            evaluations.append(Evaluation(*common, record.rows(), result.get("seen_in_training"), labels))
+            met = TrainingOverlap(**result["overlap"]) if "overlap" in result else None
+            seen = result.get("seen_in_training")
+            evaluations.append(Evaluation(*common, record.rows(), seen, labels, met))
         elif entry.kind == "calibrate":
             fit, labels = result["fit"], tuple(record.spec.get("model_labels", ()))
             outcome = CalibrationOutcome(

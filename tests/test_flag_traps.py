@@ -16,7 +16,9 @@ from safetensors.torch import load_file, save_file
 
 import asa_bench
 from asa_bench import checkpoints
+from asa_bench.gathering import gather
 from asa_bench.kinds import common
+from asa_bench.reports.layouts import build_tables
 from asa_bench.store import Store
 from asa_bench.tasks import TASKS
 
@@ -255,3 +257,6 @@ def test_a_test_set_that_leaked(suite: Path, tmp_path: Path, monkeypatch: pytest
     settings |= {"calibration_examples": None, **NO_ATTACKS}
     asa_bench.run(suite, output=tmp_path / "leaked", methods=["naive"], seeds=[1], settings=settings)
     assert raised(tmp_path / "leaked", loaded=False) == {"training_overlap"}
+    (table,) = build_tables(gather(Store(tmp_path / "leaked")), ("overlap",))
+    counts = {row.key.split("/")[1]: [cell.text for cell in row.cells[:3]] for row in table.rows}
+    assert counts["sentiment"][1:] == ["320", counts["sentiment"][0]]  # all of the test set

@@ -135,6 +135,8 @@ def test_a_training_records_its_texts_and_an_evaluation_how_many_of_its_own_are_
     assert {len(record.rows()) for record in records if record.kind == "train"} == {96}
     seen = [record.manifest["result"]["seen_in_training"] for record in records if record.kind == "evaluate"]
     assert seen and set(seen) == {0}
+    told = [record.manifest["result"]["overlap"] for record in records if record.kind == "evaluate"]
+    assert all(each["trained"] == 96 and each["exact"] == each["near"] == 0 for each in told)
 
 
 def test_the_adversary_is_logged_and_not_saved(results: asa_bench.Results) -> None:

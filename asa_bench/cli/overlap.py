@@ -79,13 +79,14 @@ def _read(task: Task, split: str, data_dir: Path | None) -> TaskData:
 
 
 def _print(found: Overlap, train: str, test: str) -> None:
+    from asa_bench.overlap import NEAR
     from asa_bench.reports.text import shorten, visible
 
     share = 100 / found.tested
     typer.echo(f"{found.tested:,} rows of {test} against {found.trained:,} of {train}")
     for what, count in (
         ("exact: the same letters and digits", found.exact),
-        (f"near: similarity {found.threshold:g} or more", found.near),
+        (f"near: similarity {NEAR:g} or more", found.near),
         ("share a text with some row, those included", found.shared_text),
     ):
         typer.echo(f"  {what:<44} {count:7,}  {share * count:5.1f} %")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from asa_bench import calibrating
 from asa_bench.cell import Cell
+from asa_bench.kinds import overlapping
 from asa_bench.kinds.common import (
     Outcome,
     Progress,
@@ -49,7 +50,7 @@ def evaluate(cell: Cell, waits: Mapping[str, Record], scratch: Any, progress: Pr
             "logits": [[float(value) for value in array] for array in logits],
         }
     ).sort_values(["id"], kind="stable", ignore_index=True)
-    seen = seen_in_training(waits, frame["text_hash"].tolist())
+    seen = {**seen_in_training(waits, frame["text_hash"].tolist()), **overlapping.counted(cell, waits)}
     return Outcome(frame, {**data_result(data, len(rows)), **seen, "task": task.model_dump(mode="json")})
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from asa_bench.measures import Combination, Pair, Part, macro_average, paired_differences
 from asa_bench.reports.answers import Answers, paired
-from asa_bench.reports.exposure import apart
+from asa_bench.reports.exposure import apart, most_overlapping
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.keys import MethodRow, TaskColumn
 from asa_bench.reports.tables import (
@@ -440,6 +440,9 @@ def _training_notes(data: Gathered, faced: Sequence[TaskColumn]) -> list[str]:
         notes.insert(
             0, "Challenge sets by the training task of the models that face them. " + "; ".join(pairs) + "."
         )
+    met = _overlaps(data, faced)
+    if met:
+        notes.append(f"Test rows that stand in the training data, equal or nearly (table overlap): {met}.")
     if any(row.loaded for row in data.rows):
         silent = [row for row in data.rows if row.loaded and row.method not in data.source.trained_on]
         names = ", ".join(dict.fromkeys(shorten(row.method, _NAME) for row in silent[:_NAMED]))
@@ -447,6 +450,20 @@ def _training_notes(data: Gathered, faced: Sequence[TaskColumn]) -> list[str]:
         if silent:
             notes[-1] += f" Nobody said (--trained-on) what these were trained on: {names}."
     return notes
+
+
+def _overlaps(data: Gathered, faced: Sequence[TaskColumn]) -> str:
+    """Which test sets share rows with what their models were trained on; "" where none does."""
+    told = []
+    for column in {column.identity: column for column in faced}.values():
+        item = most_overlapping(item for row in data.rows for item in data.evaluations(row, column).values())
+        if item is None or item.overlap is None:
+            continue
+        count = item.overlap.exact + (item.overlap.near or 0)
+        if count:
+            told.append(f"{shorten(data.head(column, [*faced]), _NAME)} {count:,} of {len(item.rows):,}")
+    more = f" and {len(told) - _NAMED} more sets" if len(told) > _NAMED else ""
+    return ", ".join(told[:_NAMED]) + more
 
 
 def _sentence(text: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from asa_bench.reports.outcomes import Evaluation
     from asa_bench.tasks.base import Task
 
 ZERO_SHOT = "zero-shot"
@@ -67,3 +68,10 @@ def apart(who: Mapping[str, str]) -> str:
     for name, what in who.items():
         groups.setdefault(what, []).append(name)
     return "; ".join(f"{', '.join(names)}: {what}" for what, names in sorted(groups.items()))
+
+
+def most_overlapping(items: Iterable[Evaluation]) -> Evaluation | None:
+    """The evaluation whose model was trained on most of the rows that it faced; None where that is not known of any."""
+    found = [(item.overlap, item) for item in items if item.overlap is not None]
+    counts = [(met.exact, met.near or 0, met.shared_text) for met, _ in found]
+    return found[counts.index(max(counts))][1] if found else None

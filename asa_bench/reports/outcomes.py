@@ -43,6 +43,23 @@ class Subject:
 
 
 @dataclass(frozen=True)
+class TrainingOverlap:
+    """Rows of a test set that stand in the data that its subject was trained on.
+
+    Attributes:
+        trained: rows of the training data.
+        exact: test rows that equal one of these in letters and digits.
+        near: test rows that do not, but are nearly equal; None where these were not counted.
+        shared_text: test rows of which one text (premise, question) stands in a training row.
+    """
+
+    trained: int
+    exact: int
+    near: int | None
+    shared_text: int
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """One subject's predictions on one split of a task.
 
@@ -50,6 +67,7 @@ class Evaluation:
         fingerprint: of the rows that were read (`TaskData.fingerprint`).
         labels: whose logits they are, in their order; () where that is not known.
         seen_in_training: how many of the rows stood in the data that the subject was trained on; None: not known.
+        overlap: the same by letters and digits, and nearly; None: not known.
         rows: columns id, text_hash, label and prediction (see `asa_bench.tasks.base.TaskData` for how each kind of
             task writes them), logits (list of float; of token classification word by word) and the task's extra
             columns; one row per example, in any order.
@@ -62,6 +80,7 @@ class Evaluation:
     rows: pd.DataFrame
     seen_in_training: int | None = None
     labels: tuple[str, ...] = ()
+    overlap: TrainingOverlap | None = None
 
 
 @dataclass(frozen=True)

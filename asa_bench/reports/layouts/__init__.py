@@ -16,6 +16,7 @@ from asa_bench.reports.layouts.comparisons import comparisons
 from asa_bench.reports.layouts.keywords import keywords, shortcut_word
 from asa_bench.reports.layouts.main import main
 from asa_bench.reports.layouts.metrics import metrics
+from asa_bench.reports.layouts.overlap import overlap
 from asa_bench.reports.layouts.paper import paper
 from asa_bench.reports.layouts.pretraining import pretraining
 from asa_bench.reports.layouts.quality import quality
@@ -49,6 +50,7 @@ LAYOUTS: dict[str, Callable[[Gathered], Table | None]] = {
     "slices": slices,
     "attack_slices": attack_slices,
     "training": training,
+    "overlap": overlap,
 }
 
 
