@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import itertools
-import math
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -25,46 +23,9 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 
-# A matrix product of fewer rows than this takes another path through the processor's kernels and differs in its last
-# bits. Measured with MKL (AVX2) on BERTs of 16 to 384 hidden units: any number from 4 rows on gives the same bits.
-STEADY_ROWS = 4
 # Texts are padded to a multiple of this many tokens, which decides how many different lengths there are. With MiniLM on
 # SST-2, 1, 2, 4 and 8 gave 69, 72, 81 and 81 queries per second (one busy core, median of three).
 STEADY_LENGTHS = 4
-
-
-@contextlib.contextmanager
-def _steady_products(model: Any) -> Iterator[None]:
-    """While inside, the model's linear layers compute at least `STEADY_ROWS` rows: what is missing are copies.
-
-    That concerns the layers on top, which see one row per text, and texts of a token or two. Several threads may call the
-    model.
-    """
-    import torch
-
-    shapes: dict[tuple[Any, int], tuple[int, ...]] = {}
-
-    def fill(layer: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        (given,) = inputs
-        rows = given.reshape(-1, given.shape[-1])
-        if len(rows) >= STEADY_ROWS or not len(rows):
-            return None
-        shapes[layer, threading.get_ident()] = given.shape[:-1]
-        return (torch.cat([rows, rows[:1].expand(STEADY_ROWS - len(rows), -1)]),)
-
-    def cut(layer: Any, inputs: tuple[Any, ...], output: Any) -> Any:
-        shape = shapes.pop((layer, threading.get_ident()), None)
-        return None if shape is None else output[: math.prod(shape)].reshape(*shape, -1)
-
-    handles = []
-    for layer in model.modules():
-        if isinstance(layer, torch.nn.Linear):
-            handles += [layer.register_forward_pre_hook(fill), layer.register_forward_hook(cut)]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 @contextlib.contextmanager
@@ -107,6 +68,8 @@ class Victim:
         max_length: int = 128,
         batch_size: int = 64,
     ) -> None:
+        from asa_bench.models.products import SteadyProducts
+
         self.model: Any = model.eval()
         self.tokenizer: Any = tokenizer
         self.labels = tuple(labels)
@@ -115,6 +78,7 @@ class Victim:
         self.batch_size = batch_size
         self.parts = Parts()
         self.bf16 = False
+        self._products = SteadyProducts(self.model)
 
     def in_bf16(self) -> Victim:
         """The same model and tokenizer, asked under bf16 autocast: for searches only, never for what is reported."""
@@ -157,10 +121,10 @@ class Victim:
 
         In an ordinary batch the padding and the number of rows change the last digits of a text's logits, and a search
         that compares them then branches differently. Here how far a text is padded depends on its own length
-        (`STEADY_LENGTHS`), a forward pass holds only texts of one padded length, and every linear layer computes at
-        least `STEADY_ROWS` rows. Texts with the same tokens are computed once. On other devices than the processor,
-        whose kernels depend on the shape, every pass is filled up with copies to `batch_size` texts, so there the
-        logits still depend on that number.
+        (`STEADY_LENGTHS`), a forward pass holds only texts of one padded length, and a linear layer's row depends on that
+        row alone (`asa_bench.models.products`). Texts with the same tokens are computed once. On other devices than the
+        processor, whose kernels depend on the shape, every pass is filled up with copies to `batch_size` texts, so there
+        the logits still depend on that number.
 
         Threads divide the rows of a product among them, which shows in the last digits, too. So each pass is computed by
         one thread, and several passes at once where torch has several threads: the logits are those of one thread.
@@ -173,6 +137,8 @@ class Victim:
             float32 array of shape (examples, labels), in the order of `texts`.
         """
         import torch
+
+        from asa_bench.models.products import STEADY_ROWS
 
         result = np.empty((len(texts), len(self.labels)), dtype=np.float32)
         if not texts:
@@ -203,7 +169,7 @@ class Victim:
         with contextlib.ExitStack() as stack:
             threads = 1
             if on_processor:
-                stack.enter_context(_steady_products(self.model))
+                stack.enter_context(self._products.used(self.bf16))
                 threads = stack.enter_context(threads_apart())
             passes = []
             for (length, _), same_length in sorted(groups.items()):
