@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from asa_bench.measures import METRICS, Pair, Scored, clusters_of
+from asa_bench.measures import METRICS, Pair, Scored, clusters_of, ratio_values
 from asa_bench.measures.accuracy import ENTAILMENT
 
 if TYPE_CHECKING:
-    from asa_bench.reports.outcomes import AttackOutcome, Evaluation, StoredReplay
+    from asa_bench.reports.outcomes import AttackOutcome, Evaluation, Probe, StoredReplay
     from asa_bench.tasks.base import Task
 
 #: The kinds of task whose accuracy is a mean of right and wrong.
@@ -35,7 +35,8 @@ class Answers:
             what each example adds to it (`asa_bench.measures.linearized`).
         clusters: (examples,) which examples are not independent; None where all are.
         strata: (examples,) fixed parts of the data set; None for one part.
-        said: of such a metric: seed -> (examples,) predictions; None for right and wrong answers.
+        linear: whether they are such values, which may lie outside [0, 1].
+        said: of such a metric: seed -> (examples,) predictions, where it is made of them; None for right and wrong answers.
         gold: (examples,) what they should have been, where predictions are labels; else None.
     """
 
@@ -43,13 +44,9 @@ class Answers:
     values: Mapping[str, NDArray[np.float64]]
     clusters: NDArray[np.object_] | None = None
     strata: NDArray[np.object_] | None = None
+    linear: bool = False
     said: Mapping[str, NDArray[np.object_]] | None = None
     gold: NDArray[np.object_] | None = None
-
-    @property
-    def linear(self) -> bool:
-        """Whether they are values of a metric that is no mean of right and wrong."""
-        return self.said is not None
 
     def where(self, chosen: NDArray[np.bool_]) -> Answers:
         """Those of some examples alone; only of right and wrong answers, whose mean needs nothing of the others."""
@@ -118,7 +115,8 @@ def _of_metric(found: Mapping[str, Evaluation], name: str, sort: Order) -> Answe
     if not values:
         return None
     labels = None if task.kind == "regression" else first.rows["label"].to_numpy(object)[order]
-    return _designed(Answers(ids, values, said=said, gold=labels), first.rows, order, task)
+    made_of = Answers(ids, values, linear=True, said=said, gold=labels)
+    return _designed(made_of, first.rows, order, task)
 
 
 def _of_groups(found: Mapping[str, Evaluation], sort: Order) -> Answers | None:
@@ -159,6 +157,63 @@ def of_attacks(
     return _designed(Answers(ids, means), first.rows, order, first.task)
 
 
+def of_ratios(
+    found: Mapping[str, Sequence[Evaluation | AttackOutcome | Probe]],
+    totals: Mapping[str, Sequence[tuple[NDArray[Any], NDArray[Any]]]],
+) -> Answers | None:
+    """Values of a ratio of totals, such as a mean over some examples or a success rate; means over attack seeds.
+
+    Args:
+        found: training seed -> records, one per attack seed, of the same examples.
+        totals: the same shape; what each row adds to the numerator and to the denominator. Where nothing adds to the
+            denominator the ratio is undefined, and the record does not count.
+    """
+    values = {}
+    for seed, items in found.items():
+        each = [
+            ratio_values(part, whole)[order_of(item.rows)[0]]
+            for item, (part, whole) in zip(items, totals[seed], strict=True)
+            if np.any(whole)
+        ]
+        if each:
+            values[seed] = np.stack(each).mean(axis=0)
+    if not values:
+        return None
+    first = next(iter(found.values()))[0]
+    order, ids = order_of(first.rows)
+    return _designed(Answers(ids, values, linear=True), first.rows, order, first.task)
+
+
+def pooled(parts: Sequence[tuple[str, Answers]]) -> Answers | None:
+    """The examples of several test sets in one, each set being a stratum; only seeds that have all of them.
+
+    Args:
+        parts: (name of a set, right and wrong answers to it).
+    """
+    if not parts:
+        return None
+    seeds = set.intersection(*(set(part.values) for _, part in parts))
+    if not seeds:
+        return None
+    if len(parts) == 1:
+        return replace(parts[0][1], values={seed: parts[0][1].values[seed] for seed in sorted(seeds)})
+
+    def joined(pick: Callable[[Answers], NDArray[Any] | None]) -> NDArray[np.object_]:
+        columns = []
+        for name, part in parts:
+            own = pick(part)
+            columns.append([f"{name}/{'' if own is None else own[at]}" for at in range(len(part.ids))])
+        return np.array([value for column in columns for value in column], dtype=object)
+
+    clustered = any(part.clusters is not None for _, part in parts)
+    return Answers(
+        joined(lambda part: part.ids),
+        {seed: np.concatenate([part.values[seed] for _, part in parts]) for seed in sorted(seeds)},
+        joined(lambda part: part.ids if part.clusters is None else part.clusters) if clustered else None,
+        joined(lambda part: part.strata),
+    )
+
+
 def paired(first: Answers | None, second: Answers | None) -> Pair | None:
     """Both methods on the seeds that they share; None where they share none or one has no values to compare.
 
@@ -170,13 +225,15 @@ def paired(first: Answers | None, second: Answers | None) -> Pair | None:
     if not shared or not np.array_equal(first.ids, second.ids):
         return None
     arrays = [np.stack([answers.values[seed] for seed in shared]) for answers in (first, second)]
-    if first.said is None or second.said is None:
+    if not first.linear and not second.linear:
         return Pair(arrays[0], arrays[1], first.clusters, first.strata)
     units = first.ids if first.clusters is None else first.clusters
     if len(set(units.tolist())) < 2:  # which say nothing about how much another would change the metric
         return None
-    differ = [np.asarray(first.said[seed] != second.said[seed], dtype=np.bool_) for seed in shared]
-    differing = int(np.logical_or.reduce(differ).sum())
+    differing = None
+    if first.said is not None and second.said is not None:
+        differ = [np.asarray(first.said[seed] != second.said[seed], dtype=np.bool_) for seed in shared]
+        differing = int(np.logical_or.reduce(differ).sum())
     return Pair(arrays[0], arrays[1], first.clusters, first.strata, linear=True, differing=differing)
 
 
@@ -184,9 +241,9 @@ def judged(first: Answers, second: Answers) -> Pair | None:
     """Both as right and wrong answers, whatever the metric; None where predictions are no labels, or as for `paired`."""
     sides = []
     for side in (first, second):
-        if side.said is None:
+        if not side.linear:
             sides.append(side)
-        elif side.gold is None:
+        elif side.said is None or side.gold is None:
             return None
         else:
             right = {s: np.asarray(said == side.gold, dtype=np.float64) for s, said in side.said.items()}

@@ -236,7 +236,7 @@ def finish(
     """
     if sized:
         columns = [replace(column, n_examples=_shared_size(rows, at)) for at, column in enumerate(columns)]
-    rows = tested(rows)
+    rows = tested(rows, columns)
     source = data.source
     what, *how = filter(None, map(str.strip, what.split("\n")))
     legend = [

@@ -17,7 +17,7 @@ from asa_bench.measures import (
     macro_average,
 )
 from asa_bench.measures.accuracy import ENTAILMENT
-from asa_bench.reports.answers import Answers, of_attacks, of_evaluations, order_of
+from asa_bench.reports.answers import Answers, of_attacks, of_evaluations, of_ratios, order_of
 from asa_bench.reports.exposure import exposure, trained_on
 from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.keys import MethodRow, TaskColumn, row_key, seed_text
@@ -522,6 +522,18 @@ class Gathered:
             }
             self._answers[key] = of_attacks(found, values)
         return self._answers[key]
+
+    def success_answers(self, row: MethodRow, column: TaskColumn, attack: str) -> Answers | None:
+        """What each attacked example adds to an attack's success rate, a ratio to those that were right before."""
+        found = self.outcomes(row, column, attack)
+        totals = {
+            seed: [
+                (item.rows["status"].to_numpy(object) == "successful", self._right_before(item))
+                for item in outcomes
+            ]
+            for seed, outcomes in found.items()
+        }
+        return of_ratios(found, totals)
 
     def attack_seed_values(
         self, row: MethodRow, column: TaskColumn, attack: str

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from asa_bench.attacks.base import BF16_STATUS
 from asa_bench.measures import (
@@ -15,8 +17,10 @@ from asa_bench.measures import (
     disagreement,
     hans_cells,
     precision_recall_area,
+    ratio_values,
     slice_accuracies,
 )
+from asa_bench.reports.answers import Answers, order_of, pooled
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.keys import MethodRow, TaskColumn
 from asa_bench.reports.outcomes import Evaluation
@@ -121,6 +125,42 @@ def pooled_reliance(row: MethodRow, data: Gathered, members: Sequence[TaskColumn
     turned = _pooled(row, data, members, "shortcut", "reversed")
     shared = sorted(agrees.keys() & turned.keys())
     return make_cell({s: agrees[s].value - turned[s].value for s in shared}, "points", seeds=data.seeds)
+
+
+def pooled_slice_answers(
+    row: MethodRow, data: Gathered, members: Sequence[TaskColumn], name: str, value: str
+) -> Answers | None:
+    """The answers behind `pooled_slice`."""
+    whole, slices = _pooled_answers(row, data, members, name)
+    return None if whole is None else whole.where(np.asarray(slices == value, dtype=np.bool_))
+
+
+def pooled_reliance_answers(row: MethodRow, data: Gathered, members: Sequence[TaskColumn]) -> Answers | None:
+    """What each example adds to `pooled_reliance`, a difference of two ratios of totals."""
+    whole, slices = _pooled_answers(row, data, members, "shortcut")
+    if whole is None:
+        return None
+    agrees, turned = (np.asarray(slices == value, dtype=np.float64) for value in ("agrees", "reversed"))
+    values = {
+        seed: ratio_values(right * agrees, agrees) - ratio_values(right * turned, turned)
+        for seed, right in whole.values.items()
+    }
+    return replace(whole, values=values, linear=True)
+
+
+def _pooled_answers(
+    row: MethodRow, data: Gathered, members: Sequence[TaskColumn], name: str
+) -> tuple[Answers | None, NDArray[np.object_]]:
+    """Right and wrong answers to the examples of several tasks, and each one's slice."""
+    parts, slices = [], []
+    for column in members:
+        found = data.evaluations(row, column)
+        answers = data.answers(row, column, metric="accuracy")
+        if found and answers is not None:
+            rows = next(iter(found.values())).rows
+            parts.append((column.key, answers))
+            slices.append(rows[name].to_numpy(dtype=object)[order_of(rows)[0]])
+    return pooled(parts), np.concatenate(slices) if slices else np.array([], dtype=object)
 
 
 def _pooled(

@@ -39,7 +39,7 @@ class Cell:
         comparison: of a difference between two methods: how sure it is; None where it was not tested.
         conclusive: whether it is told from the baseline: the difference in this cell, or of this cell to the
             baseline's, is significant in the family of the table and no smaller than what could be found.
-        best: of its column and group the highest, and conclusively better than the baseline (or, of the baseline itself,
+        best: of its column and group the best, and conclusively better than the baseline (or, of the baseline itself,
             than every other method): what writers print in bold.
         exposure: what the models saw of the data that the test set must not share (`asa_bench.reports.exposure`); "" where
             that is no question. Cells of unequal exposure are never ranked together.
@@ -83,6 +83,7 @@ class Column:
         unit: how its numbers are written.
         subgroup: a second spanning head below `group`, "" where there is none.
         n_examples: the number of examples, where all cells of the column share it.
+        better: which numbers are better, 'high' or 'low' ones; 'neither' where that is no question, so that none is bold.
     """
 
     key: str
@@ -91,6 +92,7 @@ class Column:
     unit: Unit = "percent"
     subgroup: str = ""
     n_examples: int | None = None
+    better: Literal["high", "low", "neither"] = "high"
 
 
 @dataclass(frozen=True)

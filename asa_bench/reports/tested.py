@@ -11,6 +11,7 @@ from asa_bench.reports.tables import DAGGER, Cell, Column, Row
 from asa_bench.reports.text import count_range, shorten
 
 _ALL = 99.9  # points: no difference of shares is larger
+_SIGNS = {"high": 1, "low": -1, "neither": 0}
 _MOST = 6  # how many columns a note names before it says that there are others
 
 
@@ -32,7 +33,7 @@ class DifferenceRow(Row):
     rivals: Mapping[int, tuple[int, int, tuple[int, ...]]] = field(default_factory=dict)
 
 
-def tested(rows: Sequence[Row]) -> list[Row]:
+def tested(rows: Sequence[Row], columns: Sequence[Column]) -> list[Row]:
     """The rows with every difference tested, all of them one family, and with what is conclusive marked.
 
     Differences are told by their own cell, and by the cell of the method that differs from the baseline.
@@ -66,17 +67,19 @@ def tested(rows: Sequence[Row]) -> list[Row]:
             if told is not None:
                 conclusive[row.of, at] = told
         made.append(Row(row.key, row.label, tuple(cells), row.group, row.kind, row.model, row.method))
-    highest: dict[tuple[str, str, int, str], float] = {}
+    signs = [_SIGNS[column.better] for column in columns]
+    highest: dict[tuple[str, str, int, str], float] = {}  # where less is better, of the negative numbers
     for row in made:
-        for at, cell in enumerate(row.cells):
+        for at, (cell, sign) in enumerate(zip(row.cells, signs, strict=True)):
             if row.kind == "method" and cell.mean is not None:
                 place = (row.group, row.model, at, cell.exposure)
-                highest[place] = max(highest.get(place, -math.inf), cell.mean)
+                highest[place] = max(highest.get(place, -math.inf), sign * cell.mean)
     return [
         replace(
             row,
             cells=tuple(
-                _marked(row, at, cell, conclusive, compared, highest) for at, cell in enumerate(row.cells)
+                _marked(row, at, cell, conclusive, compared, highest, signs[at])
+                for at, cell in enumerate(row.cells)
             ),
         )
         if row.kind == "method"
@@ -113,14 +116,15 @@ def _marked(
     conclusive: Mapping[tuple[str, int], float],
     compared: Mapping[tuple[str, int], Sequence[float | None]],
     highest: Mapping[tuple[str, str, int, str], float],
+    sign: int,
 ) -> Cell:
     against = compared.get((row.key, at), ())
     own = conclusive.get((row.key, at))
-    is_highest = cell.mean is not None and cell.mean >= highest[row.group, row.model, at, cell.exposure]
-    wins = (own is not None and own > 0) or (
-        bool(against) and all(told is not None and told < 0 for told in against)
+    is_best = cell.mean is not None and sign * cell.mean >= highest[row.group, row.model, at, cell.exposure]
+    wins = (own is not None and sign * own > 0) or (
+        bool(against) and all(told is not None and sign * told < 0 for told in against)
     )
-    return replace(cell, conclusive=own is not None, best=is_highest and wins)
+    return replace(cell, conclusive=own is not None, best=is_best and wins)
 
 
 def findable(found: Sequence[Comparison]) -> str:
@@ -156,7 +160,7 @@ def test_notes(rows: Sequence[Row], columns: Sequence[Column], baseline: str, ti
     notes = [
         f"{DAGGER} differs from {baseline}: {tests} with {random} as random, Holm over the "
         f"{count_range([family], 'difference')} of this table at {alpha}, and no smaller than the smallest difference that "
-        f"would be found with 80 % power (MDE): {findable(found)}. Bold: the highest, if it is "
+        f"would be found with 80 % power (MDE): {findable(found)}. Bold: the best, if it is "
         f"better than {baseline} by that rule. No dagger does not mean no difference: it cannot be told."
     ]
     heads = [

@@ -17,12 +17,14 @@ from made_up import HANS, QQP, SST2
 
 from asa_bench.measures import Combination, Pair, Part, compare_all, crossed_mean, matthews_values
 from asa_bench.reports import latex, markdown, write
+from asa_bench.reports import tested as differences
 from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.layouts import build_tables
 from asa_bench.reports.look import Look
 from asa_bench.reports.outcomes import Evaluation, Subject
-from asa_bench.reports.tables import Cell, Table
+from asa_bench.reports.tables import Cell, Column, Row, Table, make_cell
 from asa_bench.reports.terminal import render_text
+from asa_bench.reports.tested import DifferenceRow
 from asa_bench.tasks.base import Task
 
 
@@ -363,3 +365,52 @@ def test_one_seed_leaves_the_part_of_seeds_unknown() -> None:
     assert {row.cells[heads.index("seed_share")].text for row in table.rows} == {"unknown"}
     assert "the table of variance tells their part" in " ".join(table.notes)
     assert "-0" not in {row.cells[heads.index("lost")].number[:2] for row in table.rows}
+
+
+def test_means_over_some_examples_and_rates_are_tested_as_ratios_of_totals() -> None:
+    made = made_up.report(scale=5)
+    found = {table.name: table for table in build_tables(made, ("reliance", "keywords", "attacks"))}
+    for table in found.values():
+        told = [
+            (cell.mean, cell.comparison)
+            for row in table.rows
+            if row.kind == "difference"
+            for cell, column in zip(row.cells, table.columns, strict=True)
+            if cell.state == "value" and column.unit in ("percent", "points")
+        ]
+        assert told, table.name
+        for mean, comparison in told:
+            assert comparison is not None and mean == pytest.approx(comparison.difference, abs=1e-12)
+        assert {comparison.family for _, comparison in told if comparison is not None} == {len(told)}
+    # Accuracy where the shortcut agrees is one of right and wrong answers, its difference to the reversed ones is none.
+    by_head = {
+        c.head: cell(found["reliance"], "ASA − Naive", at) for at, c in enumerate(found["reliance"].columns)
+    }
+    agrees, reliance = by_head["Agrees"].comparison, by_head["Reliance"].comparison
+    assert agrees is not None and agrees.gained is not None
+    assert reliance is not None and reliance.gained is None and "linearized" in reliance.method
+    assert reliance.examples > agrees.examples
+
+
+def test_where_less_is_better_the_lowest_is_bold() -> None:
+    columns = (Column("a", "A"), Column("b", "B", better="low"), Column("c", "C", better="neither"))
+    pair = Pair(np.array([NAIVE], dtype=float), np.array([BETTER], dtype=float))
+    cells = [make_cell({"1": sum(right) / 200}) for right in (NAIVE, BETTER)]
+    told = make_cell({"1": 0.13}, "points")
+    rows = [
+        Row("naive", "Naive", (cells[0],) * 3),
+        Row("asa", "Asa", (cells[1],) * 3),
+        DifferenceRow(
+            "asa-naive",
+            "Asa − Naive",
+            (told,) * 3,
+            kind="difference",
+            pairs=(pair,) * 3,
+            of="asa",
+            baseline="naive",
+        ),
+    ]
+    naive, asa, difference = differences.tested(rows, columns)
+    assert [each.conclusive for each in difference.cells] == [True] * 3
+    assert [each.best for each in asa.cells] == [True, False, False]
+    assert [each.best for each in naive.cells] == [False, True, False]

@@ -72,12 +72,17 @@ def attacks(data: Gathered) -> Table | None:
                     answers = partial(
                         data.attack_answers, column=column, attack=attack.name, robust=key == "robust"
                     )
+                if key == "success":
+                    answers = partial(data.success_answers, column=column, attack=attack.name)
                 drafts.append(DraftColumn(Column(key, head, group, unit), compute, answers=answers))
             heading = f"{attack_head(data, attack)} on {data.head(column, data.attack_columns)}"
             rows += method_rows(data, drafts, group=heading, prefix=f"{attack.name}/{column.key}/")
     if not rows:
         return None
-    columns = [Column(key, head, group, unit) for key, head, group, unit, _ in shown]
+    columns = [
+        Column(key, head, group, unit, better="low" if key == "success" else "high")
+        for key, head, group, unit, _ in shown
+    ]
     what = (
         "Accuracy without and under attack, in percent of all examples.\nAn example that was wrong before "
         "(skipped) or whose search crashed or timed out (errored) never counts as robust. Success rate in percent of the "

@@ -18,7 +18,9 @@ from asa_bench.reports.parts import (
     HANS_LABELS,
     hans_cells_of,
     pooled_reliance,
+    pooled_reliance_answers,
     pooled_slice,
+    pooled_slice_answers,
 )
 from asa_bench.reports.tables import Column, Table
 from asa_bench.reports.text import visible
@@ -42,10 +44,17 @@ def reliance(data: Gathered) -> Table | None:
             if value in present:
                 head = Column(f"{family}/{value}", value.capitalize(), family.capitalize())
                 compute = partial(pooled_slice, data=data, members=members, name="shortcut", value=value)
-                drafts.append(DraftColumn(head, compute))
+                told = partial(pooled_slice_answers, data=data, members=members, name="shortcut", value=value)
+                drafts.append(DraftColumn(head, compute, answers=told))
         if {"agrees", "reversed"} <= present:
-            head = Column(f"{family}/reliance", "Reliance", family.capitalize(), "points")
-            drafts.append(DraftColumn(head, partial(pooled_reliance, data=data, members=members)))
+            head = Column(f"{family}/reliance", "Reliance", family.capitalize(), "points", better="low")
+            drafts.append(
+                DraftColumn(
+                    head,
+                    partial(pooled_reliance, data=data, members=members),
+                    answers=partial(pooled_reliance_answers, data=data, members=members),
+                )
+            )
     if not drafts:
         return None
     faced = [column for members in families.values() for column in members]

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from asa_bench.reports.answers import Answers, of_ratios
 from asa_bench.reports.assemble import DraftColumn, finish, method_rows
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.keys import MethodRow, TaskColumn
@@ -17,6 +18,7 @@ from asa_bench.reports.tables import BLANK, Cell, Column, Row, Table, Unit, fact
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Compute = Callable[..., Cell]  # of (row, data, column)
+_Asked = tuple[Callable[[Probe], Values], Callable[..., Mask]]  # what is measured, and on which examples
 
 _FALL = "fall_"
 
@@ -32,13 +34,12 @@ def keywords(data: Gathered) -> Table | None:
         }
     )
     names = {f"{_FALL}{n}": "1 word" if n == 1 else f"{n} words" for n in counts}
-    columns = [Column(name, head, "Fall without", "points") for name, head in names.items()]
+    columns = [Column(name, head, "Fall without", "points", better="neither") for name, head in names.items()]
     columns += [
-        Column(f"{name}_gini", name.capitalize(), "Gini coefficient") for name in ("importance", "attention")
+        Column(f"{name}_gini", name.capitalize(), "Gini coefficient", better="neither")
+        for name in ("importance", "attention")
     ]
-    computes = [
-        partial(_mean, of=partial(_numbers, name=c.key), among=_compared, unit=c.unit) for c in columns
-    ]
+    asked: list[_Asked] = [(partial(_numbers, name=c.key), _compared) for c in columns]
     columns += [Column(name, name.capitalize(), "Examples", "count") for name in ("compared", "all")]
     what = (
         "By how many percentage points the probability of the gold label falls when words are left out: the one "
@@ -49,7 +50,7 @@ def keywords(data: Gathered) -> Table | None:
         "probed.\nNo shortcut has to be known for this, unlike for accuracy with and against a planted one (table "
         "reliance). A word's absence is not its cause, and attention is no explanation."
     )
-    rows = _rows(data, data.probe_columns, columns, [*computes, _how_many_compared, _how_many])
+    rows = _rows(data, data.probe_columns, columns, [*asked, _how_many_compared, _how_many])
     if not rows:
         return None
     title = "Reliance on single words"
@@ -63,22 +64,13 @@ def shortcut_word(data: Gathered) -> Table | None:
     with_it, against = (partial(_carries, slice_=value) for value in ("agrees", "reversed"))
     fall, relative = (partial(_numbers, name=f"shortcut_{n}") for n in ("fall", "rank_normalized"))
     rank = partial(_numbers, name="shortcut_rank")
-    parts: list[tuple[Column, Compute]] = [
-        (
-            Column("agrees/fall", "Fall", agrees, "points"),
-            partial(_mean, of=fall, among=with_it, unit="points"),
-        ),
-        (Column("agrees/first", "Most important", agrees), partial(_mean, of=_first, among=with_it)),
-        (
-            Column("agrees/rank", "Rank", agrees, "number"),
-            partial(_mean, of=rank, among=with_it, unit="number"),
-        ),
-        (Column("agrees/relative", "Relative rank", agrees), partial(_mean, of=relative, among=with_it)),
+    parts: list[tuple[Column, _Asked | Compute]] = [
+        (Column("agrees/fall", "Fall", agrees, "points", better="neither"), (fall, with_it)),
+        (Column("agrees/first", "Most important", agrees, better="neither"), (_first, with_it)),
+        (Column("agrees/rank", "Rank", agrees, "number"), (rank, with_it)),
+        (Column("agrees/relative", "Relative rank", agrees, better="neither"), (relative, with_it)),
         (Column("agrees/n", "n", agrees, "count"), partial(_how_many, among=with_it)),
-        (
-            Column("reversed/fall", "Fall", turned, "points"),
-            partial(_mean, of=fall, among=against, unit="points"),
-        ),
+        (Column("reversed/fall", "Fall", turned, "points", better="neither"), (fall, against)),
         (Column("reversed/n", "n", turned, "count"), partial(_how_many, among=against)),
     ]
     columns = [column for column, _ in parts]
@@ -100,15 +92,22 @@ def shortcut_word(data: Gathered) -> Table | None:
 
 
 def _rows(
-    data: Gathered, probed: Sequence[TaskColumn], columns: Sequence[Column], computes: Sequence[Compute]
+    data: Gathered,
+    probed: Sequence[TaskColumn],
+    columns: Sequence[Column],
+    asked: Sequence[_Asked | Compute],
 ) -> list[Row]:
     """One block of methods per task."""
     rows: list[Row] = []
     for at in probed:
-        drafts = [
-            DraftColumn(column, partial(compute, data=data, column=at))
-            for column, compute in zip(columns, computes, strict=True)
-        ]
+        drafts = []
+        for column, one in zip(columns, asked, strict=True):
+            if isinstance(one, tuple):
+                told = partial(_values, data=data, column=at, of=one[0], among=one[1])
+                compute = partial(_mean, data=data, column=at, of=one[0], among=one[1], unit=column.unit)
+                drafts.append(DraftColumn(column, compute, answers=told))
+            else:
+                drafts.append(DraftColumn(column, partial(one, data=data, column=at)))
         rows += method_rows(data, drafts, group=data.head(at, list(probed)), prefix=f"{at.key}/")
     return rows
 
@@ -179,6 +178,23 @@ def _mean(
         return (float(kept.mean()) if kept.size else None), int(kept.size)
 
     return data.probe_cell(row, column, measure, unit)
+
+
+def _values(
+    row: MethodRow,
+    data: Gathered,
+    column: TaskColumn,
+    of: Callable[[Probe], Values],
+    among: Callable[..., Mask],
+) -> Answers | None:
+    """What each example adds to that mean, a ratio of totals: which examples count differs from seed to seed."""
+    found = data.probes(row, column)
+    totals = {}
+    for seed, probe in found.items():
+        values = of(probe)
+        counts = among(probe, seed, row, data, column) & ~np.isnan(values)
+        totals[seed] = [(np.where(counts, values, 0.0), counts)]
+    return of_ratios({seed: [probe] for seed, probe in found.items()}, totals)
 
 
 def _how_many_compared(row: MethodRow, data: Gathered, column: TaskColumn) -> Cell:

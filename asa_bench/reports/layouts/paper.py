@@ -36,7 +36,8 @@ def paper(data: Gathered) -> Table | None:
                 DraftColumn(
                     Column(f"{column.key}/{score}", head, "Generalization"),
                     partial(data.cell, column=column, measure=partial(score_of, name=score)),
-                    answers=partial(data.answers, column=column) if score == "accuracy" else None,
+                    answers=partial(data.answers, column=column, metric=score),
+                    faced=column,
                 )
             )
             faced.append(column)
