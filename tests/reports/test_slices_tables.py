@@ -15,7 +15,7 @@ from asa_bench.reports import drawn, write
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.layouts import build_tables
-from asa_bench.reports.outcomes import AttackOutcome, Evaluation, Subject
+from asa_bench.reports.outcomes import AttackOutcome, Evaluation, StoredReplay, Subject
 from asa_bench.reports.tables import Row, Table
 
 FILM = SST2.model_copy(update={"slices": ("construction",)})
@@ -123,6 +123,25 @@ def test_a_length_that_no_record_tells_is_left_out_and_nothing_else() -> None:
     more = replace(source, evaluations=(evaluation("asa"), evaluation("naive", told=False)))
     for name in ("slices", "attack_slices"):
         assert {key for key, _ in cells(table(more, name))} == {"construction", "class", "length"}
+
+
+def test_slices_of_a_stored_set_are_joined_by_id_and_text() -> None:
+    """Its rows have neither slices nor texts; an example that no record knows leaves all of it without."""
+    faced = rows(outcome="robust", prediction="positive")[["id", "text_hash", "label", "status", "outcome"]]
+    stored = StoredReplay(
+        subject("naive"), FILM, "dev", "f", "set", "a" * 20, "x", subject("asa"), faced.iloc[::-1]
+    )
+    data = Gathered(ReportInput("s", "T", "p", evaluations=(evaluation("naive"),), methods=("naive",)))
+    for name, wanted in (
+        ("construction", [construction for _, _, construction, *_ in EXAMPLES]),
+        ("class", [label for _, label, *_ in EXAMPLES]),
+        ("length", ["1-10 words"] * 3 + ["11-20 words"] * 2 + ["41+ words"]),
+    ):
+        values = data.sliced.values(stored, name)
+        assert values is not None and values.tolist() == wanted[::-1]
+    other = replace(stored, rows=faced.assign(text_hash="another"))
+    assert data.sliced.values(other, "length") is None
+    assert data.sliced.values(other, "class") is not None  # the label is its own
 
 
 def test_attack_seeds_are_averaged_and_differences_are_one_family_of_their_own() -> None:

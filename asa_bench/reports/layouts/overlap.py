@@ -8,12 +8,12 @@ from asa_bench.reports.gather import Gathered
 from asa_bench.reports.tables import BLANK, Cell, Column, Row, Table, fact_cell, format_number
 
 _COLUMNS = (
-    Column("rows", "Test rows", unit="count"),
-    Column("trained", "Training rows", unit="count"),
-    Column("exact", "Equal", "Test rows in training data", "count"),
-    Column("near", "Nearly equal", "Test rows in training data", "count"),
-    Column("share", "Both, %", "Test rows in training data", "percent"),
-    Column("shared_text", "With a shared text", "Test rows in training data", "count"),
+    Column("rows", "n", unit="count"),
+    Column("trained", "Trained on", unit="count"),
+    Column("exact", "Equal", unit="count"),
+    Column("near", "Nearly", unit="count"),
+    Column("share", "Either, %", unit="percent"),
+    Column("shared_text", "Share a text", unit="count"),
 )
 
 
@@ -42,10 +42,11 @@ def overlap(data: Gathered) -> Table | None:
         return None
     rows.sort(key=lambda row: row.group)
     what = (
-        "Test rows that stand in the data that models were trained on here. Equal: in letters and digits, whatever case, "
-        "punctuation and spacing. Nearly: not equal, but with a Jaccard similarity of character 5-grams of 0.8 or more (blank: "
-        "not counted, the sets are too large; asa-bench overlap counts them). With a shared text: one text of the row, such "
-        "as the premise, stands in some training row. Where methods were trained on unlike rows, those with most."
+        "Test rows that stand in the data that models were trained on here. n: test rows; trained on: training rows. Equal: in "
+        "letters and digits, whatever case, punctuation and spacing. Nearly: not equal, but with a Jaccard similarity of "
+        "character 5-grams of 0.8 or more (blank: not counted, the sets are too large; asa-bench overlap counts them). Share a "
+        "text: one text of the row, such as the premise, stands in some training row. Where methods were trained on unlike "
+        "rows, those with most."
     )
     return finish(
         data, "overlap", "Test rows in training data", what, _COLUMNS, rows, faced, "Test set", False
