@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -17,7 +18,7 @@ from safetensors.torch import load_file, save_file
 import asa_bench
 from asa_bench import checkpoints
 from asa_bench.gathering import gather
-from asa_bench.kinds import common
+from asa_bench.kinds import asking, attacking, common
 from asa_bench.reports.layouts import build_tables
 from asa_bench.store import Store
 from asa_bench.tasks import TASKS
@@ -260,3 +261,84 @@ def test_a_test_set_that_leaked(suite: Path, tmp_path: Path, monkeypatch: pytest
     (table,) = build_tables(gather(Store(tmp_path / "leaked")), ("overlap",))
     counts = {row.key.split("/")[1]: [cell.text for cell in row.cells[:3]] for row in table.rows}
     assert counts["sentiment"][1:] == ["320", counts["sentiment"][0]]  # all of the test set
+
+
+class Remembering:
+    """A model that knows every original by heart and gives in once as many of its words are changed as it is told to stand.
+
+    Args:
+        labels: in the order of the logits.
+        originals: text -> gold label.
+        stands: original's words -> how many changed words turn the answer; None: no number does.
+    """
+
+    def __init__(
+        self, labels: Sequence[str], originals: Mapping[str, str], stands: Callable[[list[str]], int | None]
+    ) -> None:
+        self.labels = list(labels)
+        self.known = [(text.split(), gold) for text, gold in originals.items()]
+        self.stands = stands
+
+    def logits(self, texts: Sequence[tuple[str, ...]], **_: Any) -> np.ndarray:
+        return np.array([self._one(text[0].split()) for text in texts], dtype=np.float32)
+
+    def _one(self, words: list[str]) -> list[float]:
+        def changed(original: list[str]) -> int:
+            same = len(original) == len(words)
+            return sum(a != b for a, b in zip(original, words, strict=True)) if same else 1_000
+
+        original, gold = min(self.known, key=lambda known: changed(known[0]))
+        needed = self.stands(original)
+        sure = 4.0 if needed is None else 4 * (needed - changed(original) - 0.5) / needed
+        return [sure / 2 if label == gold else -sure / 2 for label in self.labels]
+
+
+def test_a_ranking_that_only_broken_texts_make(
+    suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Naive falls on every other text by a single word; ASA on nearly all, but only once no reader would know the text again.
+
+    So naive is the more robust one as long as every adversarial text counts, and ASA once the gate is asked.
+    """
+    task = TASKS.get("laboratory/sentiment")
+    stands: dict[str, Callable[[list[str]], int | None]] = {
+        "naive": lambda words: 1 if sum(map(len, words)) % 2 else None,
+        "asa": lambda words: int(0.4 * len(words)) + 1,  # more than the gate's 40 % of the words
+    }
+    ask = common.asked
+
+    def planted(cell: Any, waits: Any) -> Any:
+        victim = ask(cell, waits)
+        rows = common.rows_of(
+            task.name, task.evaluation_split, cell.context["source"], cell.spec["examples"]
+        ).frame
+        originals = dict(zip(rows[task.columns[0]], rows["label"], strict=True))
+        knows = Remembering(victim.labels, originals, stands[cell.subject.method])
+        victim.logits = knows.logits
+        victim.steady_logits = lambda texts, batch_size=None: knows.logits(texts)
+        return victim
+
+    for module in (asking, attacking):
+        monkeypatch.setattr(module, "asked", planted)
+    settings = {"training.epochs": 1, "laboratory.pretraining.lines": 320, "train_examples": 64}
+    settings |= {
+        "calibration_examples": None,
+        "challenges": [],
+        "transfer": False,
+        "quality": {},
+        **ONE_ATTACK,
+    }
+    output = tmp_path / "out"
+    results = asa_bench.run(suite, output=output, seeds=[1], settings=settings)
+    assert raised(output, loaded=False) == {"ranking_changes"}
+    (sign,) = (sign for sign in signs(output) if sign["flag"]["raised"])
+    assert (sign["subject"]["method_title"], sign["attack"]) == ("all methods", "deepwordbug+stopwords")
+    assert (
+        "Naive and ASA" in sign["flag"]["sentence"] and "report the gated ranking" in sign["flag"]["sentence"]
+    )
+    assert "ranking\\_changes" in (output / "tables" / "attacks.tex").read_text()
+    assert results.folder == output
+    # The same records by a gate that lets everything pass: nobody trades places.
+    open_gate = {"quality": {"gate": {"max_words_changed": None, "max_edit_distance": None}}}
+    asa_bench.run(suite, output=output, seeds=[1], settings=settings | open_gate)
+    assert raised(output, loaded=False) == set()
