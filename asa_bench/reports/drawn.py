@@ -17,6 +17,8 @@ from asa_bench.reports.tables import Table
 from asa_bench.tasks.slicing import slices_of
 
 BINS = 10
+#: Fewer examples than this are few.
+FEW = 10
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,14 @@ class Matrix:
     Attributes:
         rows, columns: what they are called.
         cells: (rows, columns) shares in [0, 1], means over seeds; None where there is nothing.
+        few: labels of rows with so few examples behind them that their numbers tell nothing.
     """
 
     title: str
     rows: tuple[str, ...]
     columns: tuple[str, ...]
     cells: tuple[tuple[float | None, ...], ...]
+    few: frozenset[str] = frozenset()
 
 
 def colors(data: Gathered) -> dict[str, int]:
@@ -51,14 +55,17 @@ def slices(data: Gathered) -> list[Matrix]:
     for column in data.columns:
         for name in slices_of(column.task):
             values: dict[str, dict[str, list[float]]] = {}
+            few: set[str] = set()
             for row in data.rows:
                 for item in data.evaluations(row, column).values():
                     for value, (score, n) in data.sliced.scores(item, name).items():
                         if score is not None:
                             number = score if isinstance(score, float) else score.value
-                            values.setdefault(f"{value} (n={n:,})", {}).setdefault(row.key, []).append(number)
+                            label = f"{value} (n={n:,})"
+                            few |= {label} if n < FEW else set()
+                            values.setdefault(label, {}).setdefault(row.key, []).append(number)
             if values:
-                found.append(_by_method(data, slice_title(data, column, name), values))
+                found.append(_by_method(data, slice_title(data, column, name), values, few))
     return found
 
 
@@ -69,19 +76,26 @@ def attack_slices(data: Gathered) -> list[Matrix]:
         for attack in data.real_attacks:
             for name in slices_of(column.task):
                 values: dict[str, dict[str, list[float]]] = {}
+                few: set[str] = set()
                 for row in data.rows:
                     scores = data.sliced.robust_scores(row, column, attack.name, name)
                     for value, (by_seed, n) in scores.items():
-                        values.setdefault(f"{value} (n={n:,})", {})[row.key] = list(by_seed.values())
+                        label = f"{value} (n={n:,})"
+                        few |= {label} if n < FEW else set()
+                        values.setdefault(label, {})[row.key] = list(by_seed.values())
                 if values:
-                    found.append(_by_method(data, attack_slice_title(data, column, attack, name), values))
+                    found.append(
+                        _by_method(data, attack_slice_title(data, column, attack, name), values, few)
+                    )
     return found
 
 
-def _by_method(data: Gathered, title: str, values: Mapping[str, Mapping[str, Sequence[float]]]) -> Matrix:
+def _by_method(
+    data: Gathered, title: str, values: Mapping[str, Mapping[str, Sequence[float]]], few: set[str]
+) -> Matrix:
     labels = tuple(sorted(values))
     cells = tuple(tuple(_mean(values[label].get(row.key, [])) for row in data.rows) for label in labels)
-    return Matrix(title, labels, tuple(label_of(data, row) for row in data.rows), cells)
+    return Matrix(title, labels, tuple(label_of(data, row) for row in data.rows), cells, frozenset(few))
 
 
 def transfers(table: Table | None) -> list[Matrix]:

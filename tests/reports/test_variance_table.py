@@ -77,7 +77,7 @@ def test_training_seeds_attack_seeds_and_examples_are_told_apart() -> None:
         assert numbers(shown, label, "Of the mean") == [*of_mean, f"{100 * split.mean_variance**0.5:.1f}"]
         assert numbers(shown, label, "Levels") == ["4", "3", "80"]
     assert [column.head for column in shown.columns[:5]] == list(HEADS)
-    assert "3 seeds of their own" in shown.caption
+    assert "3 seeds of their own" in " ".join(shown.notes)
     for text in (markdown.render(shown), latex.body(shown), write.to_csv(shown), write.to_json(shown)):
         assert "Attack seed" in text
 
@@ -87,7 +87,7 @@ def test_what_one_level_leaves_unknown_is_said_and_not_0() -> None:
     assert numbers(table(outcomes("naive", robust)), "Naive")[0] == "unknown"
     alone = table(outcomes("naive", robust[:, :1]))
     assert [at for at, text in enumerate(numbers(alone, "Naive")) if text == "unknown"] == [0, 1, 3, 4]
-    assert "one seed of their own" in alone.caption
+    assert "one seed of their own" in " ".join(alone.notes)
     same = numbers(table(outcomes("naive", np.ones((2, 2, 60), bool))), "Naive")
     assert same == ["0.0"] * 5
 

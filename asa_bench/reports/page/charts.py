@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from asa_bench.measures import robust_by_budget
@@ -40,10 +40,17 @@ class Dots:
 
 @dataclass(frozen=True)
 class DotPanel:
-    """The methods' seeds in one column of the main table."""
+    """The methods' seeds in one column of the main table.
 
+    Attributes:
+        group: of the column; its panels share an axis.
+        ticks: (place in [0, 100], text) of the axis.
+    """
+
+    group: str
     title: str
     lines: tuple[Dots, ...]
+    ticks: tuple[tuple[float, str], ...]
 
 
 @dataclass(frozen=True)
@@ -94,26 +101,43 @@ def dot_panels(data: Gathered, table: Table) -> list[DotPanel]:
     """One panel per column of shares: each seed a dot, the mean a line."""
     shade, names = colors(data), {row.key: label_of(data, row) for row in data.rows}
     panels = []
+    groups = [": ".join(part for part in (column.group, column.subgroup) if part) for column in table.columns]
     for at, column in enumerate(table.columns):
+        low, high = _axis(
+            value
+            for other, group in enumerate(groups)
+            if group == groups[at] and table.columns[other].unit == "percent"
+            for row in table.rows
+            if row.kind == "method"
+            for _, value in row.cells[other].values
+        )
+
+        def place(value: float, low: int = low, high: int = high) -> float:
+            return round(100 * (100 * min(max(value, 0.0), 1.0) - low) / (high - low), 2)
+
         lines = [
             Dots(
                 names.get(row.key, row.label),
                 shade.get(row.key, 6),
-                tuple((seed, _percent(v), format_number(v, "percent")) for seed, v in row.cells[at].values),
-                _percent(row.cells[at].mean or 0.0),
+                tuple((seed, place(v), format_number(v, "percent")) for seed, v in row.cells[at].values),
+                place(row.cells[at].mean or 0.0),
                 row.cells[at].text,
             )
             for row in table.rows
             if row.kind == "method" and row.cells[at].state == "value" and row.cells[at].values
         ]
         if lines and column.unit == "percent":
-            title = ": ".join(part for part in (column.group, column.subgroup, column.head) if part)
-            panels.append(DotPanel(title, tuple(lines)))
+            step = next(step for step in (5, 10, 20, 25) if (high - low) / step <= 4 or step == 25)
+            ticks = tuple((place(mark / 100), f"{mark}") for mark in range(low, high + 1, step))
+            panels.append(DotPanel(groups[at], column.head, tuple(lines), ticks))
     return panels
 
 
-def _percent(value: float) -> float:
-    return round(100 * min(max(value, 0.0), 1.0), 2)
+def _axis(values: Iterable[float]) -> tuple[int, int]:
+    """Tens of percent between which all values lie."""
+    found = [100 * min(max(value, 0.0), 1.0) for value in values] or [0.0, 100.0]
+    low = 10 * math.floor(min(min(found), 90) / 10)
+    return low, max(low + 10, 10 * math.ceil(max(found) / 10))
 
 
 def heat_maps(found: Sequence[Matrix]) -> list[HeatMap]:
@@ -123,7 +147,7 @@ def heat_maps(found: Sequence[Matrix]) -> list[HeatMap]:
             matrix.title,
             matrix.columns,
             tuple(
-                HeatRow(label, tuple(_shaded(value) for value in cells))
+                HeatRow(label, tuple(_shaded(value, label in matrix.few) for value in cells))
                 for label, cells in zip(matrix.rows, matrix.cells, strict=True)
             ),
         )
@@ -131,10 +155,10 @@ def heat_maps(found: Sequence[Matrix]) -> list[HeatMap]:
     ]
 
 
-def _shaded(value: float | None) -> tuple[str, int]:
+def _shaded(value: float | None, few: bool = False) -> tuple[str, int]:
     if value is None:
         return "", -1
-    return format_number(value, "percent"), shade_of(value)
+    return format_number(value, "percent"), -1 if few else shade_of(value)
 
 
 def budget_panels(data: Gathered) -> list[LinePanel]:

@@ -6,9 +6,10 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from importlib.resources import files
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from asa_bench.reports import drawn, flags, palette
+from asa_bench.reports import drawn, flags, grid, palette
 from asa_bench.reports.detectable import with_detectable
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.grid import row_groups, spans
@@ -18,13 +19,16 @@ from asa_bench.reports.page import charts
 from asa_bench.reports.page.examples import pack
 from asa_bench.reports.page.mechanism import looks
 from asa_bench.reports.tables import Row, Table
-from asa_bench.reports.text import provenance_lines, shorten, visible
+from asa_bench.reports.text import count_range, provenance_lines, shorten, visible
 from asa_bench.reports.verdicts import verdicts
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 _SHOWN = 300  # letters of a text in a heading
+# Of a table, in units of the style sheet's width of a letter: a line of the page, which a sheet of paper holds as well, and the
+# space around a cell.
+_LINE, _SPACE, _STUB = 130.0, 2.6, 46.0
 
 
 def render(report: ReportInput | Gathered, signs: Sequence[flags.Sign] | None = None) -> str:
@@ -50,6 +54,9 @@ def render(report: ReportInput | Gathered, signs: Sequence[flags.Sign] | None = 
             tables=[with_detectable(table) for table in made],
             main=with_detectable(main) if main else None,
             verdicts=verdicts(data, main) if main else [],
+            reading=[note for note in main.notes if note.startswith(("Gated: ", "Worst: "))] if main else [],
+            seeds=count_range([data.seeds], "seed"),
+            baseline=next((row.title for row in data.rows if row.method == source.baseline), source.baseline),
             dots=charts.dot_panels(data, main) if main else [],
             heat=charts.heat_maps(drawn.slices(data)),
             attack_heat=charts.heat_maps(drawn.attack_slices(data)),
@@ -73,6 +80,25 @@ def render(report: ReportInput | Gathered, signs: Sequence[flags.Sign] | None = 
     )
 
 
+def panels(table: Table) -> list[Table]:
+    """The table in panels that fit on a line, estimated; a narrower screen scrolls them."""
+    widths = [
+        _SPACE
+        + max(
+            *(len(word) for word in column.head.split() or [""]),
+            len(f"n={column.n_examples or 0:,}"),
+            *(len(row.cells[at].text) for row in table.rows),
+        )
+        for at, column in enumerate(table.columns)
+    ]
+    labels = _SPACE + min(_STUB, max(len(row.label) for row in table.rows))
+    return grid.panels(table, lambda part: labels + sum(widths[at] for at in part) <= _LINE)
+
+
+def _grouped(dots: Sequence[charts.DotPanel]) -> list[tuple[str, list[charts.DotPanel]]]:
+    return [(group, list(members)) for group, members in groupby(dots, key=lambda panel: panel.group)]
+
+
 def blocks(table: Table) -> list[tuple[str, list[list[Row]]]]:
     """Row groups with their lines: each method with the differences that follow it, so that sorting keeps them."""
     found = []
@@ -89,7 +115,7 @@ def blocks(table: Table) -> list[tuple[str, list[list[Row]]]]:
 
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
+    from markupsafe import Markup, escape
 
     def shown(value: Any) -> Any:
         """Everything from outside on one visible line; what is markup already stays."""
@@ -106,7 +132,10 @@ def _environment() -> Environment:
     # Only our own files, read from the package, are set as they are.
     environment.filters["ours"] = Markup
     environment.filters["shorter"] = lambda text: shorten(text, _SHOWN)
-    environment.globals.update(blocks=blocks, spans=spans)
+    environment.filters["groupby_in_order"] = _grouped
+    # After an underscore a line may break.
+    environment.filters["breakable"] = lambda text: escape(visible(text)).replace("_", Markup("_<wbr>"))
+    environment.globals.update(blocks=blocks, panels=panels, spans=spans)
     return environment
 
 

@@ -38,49 +38,63 @@
     const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
     root.dataset.theme = dark ? "light" : "dark";
   });
-  addEventListener("beforeprint", () => { for (const d of document.querySelectorAll("details")) d.open = true; });
+  // On paper nothing can be opened; of the many tables below those alone are printed that were opened before.
+  const printed = "#summary details, #flags details, footer details";
+  addEventListener("beforeprint", () => { for (const d of document.querySelectorAll(printed)) d.open = true; });
 
   // -- the summary table ---------------------------------------------------------------------------------
-  const table = byId("summary-table");
-  if (table) {
-    const lines = () => [...table.querySelectorAll("tbody.line")];
-    const first = lines();
+  // It stands in panels below each other, which are sorted and filtered together.
+  const panels = [...document.querySelectorAll("table.summary")];
+  if (panels.length) {
+    const first = panels.map((panel) => [...panel.querySelectorAll("tbody.line")]);
     const valueOf = (line, at) => {
       const cell = line.rows[0].cells[at + 1];
       if (at < 0) return line.rows[0].cells[0].textContent;
       return "value" in cell.dataset ? Number(cell.dataset.value) : null;
     };
-    for (const button of table.querySelectorAll("button.sort")) button.addEventListener("click", () => {
+    for (const [which, panel] of panels.entries()) for (const button of panel.querySelectorAll("button.sort")) button.addEventListener("click", () => {
       const head = button.closest("th"), at = Number(button.dataset.column);
       const order = head.getAttribute("aria-sort") === "descending" ? "ascending" : "descending";
-      for (const other of table.querySelectorAll("[aria-sort]")) other.removeAttribute("aria-sort");
+      for (const other of document.querySelectorAll(".summary [aria-sort]")) other.removeAttribute("aria-sort");
       head.setAttribute("aria-sort", order);
       const sign = order === "ascending" ? 1 : -1;
       // Within each group, whose heading stays above it; rows without a number come last.
       const groups = new Map();
-      for (const line of first) {
+      for (const line of first[which]) {
         if (!groups.has(line.dataset.group)) groups.set(line.dataset.group, []);
         groups.get(line.dataset.group).push(line);
       }
-      for (const [group, members] of groups) {
+      const place = new Map();
+      for (const members of groups.values()) {
         members.sort((a, b) => {
           const x = valueOf(a, at), y = valueOf(b, at);
           if (x === null || y === null) return (x === null) - (y === null);
           return sign * (typeof x === "string" ? x.localeCompare(y, "en") : x - y);
         });
-        let after = [...table.tBodies].find((b) => b.className === "heading" && b.dataset.group === group) || table.tHead;
-        for (const line of members) { after.after(line); after = line; }
+        for (const line of members) place.set(line.dataset.line, place.size);
+      }
+      // A line that has nothing in this panel keeps its place behind the others.
+      const placeOf = (line) => place.get(line.dataset.line) ?? place.size;
+      for (const [at, other] of panels.entries()) {
+        const lastOf = new Map();
+        for (const line of [...first[at]].sort((a, b) => placeOf(a) - placeOf(b))) {
+          const group = line.dataset.group;
+          const heading = [...other.tBodies].find((b) => b.className === "heading" && b.dataset.group === group);
+          (lastOf.get(group) || heading || other.tHead).after(line);
+          lastOf.set(group, line);
+        }
       }
     });
     byId("row-filter").addEventListener("input", (event) => {
       const wanted = event.target.value.trim().toLowerCase();
-      let shown = 0;
-      for (const line of first) {
+      const shown = new Set(), every = new Set();
+      for (const line of first.flat()) {
         const text = line.dataset.group + " " + [...line.rows].map((row) => row.cells[0].textContent).join(" ");
         line.hidden = !text.toLowerCase().includes(wanted);
-        shown += !line.hidden;
+        every.add(line.dataset.line);
+        if (!line.hidden) shown.add(line.dataset.line);
       }
-      byId("row-count").textContent = wanted ? shown + " of " + first.length + " methods" : "";
+      byId("row-count").textContent = wanted ? shown.size + " of " + every.size + " methods" : "";
     });
   }
 
