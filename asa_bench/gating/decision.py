@@ -105,7 +105,7 @@ def decide(collected: Collected, baseline: Baseline, policy: PolicyFile) -> Deci
     kept = {key: stored for key, stored in baseline.scores.items() if not rules[key].ignore}
     if not kept:
         raise BadInput(f"{policy.shown}: ignores every score of the baseline; a gate needs one at least")
-    absent = {key: _why_absent(key, collected) for key in kept if key not in collected.scores}
+    absent = {key: why for key in kept if (why := _why_absent(key, collected)) is not None}
     check_comparable({key: stored for key, stored in kept.items() if key not in absent}, collected, baseline)
     judged = [_missing(key, kept[key], rules[key], why) for key, why in absent.items()]
     tested: dict[str, tuple[Score, Stored, Resolved, NDArray[np.bool_]]] = {}
@@ -153,15 +153,21 @@ def _slice_keys(collected: Collected, policy: PolicyFile) -> list[str]:
     ]
 
 
-def _why_absent(key: str, collected: Collected) -> str:
-    """Why a planned score has no value.
+def _why_absent(key: str, collected: Collected) -> str | None:
+    """Why a planned score has no value, or none of one of its seeds; None where it is whole.
 
     Raises:
         BadInput: it was not planned.
     """
+    score = collected.scores.get(key)
     for beginning, why in collected.missing:
-        if key.startswith(beginning):
+        evaluated = beginning.endswith(":")  # its task says the measure
+        if key == beginning or (
+            evaluated and key.startswith(beginning) and (score is None or "evaluate" in score.identity.schema)
+        ):
             return why
+    if score is not None:
+        return None
     raise BadInput(
         f"the baseline has the score {key!r}, which this run does not measure; run what the baseline was made from, leave "
         "it out with a rule 'ignore: true', or make the change deliberate with asa-bench baseline update"
@@ -333,6 +339,12 @@ def explain(found: AgainstMargin) -> str:
         need.append(f"{found.more_seeds} seeds of this run")
     if found.interval == (-1.0, 1.0):
         span = f"{_points(found.difference)} points, and no interval can be had"
+        if found.more_seeds is not None:
+            return (
+                f"{span}: one training on either side says nothing of how much another would differ. To tell takes "
+                f"{found.more_seeds} seeds of this run or of the baseline; or 'seeds: fixed' in the policy asks about "
+                "these two models alone."
+            )
     else:
         span = f"{span}: the interval holds the margin of −{margin} points"
     if not need:

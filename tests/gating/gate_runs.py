@@ -99,7 +99,7 @@ def make_run(
             }
             store.write("train", cell.address, manifest, None, {}, work)
             continue
-        if seed in fails:
+        if seed in fails and cell.kind == "evaluate":
             store.write_failure("evaluate", cell.address, {"label": cell.label, "error": "MemoryError"})
             continue
         manifest["result"] = {"task": TASK.model_dump(mode="json"), "fingerprint": fingerprint}

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from gate_runs import answers, make_run
+from gate_runs import ATTACK, answers, make_run
 
 from asa_bench.cli import main
 from asa_bench.errors import BadInput
@@ -98,7 +98,7 @@ def test_one_seed_trained_again_cannot_tell_until_a_second_is_there(baseline: Pa
     stored = baselines.read(baseline)
     found = decide(collect(Store(tmp_path / "new")), stored, policies.load(None)).judged[0]
     assert (found.verdict, found.action) == ("cannot tell", "warn")
-    assert "2 seeds of this run" in found.reason
+    assert "2 seeds of this run" in found.reason and "'seeds: fixed' in the policy" in found.reason
     rules = tmp_path / "gate.yaml"
     rules.write_text("schema: 1\ndefaults: {seeds: fixed}\n")
     assert gate(tmp_path / "new", baseline, "--policy", str(rules)) == 1
@@ -187,6 +187,16 @@ def test_a_score_that_failed_to_be_measured_fails(
     assert gate(folder, baseline) == 1
     assert "Missing" in capsys.readouterr().out
     assert command("baseline", "save", str(folder), "-o", str(tmp_path / "holes.json")) == 2
+
+
+def test_a_score_that_lacks_one_of_its_seeds_fails_and_the_others_do_not_stand_for_it(tmp_path: Path) -> None:
+    seeds = {seed: answers(TOTAL, range(20)) for seed in (1, 2, 3)}
+    stored = baselines.of(collect(Store(make_run(tmp_path / "old", seeds, robust=seeds))))
+    new = make_run(tmp_path / "new", seeds, robust=seeds, fails=[2])
+    judged = {one.key: one for one in decide(collect(Store(new)), stored, policies.load(None)).judged}
+    assert judged["tiny/asa/sst2:accuracy"].verdict == "fail"
+    assert "Missing" in judged["tiny/asa/sst2:accuracy"].reason
+    assert judged[f"tiny/asa/sst2:{ATTACK}"].verdict == "pass", "its attack was measured with all seeds"
 
 
 def test_floors_and_ignored_scores(
