@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from dataclasses import replace
 from typing import Any
@@ -166,8 +168,18 @@ def test_attack_seeds_are_averaged_and_differences_are_one_family_of_their_own()
 
 
 def test_csv_and_json_hold_slices_with_denominators_and_tests() -> None:
-    found = table(made_up.report(seeds=(1, 2, 3), scale=4), "attack_slices")
-    told = write.to_json(found)
-    assert json.dumps(told)
-    text = write.to_csv(found)
-    assert "SST-2 under Pruthi by class" in text and "negative" in text
+    source = ReportInput(
+        "s", "T", "p", attacks=(attack("naive"), attack("asa")), methods=("naive", "asa"), baseline="naive"
+    )
+    found = table(source, "attack_slices")
+    lines = {
+        (line["row_group"].split(" by ")[1], line["row"], line["column"]): line
+        for line in csv.DictReader(io.StringIO(write.to_csv(found)))
+    }
+    robust = lines["length", "1-10 words", "Asa"]
+    assert (robust["n_examples"], float(robust["mean"])) == ("3", pytest.approx(2 / 3))
+    told = lines["class", "positive", "Asa \u2212 Naive"]
+    assert (told["n_examples"], float(told["adjusted_p"])) == ("3", 1.0)  # both the same
+    rows = json.loads(write.to_json(found))["rows"]
+    comparisons = [cell["comparison"] for row in rows for cell in row["cells"] if cell["comparison"]]
+    assert {(one["family"], one["seeds"]) for one in comparisons} == {(7, 1)}  # all seven slices
