@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ import numpy as np
 
 from asa_bench import gathering
 from asa_bench.errors import BadInput
-from asa_bench.measures import Comparison, Share, compare_all, share
+from asa_bench.measures import METRICS, Comparison, Scored, Share, compare_all, share
 from asa_bench.reports.answers import Answers, paired
 from asa_bench.reports.exposure import exposure
 from asa_bench.reports.gather import Gathered
@@ -31,7 +31,8 @@ class Beside:
 
     Attributes:
         model, method, train_task: the row, see `asa_bench.cell.Subject`.
-        accuracy: of the row, over its seeds.
+        metric: the task's first metric, which is compared.
+        accuracy: of the row by that metric, over its seeds.
         scored: of the system on the row's examples; None where they could not be joined.
         exposure: what the row's models saw of the data that the task must not share.
         comparison: the system minus the row, all rows being one family; None where it is not tested.
@@ -46,6 +47,7 @@ class Beside:
     exposure: str
     comparison: Comparison | None = None
     untested: str = ""
+    metric: str = "accuracy"
 
     def to_json(self) -> dict[str, Any]:
         """As plain values; what is not finite, such as the odds of flips in one direction alone, is null."""
@@ -86,18 +88,18 @@ def beside(
     pairs = {}
     for row, column in places:
         answers = gathered.answers(row, column)
-        if answers is None or answers.linear:
-            raise BadInput(f"--beside {shown}: {found.task} is not scored by a mean of right and wrong")
+        if answers is None:
+            raise BadInput(f"--beside {shown}: {task.metrics[0]} of {found.task} cannot be tested")
         seen = gathered.exposure(row, column)
         own = None if data is None else _own(predictions, data, gathered, row, column, answers, shown)
         one = Beside(
             row.model, row.method, column.train_task, _share(answers), None if own is None else _share(own), seen,
-            untested="the authors' ids are never joined with those of another copy of the data",
+            untested="the authors' ids are never joined with those of another copy of the data", metric=task.metrics[0],
         )  # fmt: skip
         if own is not None:
             unlike = f"never one ranking, because they were not exposed alike ({mine}; {seen})"
             one = replace(one, untested=unlike if mine != seen else "")
-            pair = paired(answers, replace(own, values=dict.fromkeys(answers.values, own.values[""])))
+            pair = paired(answers, _repeated(own, answers.values))
             if mine == seen and pair is not None:
                 pairs[len(made)] = pair
         made.append(one)
@@ -113,8 +115,11 @@ def _own(
     column: TaskColumn,
     answers: Answers,
     shown: str,
-) -> Answers:
-    """What the system answered to the examples of a row, joined by id where the texts are the same."""
+) -> Answers | None:
+    """What the system answered to the examples of a row, joined by id where the texts are the same.
+
+    None where the metric of its answers is undefined.
+    """
     record = next(iter(gathered.evaluations(row, column).values())).rows
     texts = zip(*(data.frame[name].astype(str).tolist() for name in data.task.columns), strict=True)
     lines = zip(data.frame["id"].astype(str), data.frame["label"].astype(str), texts, strict=True)
@@ -125,15 +130,32 @@ def _own(
                 f"--beside {shown}: example {files.shown(name)} of {column.task.name}, {column.split} is recorded with "
                 "another text than in the data that is scored, or is not there; give the same --data-dir"
             )
-    right = [
-        as_label(
-            data.task, predictions.labels[str(name)], known[str(name)][0], str(predictions.path), str(name)
-        )
-        == known[str(name)][0]
-        for name in answers.ids
-    ]
-    return replace(answers, values={"": np.array(right, dtype=np.float64)})
+    gold = np.array([known[str(name)][0] for name in answers.ids], dtype=object)
+    said = np.array(
+        [
+            as_label(data.task, predictions.labels[str(name)], own, str(predictions.path), str(name))
+            for name, own in zip(answers.ids, gold, strict=True)
+        ],
+        dtype=object,
+    )
+    made = METRICS[data.task.metrics[0]].values
+    if not answers.linear or made is None:
+        return replace(answers, values={"": np.asarray(gold == said, dtype=np.float64)})
+    values = made(Scored(gold, said, data.task.labels, np.full(len(gold), "", dtype=object), {}))
+    return None if values is None else replace(answers, values={"": values}, said={"": said})
+
+
+def _repeated(own: Answers, seeds: Iterable[str]) -> Answers:
+    """The same answers for every seed of a row."""
+    names = list(seeds)
+    said = None if own.said is None else dict.fromkeys(names, own.said[""])
+    return replace(own, values=dict.fromkeys(names, own.values[""]), said=said)
 
 
 def _share(answers: Answers) -> Share:
-    return share(np.stack(list(answers.values.values())), clusters=answers.clusters, strata=answers.strata)
+    return share(
+        np.stack(list(answers.values.values())),
+        clusters=answers.clusters,
+        strata=answers.strata,
+        linear=answers.linear,
+    )

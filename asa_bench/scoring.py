@@ -10,7 +10,7 @@ import lzma
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +56,7 @@ class Score:
         metrics: metric -> value; None where it is undefined.
         accuracy: of all examples, with its interval; None for tasks whose labels are no classes.
         slices: slice column -> value -> accuracy with its interval.
+        intervals: metric other than accuracy -> value with its interval, where it has one.
         design: how the intervals take the examples to be drawn, in one sentence.
     """
 
@@ -67,6 +68,7 @@ class Score:
     accuracy: Share | None
     slices: Mapping[str, Mapping[str, Share]]
     design: str
+    intervals: Mapping[str, Share] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As plain dictionaries, lists and numbers."""
@@ -221,20 +223,16 @@ def score(predictions: Predictions, data: TaskData) -> Score:
     )
     metrics = {name: METRICS[name].compute(scored) for name in task.metrics}
     values = {name: v.value if isinstance(v, Proportion) else v for name, v in metrics.items()}
-    if task.kind not in ("classification", "multiple_choice"):
-        return Score(
-            task.name,
-            data.split,
-            len(ids),
-            data.fingerprint,
-            values,
-            None,
-            {},
-            "No intervals: not of classes.",
-        )
     together = task.clusters if task.clusters in frame else ""
     clusters = clusters_of(frame[together].astype(str).to_numpy(object)) if together else None
     strata = slices.get("subcase") if clusters is None else None
+    intervals = {}
+    for name in task.metrics:
+        made = METRICS[name].values
+        each = None if made is None or task.unlabelled else made(scored)
+        if each is not None:
+            intervals[name] = share(each, clusters=clusters, strata=strata, linear=True)
+    told = (task.name, data.split, len(ids), data.fingerprint, values)
     right = gold == labels
     found: dict[str, dict[str, Share]] = {}
     for name in slices_of(task):
@@ -250,8 +248,9 @@ def score(predictions: Predictions, data: TaskData) -> Score:
             else "Rows are a sample."
         )
     )
-    whole = share(right, clusters=clusters, strata=strata)
-    return Score(task.name, data.split, len(ids), data.fingerprint, values, whole, found, design)
+    if task.kind not in ("classification", "multiple_choice"):
+        return Score(*told, None, {}, design, intervals)
+    return Score(*told, share(right, clusters=clusters, strata=strata), found, design, intervals)
 
 
 def _by_slice(

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from sklearn.metrics import matthews_corrcoef
 
 from asa_bench.cell import Subject
 from asa_bench.cli import main
 from asa_bench.last_run import PlannedCell, PlannedRun
+from asa_bench.measures import crossed_mean, matthews_values
 from asa_bench.store import Store
 from asa_bench.tasks import TASKS
 from asa_bench.tasks.base import Source, row_hash
@@ -33,7 +35,11 @@ def frame(data: Path) -> pd.DataFrame:
 
 
 def flipped(labels: list[str], places: range) -> list[str]:
-    pairs = (("negative", "positive"), ("entailment", "non-entailment"))
+    pairs = (
+        ("negative", "positive"),
+        ("entailment", "non-entailment"),
+        ("unacceptable", "acceptable"),
+    )
     other = {one: two for pair in pairs for one, two in (pair, pair[::-1])}
     return [other[label] if at in places else label for at, label in enumerate(labels)]
 
@@ -97,6 +103,40 @@ def test_it_is_printed_with_what_could_be_found(
     _, out, _ = run(capsys, *asked, "--trained-on", "sst2")
     assert "m naive, trained on sst2 (zero-shot)" in out
     assert "+20.0 [" in out and "MDE" in out and "one seed" in out
+
+
+def test_a_metric_that_is_no_mean_is_compared_by_its_values(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """CoLA's MCC: of scikit-learn, with the interval of its values per example, alone and beside a model."""
+    there = tmp_path / "data" / "glue" / "CoLA"
+    there.mkdir(parents=True)
+    lines = "".join(f"s\t{int(i % 3 > 0)}\t\tfilm {i} is good\n" for i in range(ROWS))
+    (there / "dev_sample.tsv").write_text(lines)
+    rows = load(TASKS.get("cola"), "dev", Source(kind="folder", root=tmp_path / "data")).frame
+    gold = rows["label"].tolist()
+    said = flipped(gold, range(10, 14))
+    path = tmp_path / "p.jsonl"
+    path.write_text(
+        "".join(
+            json.dumps({"id": i, "prediction": one}) + "\n" for i, one in zip(rows["id"], said, strict=True)
+        )
+    )
+    out = folder(tmp_path / "out", rows, task="cola")
+    asked = ("--task", "cola", "--predictions", path, "--data-dir", tmp_path / "data", "--beside", out)
+    code, told, err = run(capsys, *asked, "--trained-on", "cola", "--json")
+    assert (code, err) == (0, "")
+    found = json.loads(told)
+    mine, other = (matthews_corrcoef(gold, each) for each in (said, flipped(gold, range(12))))
+    own = crossed_mean(matthews_values(gold, said)).interval()
+    assert found["intervals"]["matthews"]["interval"] == pytest.approx(own)
+    (row,) = found["beside"]
+    assert (row["metric"], row["accuracy"]["value"]) == ("matthews", pytest.approx(other))
+    assert row["scored"]["value"] == pytest.approx(mine) and row["scored"]["hits"] is None
+    assert row["comparison"]["difference"] == pytest.approx(mine - other)
+    assert row["comparison"]["flipped"] == 12 and row["comparison"]["gained"] is None
+    _, printed, _ = run(capsys, *asked, "--trained-on", "cola")
+    assert f"{mine:.3f}    [{own[0]:.3f}, {own[1]:.3f}]" in printed and "MDE" in printed
 
 
 @pytest.mark.parametrize("said", [(), ("--trained-on", "sst2:dev")])

@@ -221,4 +221,5 @@ def _called(name: str, seed: int | None) -> str:
 
 def _share(part: Share) -> str:
     low, high = part.interval
-    return f"{100 * part.value:5.1f} %  [{100 * low:.1f}, {100 * high:.1f}]  {part.hits:,.0f} of {part.examples:,}"
+    counts = "" if part.hits is None else f"  {part.hits:,.0f} of {part.examples:,}"
+    return f"{100 * part.value:5.1f} %  [{100 * low:.1f}, {100 * high:.1f}]{counts}"

@@ -128,7 +128,9 @@ def _print(found: Score) -> None:
     typer.echo(f"{found.task}, {found.split}: {found.examples:,} examples")
     for name, value in found.metrics.items():
         if name != "accuracy":
-            typer.echo(f"  {name:<40} " + ("undefined" if value is None else f"{value:.3f}"))
+            part = found.intervals.get(name)
+            sure = "" if part is None else f"    [{part.interval[0]:.3f}, {part.interval[1]:.3f}]"
+            typer.echo(f"  {name:<40} " + ("undefined" if value is None else f"{value:.3f}{sure}"))
     if found.accuracy is not None:
         typer.echo(f"  {'accuracy':<40} {_share(found.accuracy)}")
     for column, parts in found.slices.items():
@@ -167,4 +169,5 @@ def _print_beside(row: Beside) -> None:
 
 def _share(part: Share) -> str:
     low, high = part.interval
-    return f"{100 * part.value:5.1f} %  [{100 * low:.1f}, {100 * high:.1f}]  {part.hits:,.0f} of {part.examples:,}"
+    counts = "" if part.hits is None else f"  {part.hits:,.0f} of {part.examples:,}"
+    return f"{100 * part.value:5.1f} %  [{100 * low:.1f}, {100 * high:.1f}]{counts}"

@@ -9,19 +9,20 @@ from numpy.typing import ArrayLike
 
 from asa_bench.measures.crossed import crossed_mean
 from asa_bench.measures.paired import EXACT_BELOW
+from asa_bench.measures.sampling import Floats
 from asa_bench.measures.seeds import wilson_interval
 
 
 @dataclass(frozen=True)
 class Share:
-    """A share of right answers.
+    """A share of right answers, or another metric.
 
     Attributes:
-        value: in [0, 1], over all seeds and examples.
-        interval: its confidence interval, within [0, 1].
+        value: in [0, 1], of coefficients in [-1, 1], over all seeds and examples.
+        interval: its confidence interval, within the same bounds.
         level: of confidence.
         method: how the interval was made, in words.
-        hits: right answers, summed over seeds (a mean over attack seeds counts as a part).
+        hits: right answers, summed over seeds (a mean over attack seeds counts as a part); None for another metric.
         examples, clusters, strata, seeds: how many stand behind it.
     """
 
@@ -29,7 +30,7 @@ class Share:
     interval: tuple[float, float]
     level: float
     method: str
-    hits: float
+    hits: float | None
     examples: int
     clusters: int
     strata: int
@@ -42,6 +43,7 @@ def share(
     clusters: ArrayLike | None = None,
     strata: ArrayLike | None = None,
     level: float = 0.95,
+    linear: bool = False,
 ) -> Share:
     """The mean of right (1) and wrong (0) answers with the interval that fits the design.
 
@@ -52,6 +54,8 @@ def share(
     Args:
         values: (seeds, examples) or (examples,), in [0, 1].
         clusters, strata: see `crossed_mean`.
+        linear: the values are those of a metric that is no mean of right and wrong (`asa_bench.measures.linearized`): always
+            the t-interval, kept within [-1, 1]; a single example or cluster tells nothing.
 
     Raises:
         ValueError: shapes differ, a value lies outside [0, 1], or several seeds answered a single example.
@@ -59,6 +63,8 @@ def share(
     table = np.atleast_2d(np.asarray(values, dtype=np.float64))
     if table.ndim != 2 or table.size == 0:
         raise ValueError(f"expected a table of seeds by examples that is not empty, not {table.shape}")
+    if linear:
+        return _linear(table, clusters, strata, level)
     if not bool(((table >= 0) & (table <= 1)).all()):
         raise ValueError("a value lies outside 0 to 1")
     seeds, examples = table.shape
@@ -92,3 +98,18 @@ def share(
         found.strata,
         seeds,
     )
+
+
+def _linear(table: Floats, clusters: ArrayLike | None, strata: ArrayLike | None, level: float) -> Share:
+    seeds, examples = table.shape
+    value = float(table.mean())
+    if (examples if clusters is None else len(set(np.asarray(clusters).tolist()))) < 2:
+        return Share(value, (-1.0, 1.0), level, "none", None, examples, 1, 1, seeds)
+    found = crossed_mean(table, clusters, strata)
+    low, high = found.interval(level)
+    units = "examples" if clusters is None else f"{found.clusters} clusters"
+    method = "t on linearized values, " + (
+        f"{units} as a sample" if seeds == 1 else f"{seeds} seeds and {units} as crossed random effects"
+    )
+    ends = (max(low, -1.0), min(high, 1.0))
+    return Share(value, ends, level, method, None, examples, found.clusters, found.strata, seeds)

@@ -58,7 +58,8 @@ def variance(data: Gathered) -> Table | None:
         "Where the variance of the main table's numbers and differences comes from, in percent: of one answer of one seed, and "
         "of the mean of all (after division by how often each source was drawn).\nAttack seeds are nested in training seeds. A "
         "comma: what both do together beyond what each does alone; the last of them that is known holds the rest.\n"
-        "Standard error: of the mean, in points, all sources being samples. Estimates below 0 are 0. Unknown: one level.\n"
+        "Standard error: of the mean, in points, all sources being samples; examples count one by one, also where they "
+        "belong together. Estimates below 0 are 0. Unknown: one level.\n"
         f"{_attack_seeds(data)}"
     )
     faced = [*data.columns, *(column for column in data.attack_columns if column not in data.columns)]
