@@ -30,8 +30,10 @@ from asa_bench.measures.calibration import (
     Temperature,
     calibration,
     calibration_error,
+    calibration_error_values,
     fit_temperature,
     risk_coverage,
+    risk_coverage_values,
     softmax,
 )
 from asa_bench.measures.choosing import Pair
@@ -97,6 +99,7 @@ __all__ = [
     "bootstrap_interval",
     "calibration",
     "calibration_error",
+    "calibration_error_values",
     "change",
     "clusters_of",
     "compare",
@@ -126,6 +129,7 @@ __all__ = [
     "ratio_values",
     "resampled_totals",
     "risk_coverage",
+    "risk_coverage_values",
     "robust_at",
     "robust_by_budget",
     "score_interval",

@@ -152,11 +152,8 @@ def calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: int = 15)
         ValueError: shapes differ, there are no examples, or fewer than one bin is wanted.
     """
     sure, right = _confidences(confidence, correct)
-    if bins < 1:
-        raise ValueError(f"{bins} bins are too few")
-    order = np.argsort(sure, kind="stable")
+    order, starts = _bins(sure, bins)
     sure, right = sure[order], right[order]
-    starts = np.unique(np.searchsorted(sure, sure[(np.arange(bins) * len(sure)) // bins]))
     sizes = np.diff(np.append(starts, len(sure)))
     accuracy = np.add.reduceat(right, starts) / sizes
     gaps = accuracy - np.add.reduceat(sure, starts) / sizes
@@ -164,6 +161,33 @@ def calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: int = 15)
     noise = accuracy * (1 - accuracy) / np.maximum(sizes - 1, 1)
     squares = np.where(sizes > 1, gaps**2 - noise, 0.0)
     return float(weights @ np.abs(gaps)), math.sqrt(max(float(weights @ squares), 0.0)), len(starts)
+
+
+def calibration_error_values(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) -> Floats:
+    """(examples,) values whose mean is the expected calibration error, for `asa_bench.measures.linearized`.
+
+    With the bins and the signs of their gaps taken as they are, it is the mean of ``sign(g[b]) (right - confidence)``. Where a
+    gap is near 0 its size varies less than this says, so that tests of differences are cautious.
+
+    Raises:
+        ValueError: as for `calibration_error`.
+    """
+    sure, right = _confidences(confidence, correct)
+    order, starts = _bins(sure, bins)
+    gap = (right - sure)[order]
+    signs = np.repeat(np.sign(np.add.reduceat(gap, starts)), np.diff(np.append(starts, len(sure))))
+    values = np.empty(len(sure))
+    values[order] = signs * gap
+    return values
+
+
+def _bins(sure: Floats, bins: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The order of confidences, and where each bin of equal mass begins in it."""
+    if bins < 1:
+        raise ValueError(f"{bins} bins are too few")
+    order = np.argsort(sure, kind="stable")
+    edges = sure[order][(np.arange(bins) * len(sure)) // bins]
+    return order, np.unique(np.searchsorted(sure[order], edges))
 
 
 @dataclass(frozen=True)
@@ -190,18 +214,50 @@ def risk_coverage(confidence: ArrayLike, correct: ArrayLike) -> RiskCoverage:
     """
     sure, right = _confidences(confidence, correct)
     levels, inverse, sizes = np.unique(-sure, return_inverse=True, return_counts=True)
-    errors = np.bincount(inverse, 1 - right, len(levels))
+    errors = np.bincount(inverse, 1 - right, len(levels)).astype(np.float64)
     answered, wrong = np.cumsum(sizes), np.cumsum(errors)
-    # Within a tie the expected number of errors grows evenly with the number answered.
-    position = np.arange(1, len(sure) + 1)
-    group = np.searchsorted(answered, position)
-    before = answered[group] - sizes[group]
-    expected = wrong[group] - errors[group] + errors[group] * (position - before) / sizes[group]
     return RiskCoverage(
         tuple((answered / len(sure)).tolist()),
         tuple((wrong / answered).tolist()),
-        float((expected / position).mean()),
+        float(_risks(sizes, errors).mean()),
     )
+
+
+def risk_coverage_values(confidence: ArrayLike, correct: ArrayLike) -> Floats:
+    """(examples,) values whose mean is the area under the risk-coverage curve, for `asa_bench.measures.linearized`.
+
+    With r[j] the risk when j of n are answered, an example in place k adds its own ``r[k]`` and, being answered from there on,
+    ``sum over j >= k of (error - r[j]) / j``: the influence function of the area. Ties share the mean of their places.
+
+    Raises:
+        ValueError: as for `risk_coverage`.
+    """
+    sure, right = _confidences(confidence, correct)
+    levels, inverse, sizes = np.unique(-sure, return_inverse=True, return_counts=True)
+    risks = _risks(sizes, np.bincount(inverse, 1 - right, len(levels)).astype(np.float64))
+    shares = 1 / np.arange(1, len(sure) + 1)
+    starts = np.cumsum(sizes) - sizes
+
+    def shared(values: Floats) -> Floats:
+        return np.asarray((np.add.reduceat(values, starts) / sizes)[inverse])
+
+    def onwards(values: Floats) -> Floats:
+        return np.asarray(np.cumsum(values[::-1])[::-1])
+
+    return shared(risks - onwards(risks * shares)) + (1 - right) * shared(onwards(shares))
+
+
+def _risks(sizes: NDArray[np.intp], errors: Floats) -> Floats:
+    """(examples,) error rate when 1, 2, ... are answered, surest first, from the sizes and errors of each confidence.
+
+    Within a tie the expected number of errors grows evenly with the number answered.
+    """
+    answered, wrong = np.cumsum(sizes), np.cumsum(errors)
+    position = np.arange(1, int(answered[-1]) + 1)
+    group = np.searchsorted(answered, position)
+    before = answered[group] - sizes[group]
+    expected = wrong[group] - errors[group] + errors[group] * (position - before) / sizes[group]
+    return np.asarray(expected / position)
 
 
 def _nll(scores: Floats, truth: NDArray[np.intp]) -> float:

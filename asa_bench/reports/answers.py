@@ -177,9 +177,21 @@ def of_ratios(
         ]
         if each:
             values[seed] = np.stack(each).mean(axis=0)
+    return of_values({seed: items[0] for seed, items in found.items()}, values)
+
+
+def of_values(
+    found: Mapping[str, Evaluation | AttackOutcome | Probe], values: Mapping[str, NDArray[np.float64]]
+) -> Answers | None:
+    """Values of a metric that is no mean of right and wrong, one per example in the order of their ids.
+
+    Args:
+        found: training seed -> a record of the same examples, any of which tells what belongs together.
+        values: by seed; not of every one where the metric is undefined.
+    """
     if not values:
         return None
-    first = next(iter(found.values()))[0]
+    first = next(iter(found.values()))
     order, ids = order_of(first.rows)
     return _designed(Answers(ids, values, linear=True), first.rows, order, first.task)
 

@@ -13,6 +13,8 @@ from asa_bench.measures import (
     METRICS,
     Pair,
     Scored,
+    calibration_error,
+    calibration_error_values,
     compare,
     compare_all,
     crossed_mean,
@@ -20,6 +22,8 @@ from asa_bench.measures import (
     matthews_values,
     pearson_values,
     ratio_values,
+    risk_coverage,
+    risk_coverage_values,
     spearman_values,
 )
 
@@ -162,3 +166,18 @@ def test_few_different_answers_are_not_taken_for_all_that_could_differ() -> None
     assert "only 0 examples are answered differently" in " ".join(same.notes)
     one = compare_all({"": Pair([1.0], [0.5], linear=True)})[""]
     assert one.p == 1 and one.interval == (-np.inf, np.inf) and not one.conclusive
+
+
+def test_measures_of_confidence_have_values_with_the_measure_as_their_mean() -> None:
+    """Ties in confidence among them; three examples of the risk's area by hand."""
+    generator = np.random.default_rng(9)
+    sure = generator.random(200).round(2)
+    right = generator.random(200) < sure
+    values = calibration_error_values(sure, right)
+    assert values.mean() == pytest.approx(calibration_error(sure, right)[0])
+    values = risk_coverage_values(sure, right)
+    assert values.mean() == pytest.approx(risk_coverage(sure, right).area)
+    # Surest first: right, wrong, right. Risks 0, 1/2, 1/3; the wrong one in place 2 adds 1/2 + 1/2 (1 - 1/2) + 1/3 (1 - 1/3).
+    found = risk_coverage_values([0.9, 0.8, 0.7], [True, False, True])
+    assert found[1] == pytest.approx(0.5 + 0.25 + 2 / 9)
+    assert found[0] == pytest.approx(0 - 0 - 0.25 - 1 / 9) and found[2] == pytest.approx(1 / 3 - 1 / 9)

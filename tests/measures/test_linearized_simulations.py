@@ -13,18 +13,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.special import ndtri
+from scipy.special import expit, ndtri
 
 from asa_bench.measures import (
     Combination,
     Comparison,
     Pair,
     Part,
+    calibration_error_values,
     compare_all,
     f1_values,
     matthews_values,
     pearson_values,
     ratio_values,
+    risk_coverage_values,
     spearman_values,
 )
 
@@ -77,6 +79,11 @@ def _values(metric: str, latent: np.ndarray, seen: np.ndarray) -> np.ndarray:
         found = (pearson_values if metric == "Pearson" else spearman_values)(latent, seen)
         assert found is not None
         return found
+    if metric in ("ECE", "AURC"):  # too sure of what is seen, by a slope that is not that of the noise
+        says = seen > HIGH
+        sure = expit(np.abs(seen - HIGH) * 3)
+        measure = calibration_error_values if metric == "ECE" else risk_coverage_values
+        return measure(sure, says == (latent > HIGH))
     return {"MCC": matthews_values, "F1": _f1}[metric](latent > HIGH, seen > HIGH)
 
 
@@ -113,6 +120,10 @@ ALIKE = (1.1, 1.1)
         ),
         pytest.param(Design("Pearson", examples=60), id="Pearson of 60"),
         pytest.param(Design("MCC", seeds=5, seed=0.4), id="MCC, 5 seeds, unlike"),
+        pytest.param(Design("AURC", examples=400), id="AURC"),
+        pytest.param(Design("AURC", examples=400, **FIVE), id="AURC, 5 seeds"),
+        pytest.param(Design("ECE", examples=600, noise=(1.6, 1.3)), id="ECE"),
+        pytest.param(Design("ECE", examples=600, noise=(1.6, 1.3), **FIVE), id="ECE, 5 seeds"),
     ],
 )
 def test_intervals_of_metrics_cover(design: Design) -> None:

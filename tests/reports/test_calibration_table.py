@@ -189,3 +189,44 @@ def test_the_main_table_has_no_column_for_controls_and_none_twice() -> None:
     assert not keys(replace(report, attacks=(control,)))
     (detail,) = build_tables(report, ("attacks",))
     assert len({row.group for row in detail.rows}) == 3
+
+
+def test_differences_of_confidence_are_tested_on_the_rows_that_count() -> None:
+    """Another method with other logits: every difference that is shown is that of its test, clean and under attack."""
+    report = source()
+    other = replace(SUBJECT, method="asa", method_title="ASA")
+    changed = [
+        replace(
+            one, subject=other, rows=one.rows.assign(logits=[[b, 0.5 * a] for a, b in one.rows["logits"]])
+        )
+        for one in report.evaluations
+    ]
+    outcome = replace(report.attacks[0], subject=other)
+    again = [["failed", "errored"][at % 8 == 0] for at in range(40)]  # other rows break off
+    outcome = replace(outcome, rows=outcome.rows.assign(status=again, perturbed_logits=[[]] * 40))
+    fits = (*report.calibrations, replace(report.calibrations[0], subject=other, temperature=0.7))
+    both = replace(
+        report,
+        evaluations=(*report.evaluations, *changed),
+        attacks=(*report.attacks, outcome),
+        calibrations=fits,
+    )
+    (made,) = build_tables(both, ("calibration",))
+    told = [
+        (column.key, cell)
+        for row in made.rows
+        if row.kind == "difference"
+        for column, cell in zip(made.columns, row.cells, strict=True)
+        if cell.state == "value"
+    ]
+    assert {key for key, _ in told} == {
+        "accuracy",
+        "raw/ece",
+        "calibrated/ece",
+        "raw/aurc",
+        "calibrated/aurc",
+    }
+    for key, cell in told:
+        assert cell.comparison is not None, key
+        assert cell.mean == pytest.approx(cell.comparison.difference, abs=1e-12), key
+        assert cell.comparison.family == len(told) == 15

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from asa_bench.attacks.labels import label_groups, pool
 from asa_bench.errors import BadInput
-from asa_bench.measures import Calibration, calibration, macro_average
+from asa_bench.measures import (
+    Calibration,
+    calibration,
+    calibration_error_values,
+    macro_average,
+    risk_coverage_values,
+    softmax,
+)
+from asa_bench.reports.answers import Answers, of_values, order_of
 from asa_bench.reports.assemble import DraftColumn, attack_head, finish, method_rows
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.keys import MethodRow, TaskColumn
 from asa_bench.reports.outcomes import FITTING, AttackOutcome, Evaluation
 from asa_bench.reports.tables import UNDEFINED, Cell, Column, Row, Table, Unit, hole, make_cell
 
-_MEASURES: tuple[tuple[str, str, Unit, Callable[[Calibration], float]], ...] = (
-    ("ece", "ECE", "percent", lambda found: found.expected_calibration_error),
-    ("brier", "Brier", "decimal", lambda found: found.brier),
-    ("nll", "NLL", "decimal", lambda found: found.nll),
-    ("aurc", "AURC", "percent", lambda found: found.risk_coverage_area),
+# What each example adds to a measure, from confidences and right answers; None where its differences are not shown.
+_Values = Callable[[NDArray[np.float64], NDArray[np.bool_]], NDArray[np.float64]]
+_MEASURES: tuple[tuple[str, str, Unit, Callable[[Calibration], float], _Values | None], ...] = (
+    ("ece", "ECE", "percent", lambda found: found.expected_calibration_error, calibration_error_values),
+    ("brier", "Brier", "decimal", lambda found: found.brier, None),
+    ("nll", "NLL", "decimal", lambda found: found.nll, None),
+    ("aurc", "AURC", "percent", lambda found: found.risk_coverage_area, risk_coverage_values),
 )
 _VICTIMS = (("raw", "As it is"), ("calibrated", "Calibrated"))
 # Seed -> what was asked there; several of an attack with several seeds of its own.
@@ -35,8 +47,8 @@ def calibration_table(data: Gathered) -> Table | None:
         Column("temperature", "Temperature", unit="decimal"),
         Column("accuracy", "Accuracy"),
         *(
-            Column(f"{key}/{measure}", head, group, unit)
-            for measure, group, unit, _ in _MEASURES
+            Column(f"{key}/{measure}", head, group, unit, better="low")
+            for measure, group, unit, _, _ in _MEASURES
             for key, head in _VICTIMS
         ),
     ]
@@ -85,14 +97,20 @@ def _block(
 ) -> list[Row]:
     """The lines of one test set or attack; none where no method has a number."""
     at = partial(_cell, data=data, column=column, asked=asked)
+    told = partial(_answers, data=data, asked=asked)
     drafts = [
         DraftColumn(columns[0], partial(at, measure=lambda found: found[2], unit="decimal")),
-        DraftColumn(columns[1], partial(at, measure=lambda found: found[0].accuracy, unit="percent")),
+        DraftColumn(
+            columns[1],
+            partial(at, measure=lambda found: found[0].accuracy, unit="percent"),
+            answers=partial(told, which=0, values=lambda sure, right: right.astype(np.float64)),
+        ),
     ]
-    asked_for = [(which, unit, measure) for _, _, unit, measure in _MEASURES for which in (0, 1)]
-    for each, (which, unit, measure) in zip(columns[2:], asked_for, strict=True):
+    asked_for = [(which, *measure[2:]) for measure in _MEASURES for which in (0, 1)]
+    for each, (which, unit, measure, values) in zip(columns[2:], asked_for, strict=True):
         compute = partial(at, measure=partial(_of, which=which, measure=measure), unit=unit)
-        drafts.append(DraftColumn(each, compute))
+        answers = None if values is None else partial(told, which=which, values=values)
+        drafts.append(DraftColumn(each, compute, answers=answers))
     rows = method_rows(data, drafts, group=heading, prefix=prefix)
     return rows if any(cell.state == "value" for row in rows for cell in row.cells) else []
 
@@ -129,6 +147,29 @@ def _cell(
     return UNDEFINED if items else make_cell({})
 
 
+def _answers(row: MethodRow, data: Gathered, asked: _Asked, which: int, values: _Values) -> Answers | None:
+    """What each example adds to a measure; one that does not count has its mean, and adds nothing to the spread.
+
+    Args:
+        which: 0 for the victim as it is, 1 for the calibrated one.
+    """
+    found, made = asked(row), {}
+    for seed, items in found.items():
+        each = []
+        for item in items:
+            told = data.once("logits", item, partial(_logits, data))
+            if told is None:
+                continue
+            probabilities = softmax(told.logits / (told.temperature if which else 1.0))
+            own = values(probabilities.max(axis=1), probabilities.argmax(axis=1) == told.gold)
+            whole = np.full(len(told.counts), own.mean())
+            whole[told.counts] += (own - own.mean()) * len(told.counts) / len(own)
+            each.append(whole[order_of(item.rows)[0]])
+        if each:
+            made[seed] = np.stack(each).mean(axis=0)
+    return of_values({seed: items[0] for seed, items in found.items() if seed in made}, made)
+
+
 def _is_of(subject: object, row: MethodRow, column: TaskColumn) -> bool:
     names = ("model", "method", "loaded", "train_task")
     return tuple(getattr(subject, name) for name in names) == (
@@ -137,19 +178,46 @@ def _is_of(subject: object, row: MethodRow, column: TaskColumn) -> bool:
     )
 
 
+@dataclass(frozen=True)
+class _Told:
+    """The logits of a record's rows that count, with gold labels and the subject's temperature.
+
+    Attributes:
+        logits: (counted, labels); gold: (counted,); counts: (rows,).
+    """
+
+    logits: NDArray[np.float64]
+    gold: NDArray[np.intp]
+    counts: NDArray[np.bool_]
+    temperature: float
+
+
 def both(data: Gathered, item: Evaluation | AttackOutcome) -> tuple[Calibration, Calibration, float] | None:
     """Calibration of an evaluation or of an attack's texts, without and with the subject's temperature, and that.
 
     None where there is no temperature, or logits that do not tell the probability of each label.
     """
+    told: _Told | None = data.once("logits", item, partial(_logits, data))
+    if told is None:
+        return None
+    return (
+        calibration(told.logits, told.gold),
+        calibration(told.logits, told.gold, told.temperature),
+        told.temperature,
+    )
+
+
+def _logits(data: Gathered, item: Evaluation | AttackOutcome) -> _Told | None:
     temperature = next(
         (one.temperature for one in data.source.calibrations if one.subject == item.subject), None
     )
     if temperature is None:
         return None
-    rows = item.rows[item.rows["label"] != ""]
+    counts = (item.rows["label"] != "").to_numpy(np.bool_)
     if isinstance(item, AttackOutcome):
-        rows = rows[~rows["status"].isin(("errored", "timed_out"))]
+        counts = counts & ~item.rows["status"].isin(("errored", "timed_out")).to_numpy(np.bool_)
+    rows = item.rows[counts]
+    if isinstance(item, AttackOutcome):
         logits = [
             changed if len(changed) else original
             for changed, original in zip(rows["perturbed_logits"], rows["original_logits"], strict=True)
@@ -160,6 +228,7 @@ def both(data: Gathered, item: Evaluation | AttackOutcome) -> tuple[Calibration,
         groups = label_groups(item.labels or item.task.labels, item.task)
         pooled = pool(np.array([list(each) for each in logits], dtype=np.float64), groups)
         gold = np.array([item.task.labels.index(label) for label in rows["label"].tolist()], dtype=np.intp)
-        return calibration(pooled, gold), calibration(pooled, gold, temperature), temperature
+        calibration(pooled, gold)  # refuses what has no probabilities
     except (BadInput, ValueError, IndexError):
         return None
+    return _Told(pooled, gold, counts, temperature)
