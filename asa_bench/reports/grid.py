@@ -69,6 +69,8 @@ def panels(table: Table, fits: Callable[[Sequence[int]], bool]) -> list[Table]:
 
 def _cut(columns: Sequence[Column], at: int) -> int:
     """How many lines a reader would rather see than a cut before the column `at`."""
+    if at and columns[at].key.endswith("mde"):  # what belongs to the difference before it
+        return 2 * _WITHIN
     if at == 0 or columns[at - 1].group != columns[at].group:
         return 0
     if columns[at - 1].subgroup != columns[at].subgroup:

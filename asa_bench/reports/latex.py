@@ -318,11 +318,6 @@ def _count(number: int) -> str:
     return f"{number:,}".replace(",", "{,}")
 
 
-def _lowered_letters(cell: Cell) -> int:
-    """Letters of the lowered spread or the raised number of seeds, whichever are more."""
-    return max(len(cell.tail), len(cell.mark))
-
-
 def _decimals(cell: Cell) -> int:
     """The decimal point and the digits after it."""
     return len(cell.number) - len(cell.number.split(".")[0])
@@ -342,7 +337,7 @@ def _cell(cell: Cell, column: Sequence[Cell]) -> Latex:
         return Latex("--") if cell.state == "hole" else escape(cell.text)
     values = [other for other in column if other.state == "value"]
     digits = max(map(widths.whole, values)) - widths.whole(cell)
-    lowered = max(map(_lowered_letters, values)) - _lowered_letters(cell)
+    lowered = widths.zeros(max(map(widths.script, values)) - widths.script(cell))
     decimals = max(map(_decimals, values)) - _decimals(cell)
     number = cell.number.replace(",", "{,}")
     apart, sign = widths.sign_apart(values), ""

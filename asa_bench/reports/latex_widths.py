@@ -14,7 +14,7 @@ SEPARATION = 6.0
 #: Letters of a line of a column's head.
 HEAD = 12
 #: Points that a row label, and a spanning head, may have.
-STUB, SPAN = 190.0, 150.0
+STUB, SPAN = 190.0, 190.0
 #: How much wider bold letters are.
 BOLD = 1.16
 _INDENT = 8.5  # \\quad
@@ -64,6 +64,11 @@ def points(text: str) -> float:
 def script(cell: Cell) -> float:
     """Points of the lowered spread or the raised number of seeds, whichever is wider."""
     return max(_lowered(cell.tail), _lowered(cell.mark))
+
+
+def zeros(room: float) -> int:
+    """How many lowered zeros are as wide, and no wider."""
+    return int(room / _SCRIPT + 0.1)
 
 
 def _lowered(text: str) -> float:

@@ -114,3 +114,16 @@ def test_a_substitute_of_every_attack_is_told_once_and_not_in_every_head() -> No
     assert (
         "DeepWordBug +stopwords: stop words of scikit-learn." in build_tables(mixed, ("attacks",))[0].legend
     )
+
+
+def test_a_detectable_effect_stays_beside_its_difference() -> None:
+    found = table(("", "", 8))
+    named = tuple(
+        replace(column, key=f"{at}/mde" if at in (3, 7) else column.key)
+        for at, column in enumerate(found.columns)
+    )
+    assert sizes(replace(found, columns=named), 7) == [4, 4] and sizes(replace(found, columns=named), 3) == [
+        2,
+        3,
+        3,
+    ]
