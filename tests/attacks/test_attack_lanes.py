@@ -295,8 +295,8 @@ def test_a_text_is_computed_once_per_question(tiny: Any) -> None:
         victim.steady_logits([("good",), ("GOOD",), ("film",), ("good film",)] * 3)
     finally:
         hook.remove()
-    # Two texts of 3 tokens, padded to 4, and one of 4, padded to 8; case is no difference to this tokenizer.
-    assert sorted(rows) == [(1, 8), (2, 4)]
+    # Two texts of 3 tokens and one of 4, all padded to 8; case is no difference to this tokenizer.
+    assert rows == [(3, 8)]
 
 
 def test_outcomes_of_a_transformer_are_the_same_for_lanes_batches_and_order(tiny: Any) -> None:
