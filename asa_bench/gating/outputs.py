@@ -59,7 +59,7 @@ def _change(one: Judged) -> str:
     low, high = (100 * end for end in one.against.interval)
     return (
         f"{100 * one.before:.1f} -> {now} ({100 * one.against.difference:+.1f} [{low:+.1f}, {high:+.1f}], "
-        f"margin {one.rule.margin:g})"
+        f"margin {one.rule.margin:g}, MDE {100 * one.against.detectable:.1f} beyond it)"
     )
 
 
@@ -83,18 +83,22 @@ def markdown(decision: Decision) -> str:
     icon = _ICONS["fail" if decision.failed else "pass"]
     lines = [f"## {icon} asa-bench gate: {escape(decision.suite)}, {escape(decision.profile)}", ""]
     lines += [f"{escape(headline(decision))}.", ""]
-    lines += ["| | Score | Baseline | Now | Difference | Interval | Margin |", "|-|-|-:|-:|-:|:-:|-:|"]
+    lines += [
+        "| | Score | Baseline | Now | Difference | Interval | Margin | MDE |",
+        "|-|-|-:|-:|-:|:-:|-:|-:|",
+    ]
     for one in decision.judged[:_MOST_ROWS]:
         cells = [_ICONS[one.action], escape(shorten(one.title, 120)), f"{100 * one.before:.1f}"]
         cells.append("missing" if one.now is None else f"{100 * one.now:.1f}")
         if one.against is None:
-            cells += ["", "", ""]
+            cells += ["", "", "", ""]
         else:
             low, high = (100 * end for end in one.against.interval)
             cells += [
                 f"{100 * one.against.difference:+.1f}",
                 f"{low:+.1f} to {high:+.1f}",
                 f"{one.rule.margin:g}",
+                f"{100 * one.against.detectable:.1f}",
             ]
         lines.append("| " + " | ".join(cells) + " |")
     if len(decision.judged) > _MOST_ROWS:
@@ -114,7 +118,7 @@ def markdown(decision: Decision) -> str:
         lines += [
             "",
             "Points of accuracy in percent; intervals are adjusted for all scores (Holm), over examples and seeds. "
-            f"A further loss of {_detectable(told)} points beyond the margin would be found with 80 % power.",
+            "MDE: so much more than the margin would have to be lost to be found with 80 % power.",
         ]
     if decision.new:
         lines += [
@@ -123,12 +127,6 @@ def markdown(decision: Decision) -> str:
         ]
     lines += ["", f"Policy: {escape(decision.policy)}."]
     return "\n".join(lines) + "\n"
-
-
-def _detectable(told: list[Judged]) -> str:
-    values = [100 * one.against.detectable for one in told if one.against is not None]
-    low, high = f"{min(values):.1f}", f"{max(values):.1f}"
-    return low if low == high else f"{low} to {high}"
 
 
 def junit(decision: Decision) -> str:

@@ -79,6 +79,8 @@ def test_the_same_weights_that_answer_worse_fail(
     content = json.loads(files["d.json"].read_text())
     assert content["failed"] and content["judged"][0]["newly_broken"] == 50
     assert len(content["judged"][0]["broken"]) == 10
+    found = f"{100 * content['judged'][0]['against']['detectable']:.1f}"
+    assert f"| 2 | {found} |" in files["s.md"].read_text() and f"margin 2, MDE {found} beyond it" in out
 
 
 @pytest.mark.parametrize(("action", "code"), [("fail", 1), ("warn", 0), ("pass", 0)])
