@@ -98,6 +98,11 @@ def changed(clean: asa_bench.Results, to: Path, change: Callable[[dict[str, torc
         for record in Store(clean.folder).records()
         if record.kind == "train" and (record.spec["method"], record.spec["seed"]) == ("naive", 1)
     )
+    return weights_of(source, to, change)
+
+
+def weights_of(source: Path, to: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> Path:
+    """A copy of a checkpoint with other weights."""
     shutil.copytree(source, to)
     weights = load_file(to / "model.safetensors")
     change(weights)
@@ -158,6 +163,26 @@ def test_logits_times_a_hundred(suite: Path, clean: asa_bench.Results, tmp_path:
         if sign["attack"] == HOTFLIP and "gradients" in sign["flag"]["sentence"]
     ]
     assert any(flag["raised"] and "0.0 % of gradients" not in flag["sentence"] for flag in gradients)
+
+
+def test_logits_times_a_hundred_on_pairs(suite: Path, tmp_path: Path) -> None:
+    """Seen in the scores, whether or not an attack misses them: a model that falls by any edit falls blindly, too."""
+    families = [f"laboratory/{family}" for family in ("paraphrase", "inference")]
+    settings: dict[str, Any] = {"train": families, "challenges": [], "train_examples": 900, "quality": {}}
+    settings |= {"training.epochs": 1, "calibration_examples": None, "transfer": False, **NO_ATTACKS}
+    once: dict[str, Any] = {"methods": ["naive"], "seeds": [1]}
+    results = asa_bench.run(suite, output=tmp_path / "out", settings=settings, **once)
+    assert raised(results.folder, loaded=False) == set()
+    loads = []
+    for record in list(Store(results.folder).records()):
+        if record.kind == "train":
+            name = record.spec["task"].removeprefix("laboratory/")
+            trap = weights_of(record.model_folder(), tmp_path / name, scale(100))
+            loads.append(f"trap@{record.spec['task']}={trap}")
+    asa_bench.run(suite, output=results.folder, settings=settings, load=loads, **once)
+    found = {sign["task"] for sign in signs(results.folder) if sign["flag"]["raised"]}
+    assert found == set(families)
+    assert raised(results.folder) == {"saturated_scores"}
 
 
 def test_a_model_that_ignores_its_text(suite: Path, clean: asa_bench.Results, tmp_path: Path) -> None:
