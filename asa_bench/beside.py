@@ -141,7 +141,10 @@ def _own(
     made = METRICS[data.task.metrics[0]].values
     if not answers.linear or made is None:
         return replace(answers, values={"": np.asarray(gold == said, dtype=np.float64)})
-    values = made(Scored(gold, said, data.task.labels, np.full(len(gold), "", dtype=object), {}))
+    rows = data.frame.set_index(data.frame["id"].astype(str)).loc[[str(name) for name in answers.ids]]
+    groups = rows[data.task.group] if data.task.group else [""] * len(rows)
+    slices = {name: rows[name].to_numpy(dtype=object) for name in data.task.slices}
+    values = made(Scored(gold, said, data.task.labels, np.asarray(groups, dtype=object), slices))
     return None if values is None else replace(answers, values={"": values}, said={"": said})
 
 

@@ -229,7 +229,7 @@ def score(predictions: Predictions, data: TaskData) -> Score:
     intervals = {}
     for name in task.metrics:
         made = METRICS[name].values
-        each = None if made is None or task.unlabelled else made(scored)
+        each = None if made is None or (task.unlabelled and name != "failure_rate") else made(scored)
         if each is not None:
             intervals[name] = share(each, clusters=clusters, strata=strata, linear=True)
     told = (task.name, data.split, len(ids), data.fingerprint, values)

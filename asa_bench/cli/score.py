@@ -143,6 +143,7 @@ def _print(found: Score) -> None:
 
 
 def _print_beside(row: Beside) -> None:
+    from asa_bench.measures import METRICS
     from asa_bench.reports.text import visible
 
     typer.echo("")
@@ -159,7 +160,8 @@ def _print_beside(row: Beside) -> None:
         typer.echo(visible(f"    not compared: {row.untested}"))
         return
     low, high = (100 * value for value in told.interval)
-    verdict = "cannot tell" if not told.conclusive else ("better" if told.difference > 0 else "worse")
+    better = (told.difference > 0) == METRICS[row.metric].higher_is_better
+    verdict = "cannot tell" if not told.conclusive else ("better" if better else "worse")
     typer.echo(
         f"    the scored system minus it: {100 * told.difference:+.1f} [{low:+.1f}, {high:+.1f}]  p {told.p:.3g}, Holm over "
         f"{told.family}: {told.adjusted_p:.3g}  MDE {100 * told.detectable:.1f}  -> {verdict}"

@@ -184,6 +184,17 @@ def failure_rate(scored: Scored) -> Proportion | None:
     )
 
 
+def failure_values(scored: Scored) -> Floats | None:
+    """(examples,) values of `failure_rate`, a ratio of totals over cases; a case stands in its first row."""
+    failed, counted = np.zeros(len(scored.gold)), np.zeros(len(scored.gold))
+    cases = behaviour.judged_cases(
+        scored.gold, scored.predictions, scored.groups, scored.slices["expectation"]
+    )
+    for case in cases:
+        failed[case.rows[0]], counted[case.rows[0]] = case.failed, 1
+    return ratio_values(failed, counted) if counted.any() else None
+
+
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -219,6 +230,13 @@ METRICS: dict[str, Metric] = {
         Metric("entity_f1", "Entity F1", entity_f1, "seqeval", values=entity_values),
         Metric("token_f1", "Token F1", token_f1, "the released ASA code", values=token_values),
         Metric("consistency", "Consistency", consistency, "Gardner et al. 2020"),
-        Metric("failure_rate", "Failures", failure_rate, "Ribeiro et al. 2020", higher_is_better=False),
+        Metric(
+            "failure_rate",
+            "Failures",
+            failure_rate,
+            "Ribeiro et al. 2020",
+            higher_is_better=False,
+            values=failure_values,
+        ),
     )
 }

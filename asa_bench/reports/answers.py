@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from asa_bench.measures import METRICS, Pair, Scored, clusters_of, ratio_values
+from asa_bench.measures import METRICS, Pair, clusters_of, ratio_values
 from asa_bench.measures.accuracy import ENTAILMENT
+from asa_bench.reports.scores import scored
 
 if TYPE_CHECKING:
     from asa_bench.reports.outcomes import AttackOutcome, Evaluation, Probe, StoredReplay
@@ -77,7 +78,7 @@ def of_evaluations(
         return None
     first = next(iter(found.values()))
     task, name = first.task, metric or first.task.metrics[0]
-    if task.unlabelled:
+    if task.unlabelled and name != "failure_rate":
         return None
     sort = order_by or order_of
     if name == "consistency":
@@ -104,17 +105,16 @@ def _of_metric(found: Mapping[str, Evaluation], name: str, sort: Order) -> Answe
     if made is None:
         return None
     order, ids = sort(first.rows)
-    none = np.full(len(ids), "", dtype=object)
     values, said = {}, {}
     for seed, item in found.items():
         own, _ = sort(item.rows)
-        gold, predicted = (item.rows[column].to_numpy(object)[own] for column in ("label", "prediction"))
-        each = made(Scored(gold, predicted, task.labels, none, {}))
+        each = made(scored(item))
         if each is not None:
-            values[seed], said[seed] = each, predicted
+            values[seed], said[seed] = each[own], item.rows["prediction"].to_numpy(object)[own]
     if not values:
         return None
-    labels = None if task.kind == "regression" else first.rows["label"].to_numpy(object)[order]
+    no_labels = task.kind == "regression" or task.unlabelled
+    labels = None if no_labels else first.rows["label"].to_numpy(object)[order]
     made_of = Answers(ids, values, linear=True, said=said, gold=labels)
     return _designed(made_of, first.rows, order, task)
 

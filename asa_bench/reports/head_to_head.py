@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from asa_bench.errors import BadInput
-from asa_bench.measures import Comparison, Pair, compare_all
+from asa_bench.measures import METRICS, Comparison, Pair, compare_all
 from asa_bench.reports.answers import Answers, judged, paired
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.inputs import ReportInput
@@ -87,7 +87,8 @@ class ComparedCell:
         """What may be said of the second: by Holm's procedure, and not below the minimum detectable effect."""
         if not self.comparison.conclusive:
             return "cannot tell"
-        return "better" if self.comparison.difference > 0 else "worse"
+        higher = self.comparison.difference > 0
+        return "better" if higher == METRICS[self.metric].higher_is_better else "worse"
 
 
 @dataclass(frozen=True)

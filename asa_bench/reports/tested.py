@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from asa_bench.measures import Combination, Comparison, Pair, compare_all
 from asa_bench.reports.tables import DAGGER, Cell, Column, Row
@@ -25,12 +26,14 @@ class DifferenceRow(Row):
         baseline: key of the baseline's line.
         rivals: of a line of slices, whose methods stand side by side: column of a difference -> columns of the method,
             of the baseline, and of all that compete with them.
+        better: of a line of slices, see `Column.better`.
     """
 
     pairs: tuple[Pair | Combination | None, ...] = ()
     of: str = ""
     baseline: str = ""
     rivals: Mapping[int, tuple[int, int, tuple[int, ...]]] = field(default_factory=dict)
+    better: Literal["high", "low", "neither"] = "high"
 
 
 def tested(rows: Sequence[Row], columns: Sequence[Column]) -> list[Row]:
@@ -90,21 +93,21 @@ def tested(rows: Sequence[Row], columns: Sequence[Column]) -> list[Row]:
 
 def _slice(row: DifferenceRow, found: Mapping[int, Comparison]) -> Row:
     """A line of slices with its differences tested, and the methods that they tell from the baseline marked."""
-    cells = list(row.cells)
+    cells, sign = list(row.cells), _SIGNS[row.better]
     for at, one in found.items():
         cells[at] = replace(cells[at], comparison=one, conclusive=one.conclusive)
         method, _, rivals = row.rivals[at]
         alike = [
             row.cells[rival] for rival in rivals if row.cells[rival].exposure == row.cells[method].exposure
         ]
-        highest = max(cell.mean for cell in alike if cell.mean is not None)
-        wins = one.conclusive and one.difference > 0 and row.cells[method].mean == highest
+        best = max(sign * cell.mean for cell in alike if cell.mean is not None)
+        wins = one.conclusive and sign * one.difference > 0 and sign * (row.cells[method].mean or 0.0) == best
         cells[method] = replace(cells[method], conclusive=one.conclusive, best=wins)
     for base in {base for _, base, _ in row.rivals.values()}:
         ways = [
             at for at, (_, other, _) in row.rivals.items() if other == base and cells[at].state == "value"
         ]
-        beaten = [at in found and found[at].conclusive and found[at].difference < 0 for at in ways]
+        beaten = [at in found and found[at].conclusive and sign * found[at].difference < 0 for at in ways]
         cells[base] = replace(cells[base], best=bool(ways) and all(beaten))
     return Row(row.key, row.label, tuple(cells), row.group, row.kind, row.model, row.method)
 

@@ -12,6 +12,7 @@ from sklearn.metrics import f1_score, matthews_corrcoef
 from asa_bench.measures import (
     METRICS,
     Pair,
+    Proportion,
     Scored,
     calibration_error,
     calibration_error_values,
@@ -129,12 +130,15 @@ def test_every_metrics_values_have_the_metric_as_their_mean(name: str) -> None:
         gold, said = (np.array([" ".join(tags) for tags in row], dtype=object) for row in rows)
     else:
         gold, said = (generator.choice(np.array(labels, dtype=object), 50) for _ in range(2))
-    scored = Scored(gold, said, labels, np.full(len(gold), "", object), {})
+    groups = np.array([f"case {at // 3}" for at in range(len(gold))], dtype=object)
+    asked = np.array(["label", "same", "given"] * len(gold), dtype=object)[: len(gold)]
+    scored = Scored(gold, said, labels, groups, {"expectation": asked})
     metric = METRICS[name]
     assert metric.values is not None
     values = metric.values(scored)
     assert values is not None and values.shape == gold.shape
-    assert values.mean() == pytest.approx(metric.compute(scored), abs=1e-12)
+    whole = metric.compute(scored)
+    assert values.mean() == pytest.approx(whole.value if isinstance(whole, Proportion) else whole, abs=1e-12)
 
 
 def test_what_is_undefined_or_the_same_everywhere_says_so() -> None:

@@ -18,6 +18,7 @@ from made_up import HANS, QQP, SST2
 from asa_bench.measures import Combination, Pair, Part, compare_all, crossed_mean, matthews_values
 from asa_bench.reports import latex, markdown, write
 from asa_bench.reports import tested as differences
+from asa_bench.reports.head_to_head import Side, compare_sides
 from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.layouts import build_tables
 from asa_bench.reports.look import Look
@@ -414,3 +415,25 @@ def test_where_less_is_better_the_lowest_is_bold() -> None:
     assert [each.conclusive for each in difference.cells] == [True] * 3
     assert [each.best for each in asa.cells] == [True, False, False]
     assert [each.best for each in naive.cells] == [False, True, False]
+
+
+def test_a_rate_of_failures_is_tested_by_cases_and_less_is_better() -> None:
+    item = SST2.model_copy(
+        update={"metrics": ("failure_rate",), "slices": ("expectation",), "group": "case", "unlabelled": True}
+    )
+    told = {"expectation": ["same"] * 200, "case": [f"{number // 2:03d}" for number in range(200)]}
+    sides = []
+    for method, wrong in (("naive", 40), ("asa", 10)):  # so many cases of 100 are answered in two ways
+        made = evaluation(SST2, method, 2, [at % 2 == 1 or at // 2 >= wrong for at in range(200)], **told)
+        sides.append(replace(made, task=item))
+    main = tables(*sides)["main"]
+    difference = cell(main, "Asa − Naive")
+    comparison = difference.comparison
+    assert comparison is not None and difference.conclusive
+    assert difference.mean == pytest.approx(-0.3) and comparison.difference == pytest.approx(-0.3)
+    # 30 cases differ by -1 and 70 by 0, each case a cluster.
+    assert comparison.standard_error == pytest.approx((0.3 * 0.7 / 99) ** 0.5) and comparison.clusters == 100
+    assert cell(main, "Asa").best and not cell(main, "Naive").best
+    source = ReportInput("s", "Title", "p", evaluations=tuple(sides), methods=("naive", "asa"))
+    (compared,) = compare_sides(Side("a", source, "naive"), Side("a", source, "asa")).cells
+    assert (compared.verdict, compared.metric, compared.flips) == ("better", "failure_rate", ())

@@ -27,7 +27,12 @@ def score_columns(data: Gathered, faced: list[TaskColumn], group: str) -> list[D
     """One column per task, its first metric; and their average, but for rates of failures."""
     drafts = [
         DraftColumn(
-            Column(column.key, data.head(column, faced, metric_shown=True), group),
+            Column(
+                column.key,
+                data.head(column, faced, metric_shown=True),
+                group,
+                better="high" if metric(column.task.metrics[0]).higher_is_better else "low",
+            ),
             partial(data.cell, column=column, measure=score_of),
             averaged=metric(column.task.metrics[0]).higher_is_better,
             answers=partial(data.answers, column=column),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
-from asa_bench.measures import Pair, Proportion
+from asa_bench.measures import METRICS, Pair, Proportion
 from asa_bench.reports.answers import Answers, paired
 from asa_bench.reports.assemble import attack_head, baseline_of, difference, difference_label, finish
 from asa_bench.reports.gather import Gathered
@@ -35,6 +35,7 @@ def slices(data: Gathered) -> Table | None:
                 {value: size for value, (_, size) in scores.items()},
                 partial(_score_cell, data=data, column=column, name=name),
                 partial(data.sliced.answers, column=column, name=name),
+                METRICS[metric_of(column.task, name)].higher_is_better,
             )
     what = (
         "Accuracy, or what a heading names, in percent within each slice of a test set; n: examples of the slice. Class: the "
@@ -105,6 +106,7 @@ def _lines(
     sizes: Mapping[str, int],
     cell_of: Callable[..., Cell],
     answers_of: Callable[..., Answers | None],
+    higher_is_better: bool = True,
 ) -> Iterator[Row]:
     """One line per slice: how many examples it has, each method, and each one's difference to its baseline."""
     places = {column.key: place for place, column in enumerate(_columns(data))}
@@ -128,7 +130,14 @@ def _lines(
                 tuple(places[one.key] for one in data.rows if one.model == member.model),
             )
         yield DifferenceRow(
-            f"{key}/{value}", value, tuple(cells), heading, "slice", pairs=tuple(pairs), rivals=rivals
+            f"{key}/{value}",
+            value,
+            tuple(cells),
+            heading,
+            "slice",
+            pairs=tuple(pairs),
+            rivals=rivals,
+            better="high" if higher_is_better else "low",
         )
 
 
