@@ -79,6 +79,15 @@ class EncoderSimilarity(_SentenceEncoder):  # type: ignore[misc]
         asked = [(sentence,) for sentence in sentences]
         return torch.from_numpy(self._wrapper.ask(asked, self._encoder.steady_logits))
 
+    def _score_list(self, starting_text: Any, transformed_texts: Sequence[Any]) -> torch.Tensor:
+        """Similarities, (texts,); 1 for texts that are too short to be compared, of which the library asks and then says so."""
+        least = self.window_size if self.skip_text_shorter_than_window else 0
+        long = [at for at, text in enumerate(transformed_texts) if len(text.words) >= least]
+        scores = torch.ones(len(transformed_texts))
+        if long:
+            scores[long] = super()._score_list(starting_text, [transformed_texts[at] for at in long])
+        return scores
+
     def _sim_score(self, starting_text: Any, transformed_text: Any) -> Any:
         return self._score_list(starting_text, [transformed_text])
 

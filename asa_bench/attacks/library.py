@@ -193,15 +193,17 @@ def load_textattack() -> Any:
     for name in ("datasets", "transformers", "nltk"):
         importlib.import_module(name)
     _run_install_module()
-    logging.getLogger("jieba").setLevel(logging.ERROR)  # tells everybody when it meets Chinese
     try:
         with _unchanged_process(), offline_nltk(substitute_stop_words=not _nltk_has_stop_words()):
-            return importlib.import_module("textattack")
+            found = importlib.import_module("textattack")
     except BaseException:
         # A half-imported library would answer the next import with a puzzling AttributeError.
         for name in [name for name in sys.modules if name.partition(".")[0] == "textattack"]:
             del sys.modules[name]
         raise
+    # It tells everybody when it meets Chinese, which vocabularies of masked language models have; its import sets the level.
+    logging.getLogger("jieba").setLevel(logging.ERROR)
+    return found
 
 
 # Substitutes that a recipe of the library may have; the others come from builders of ours.

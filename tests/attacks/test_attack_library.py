@@ -16,6 +16,7 @@ from attack_records import records
 from attack_victims import SINGLE, WITHOUT_RANDOMNESS, KeywordVictim, single_rows
 
 from asa_bench.attacks import ATTACKS, Attack
+from asa_bench.attacks.adapter import textattack
 from asa_bench.attacks.engine import attack_rows, resolve
 from asa_bench.attacks.library import requirements, stop_words, words_sha256
 from asa_bench.errors import BadInput, Unavailable
@@ -74,6 +75,11 @@ def test_descriptions_say_what_a_reader_needs(name: str) -> None:
     assert bool(attack.substitutes) == ("+" in name)
     titles = [ATTACKS.get(other).title for other in ATTACKS.names()]
     assert titles.count(attack.title) == 1
+
+
+def test_what_cuts_chinese_into_words_does_not_talk(capfd: pytest.CaptureFixture[str]) -> None:
+    assert textattack.shared.utils.words_from_text("中国 film") == ["中国", "film"]
+    assert capfd.readouterr().err == ""
 
 
 def test_resolved_recipe() -> None:

@@ -132,6 +132,32 @@ def greedy_without(wrapper: Any) -> Any:
     return built
 
 
+def test_texts_too_short_to_be_compared_are_not_asked_about(folder: Path) -> None:
+    encoder = encoders._loaded(folder / "sentence_encoder", "cpu")
+    asked: list[str] = []
+
+    class Listening(adapter.VictimWrapper):
+        def ask(self, texts: Sequence[tuple[str, ...]], whom: Any) -> np.ndarray:
+            asked.extend(text for (text,) in texts)
+            return super().ask(texts, whom)
+
+    options = {"threshold": 0.9999, "compare_against_original": True, "window_size": 4}
+    texts = ["the odd film", "and the odd film", "a great play", "a wonderful and brilliant play"]
+    original = textattack.shared.AttackedText("the odd film and the plot")
+    changed = [textattack.shared.AttackedText(text, {"newly_modified_indices": {0}}) for text in texts]
+
+    def kept(**more: Any) -> list[str]:
+        wrapper = Listening(None, np.arange(2))
+        constraint = encoders.EncoderSimilarity(wrapper, encoder, **options, **more)
+        return [text.text for text in constraint._check_constraint_many(changed, original)]
+
+    assert kept() == [] and len(asked) == 8
+    asked.clear()
+    assert kept(skip_text_shorter_than_window=True) == [texts[0], texts[2]]
+    assert len(asked) == 4 and not {texts[0], texts[2]} & set(asked)
+    assert [text.attack_attrs["similarity_score"] for text in changed][::2] == [1, 1]
+
+
 def test_lanes_ask_an_encoder_together_and_an_error_of_it_reaches_one_job() -> None:
     asked: list[tuple[str, int]] = []
 
