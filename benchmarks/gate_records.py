@@ -69,13 +69,18 @@ class Requests:
         self.leads = {key: leads(score) for key, score in scores.items()}
         self.noise = {key: np.quantile(np.abs(values), 0.04) for key, values in self.leads.items()}
         self.generator = np.random.default_rng(0)
+        # As numbers once, since comparing texts would take most of the time.
+        self.clusters, self.strata = (
+            {key: _numbered(getattr(score.answers, name)) for key, score in scores.items()}
+            for name in ("clusters", "strata")
+        )
 
     def pairs(self, kind: str, loss: Mapping[str, float]) -> dict[str, Pair]:
         """Every score before and after; `loss` is what the scores truly lose."""
-        draw, order = self.generator, {}
+        draw = self.generator
+        order: dict[str, Any] = {}
         found = {}
-        for key, score in self.scores.items():
-            right = self.right[key]
+        for key, right in self.right.items():
             # Scores of one training share its seeds.
             seeds = order.setdefault(key.split(":")[0].split(">")[0], draw.permutation(len(right)))
             if kind == "retrained":
@@ -88,7 +93,7 @@ class Requests:
                 before, after = (
                     (lead + draw.normal(0, self.noise[key], lead.shape) > 0).astype(float) for _ in range(2)
                 )
-            clusters, strata = score.answers.clusters, score.answers.strata
+            clusters, strata = self.clusters[key], self.strata[key]
             chosen = self.chosen(right.shape[1], clusters)
             before, after = before[:, chosen], after[:, chosen]
             if key in loss:
@@ -105,12 +110,12 @@ class Requests:
 
     def chosen(self, examples: int, clusters: Any) -> Any:
         """Which examples this pull request asks."""
-        units = (
-            np.arange(examples)
-            if clusters is None
-            else np.unique(clusters.astype(str), return_inverse=True)[1]
-        )
+        units = np.arange(examples) if clusters is None else clusters
         return (self.generator.random(units.max() + 1) < self.options.share)[units]
+
+
+def _numbered(values: Any) -> Any:
+    return None if values is None else np.unique(np.asarray(values).astype(str), return_inverse=True)[1]
 
 
 def leads(score: Score) -> Table:
@@ -126,6 +131,12 @@ def leads(score: Score) -> Table:
             np.where(gold, logits, -np.inf).max(axis=1) - np.where(gold, -np.inf, logits).max(axis=1)
         )
     return np.stack(found)
+
+
+def _share(count: int, total: int) -> str:
+    """A share in percent with the simulation's own error: 95 %, as if requests were drawn independently."""
+    share = count / max(total, 1)
+    return f"{100 * share:.1f} % (+-{196 * (share * (1 - share) / max(total, 1)) ** 0.5:.1f})"
 
 
 def main() -> None:
@@ -160,11 +171,11 @@ def main() -> None:
             tried += 1
             lost = requests.pairs(kind, {key: loss})
             caught += findings(lost, dict.fromkeys(lost, MARGIN), ALPHA)[key] == "worse"
-        told = [f"{100 * count / options.requests:.1f} %" for count in alarms.values()]
+        told = [_share(count, options.requests) for count in alarms.values()]
         print(f"{kind}, {options.requests} pull requests")
         print(f"  false alarms: {told[0]} without a margin, {told[1]} at {100 * MARGIN:g} points")
         print(
-            f"  caught: {100 * caught / max(tried, 1):.1f} % of {tried} losses of margin and detectable effect, "
+            f"  caught: {_share(caught, tried)} of {tried} losses of margin and detectable effect, "
             f"in the median {100 * float(np.median(losses)):.1f} points"
         )
 

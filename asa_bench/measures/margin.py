@@ -180,10 +180,14 @@ def beyond(tests: Tests, pair: Pair, margin: float, alpha: float, power: float) 
     A loss brings flips of its own, so it is harder to find than the difference from 0 that `Tests.detectable` is about: a loss
     of the share L of the examples, in each seed others, adds L (1 - L) to the variance of a single answer. And it may drive
     seeds further apart (`spread_growth`), which a test that pools them with the baseline's believes in part only.
+
+    Flips that this very pair owes to a loss are not expected beside another one. Only what a difference exceeds chance by,
+    two standard errors, is taken for such: without a change as many come as go but for chance, and all of them are background.
     """
-    difference = tests.difference
     flips = (tests.gained + tests.lost) / tests.repeats
-    background = max(round(flips - abs(difference) * tests.examples), 0)
+    chance = math.sqrt(flips) / tests.examples if tests.mean is None else tests.mean.standard_error
+    lost = max(abs(tests.difference) - 2 * chance, 0.0)
+    background = max(round(flips - lost * tests.examples), 0)
     found = [0.0]
     if tests.score or tests.exact:
         found.append(detectable_beyond(background, tests.examples, margin, alpha, power))
@@ -197,7 +201,7 @@ def beyond(tests: Tests, pair: Pair, margin: float, alpha: float, power: float) 
     extra = 0.0
     for _ in range(12):
         loss = min(margin + extra, 1.0)
-        added = max(loss * (1 - loss) - abs(difference), 0.0) / (seeds[1] * tests.examples)
+        added = max(loss * (1 - loss) - lost, 0.0) / (seeds[1] * tests.examples)
         believed, true = _spreads(pair.seeds == "own", *seeds, spread_growth(accuracy, loss))
         larger = tests.mean.with_more(added, spread=believed)
         growth = 1.0
