@@ -10,6 +10,7 @@ from typing import Any
 
 from asa_bench import gathering, last_run
 from asa_bench.errors import BadInput
+from asa_bench.measures import Comparison
 from asa_bench.reports.head_to_head import Compared, ComparedCell, Flip, Side, compare_sides
 from asa_bench.stores import open_store
 from asa_bench.texts import read_texts
@@ -20,6 +21,7 @@ CSV_COLUMNS = (
     *("difference", "low", "high", "adjusted_low", "adjusted_high", "p", "adjusted_p", "detectable"),
     *("verdict", "gained", "lost", "flipped", "seeds", "examples", "clusters", "family", "test", "notes"),
     *("first_gated", "second_gated", "metric"),
+    *("gated_low", "gated_high", "gated_p", "gated_adjusted_p", "gated_detectable"),
 )
 
 
@@ -150,6 +152,13 @@ def to_csv(found: Compared) -> str:
                 guard("; ".join(told.notes)),
                 *(("", "") if cell.gated is None else map(repr, cell.gated)),
                 cell.metric,
+                *_tested(cell.gated_comparison),
             ]
         )
     return buffer.getvalue()
+
+
+def _tested(found: Comparison | None) -> list[str]:
+    if found is None:
+        return [""] * 5
+    return [repr(each) for each in (*found.interval, found.p, found.adjusted_p, found.detectable)]

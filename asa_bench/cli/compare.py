@@ -78,7 +78,7 @@ def _print(found: Compared, flips: int) -> None:
     typer.echo(
         f"Differences in percentage points (coefficients times 100), second minus first, with {100 * told.level:.0f} % "
         f"intervals of each alone. "
-        f"Holm: p adjusted over the {told.family} cells. MDE: the difference that would be found with "
+        f"Holm: p adjusted over the {told.family} differences. MDE: the difference that would be found with "
         f"{100 * told.power:.0f} % power at alpha {told.alpha:.2g}. Better or worse is said where Holm rejects and the "
         "difference is at least the MDE; cannot tell does not mean equal."
     )
@@ -117,11 +117,14 @@ def _cell(cell: ComparedCell, flips: int) -> None:
             )
         )
     )
-    if cell.gated is not None:
+    if cell.gated is not None and cell.gated_comparison is not None:
+        again = cell.gated_comparison
+        low, high = (100 * value for value in again.interval)
         typer.echo(
             visible(
-                f"  gated: {cell.first} {100 * cell.gated[0]:.1f}, {cell.second} {100 * cell.gated[1]:.1f} (not tested; a "
-                "success counts only if its text passes the quality gate)"
+                f"  gated: {cell.first} {100 * cell.gated[0]:.1f}, {cell.second} {100 * cell.gated[1]:.1f}: "
+                f"{100 * again.difference:+.1f} [{low:+.1f}, {high:+.1f}]  p {_p(again.p)}, Holm {_p(again.adjusted_p)}  "
+                f"MDE {100 * again.detectable:.1f}  (a success counts only if its text passes the quality gate)"
             )
         )
     typer.echo(f"  {told.method}" + "".join(f"; {note}" for note in told.notes))

@@ -65,6 +65,7 @@ class ComparedCell:
         flips: all of them, those of most seeds first.
         gated: of an attack, both robust accuracies where a success counts only if its text passes the quality gate; None
             where the quality is not known on both sides, or was not measured alike.
+        gated_comparison: of these two, in the same family.
     """
 
     first: str
@@ -81,6 +82,7 @@ class ComparedCell:
     flips: tuple[Flip, ...]
     gated: tuple[float, float] | None = None
     metric: str = "accuracy"
+    gated_comparison: Comparison | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -110,7 +112,7 @@ def compare_sides(first: Side, second: Side) -> Compared:
     """
     sides = (first, second)
     data = (Gathered(first.source), Gathered(second.source))
-    pairs: dict[int, Pair] = {}
+    pairs: dict[tuple[int, bool], Pair] = {}  # (cell, whether by the quality gate)
     places: list[dict[str, Any]] = []
     left_out: list[str] = []
     for one, other in _rows(sides, data):
@@ -145,7 +147,10 @@ def compare_sides(first: Side, second: Side) -> Compared:
                 few = "a single example" if seeds else "no training seed in common"
                 left_out.append(f"{title}, models trained on {column.train_task}: {few}")
                 continue
-            pairs[len(places)] = pair
+            pairs[len(places), False] = pair
+            by_gate = _gated(data, rows, column, attack, records) if attack else None
+            if by_gate is not None:
+                pairs[len(places), True] = by_gate
             places.append(
                 {
                     "first": one.method,
@@ -156,18 +161,21 @@ def compare_sides(first: Side, second: Side) -> Compared:
                     "split": column.split,
                     "train_task": column.train_task,
                     "attack": attack,
-                    "means": (float(np.asarray(pair.first).mean()), float(np.asarray(pair.second).mean())),
+                    "means": _means(pair),
                     "seeds": seeds,
                     "metric": "accuracy" if attack else column.task.metrics[0],
                     "flips": _flips(judged(*on_seeds), records, on_seeds[0], bool(attack)),
-                    "gated": _gated(data, rows, column, attack, records) if attack else None,
+                    "gated": None if by_gate is None else _means(by_gate),
                 }
             )
     if not places:
         told = left_out[0] if left_out else "no cell is recorded in both"
         raise BadInput(f"nothing to compare: {told}")
     found = compare_all(pairs)
-    cells = tuple(ComparedCell(comparison=found[at], **place) for at, place in enumerate(places))
+    cells = tuple(
+        ComparedCell(comparison=found[at, False], gated_comparison=found.get((at, True)), **place)
+        for at, place in enumerate(places)
+    )
     return Compared(first.name, second.name, cells, tuple(dict.fromkeys(left_out)))
 
 
@@ -263,8 +271,8 @@ def _gated(
     column: TaskColumn,
     attack: str,
     records: Sequence[Mapping[str, Any]],
-) -> tuple[float, float] | None:
-    """Both gated accuracies over the seeds that are compared."""
+) -> Pair | None:
+    """Both gated answers over the seeds that are compared."""
     answers = [d.gated_answers(row, column, attack) for d, row in zip(data, rows, strict=True)]
     if answers[0] is None or answers[1] is None:
         return None
@@ -272,11 +280,12 @@ def _gated(
     judges = [source.qualities[0].judges for source in sources]
     if sources[0].gate != sources[1].gate or judges[0] != judges[1]:
         return None
-    (first, second), _, seeds = _seeds((answers[0], answers[1]), records)
-    if not seeds:
-        return None
-    means = [float(np.stack([one.values[seed] for seed in seeds]).mean()) for one in (first, second)]
-    return means[0], means[1]
+    on_seeds, _, _ = _seeds((answers[0], answers[1]), records)
+    return paired(*on_seeds)
+
+
+def _means(pair: Pair) -> tuple[float, float]:
+    return float(np.asarray(pair.first).mean()), float(np.asarray(pair.second).mean())
 
 
 def _seeds(

@@ -179,6 +179,9 @@ def test_a_comparison_tells_both() -> None:
     sides = Side("one", SOURCE, "naive"), Side("other", SOURCE, "asa")
     found = {cell.attack: cell for cell in compare_sides(*sides).cells}
     assert found["pruthi"].means == (2 / 8, 5 / 8) and found["pruthi"].gated == (4 / 8, 6 / 8)
+    again = found["pruthi"].gated_comparison
+    assert again is not None and again.difference == 2 / 8
+    assert again.family == found["pruthi"].comparison.family == 2 * len(found)
     strict = replace(SOURCE, gate=QualityGate(max_edit_distance=1))
     assert {c.gated for c in compare_sides(sides[0], Side("strict", strict, "asa")).cells} == {None}
     bare = replace(SOURCE, qualities=())
@@ -199,3 +202,13 @@ def test_the_page_tells_the_quality_of_each_success() -> None:
             zlib.decompress(base64.b64decode(pack(replace(SOURCE, qualities=())).chunks[0]))
         )
     )
+
+
+def test_every_difference_at_a_budget_is_tested() -> None:
+    (budget,) = build_tables(SOURCE, ("budget",))
+    told = [
+        cell for row in budget.rows if row.kind == "difference" for cell in row.cells if cell.state == "value"
+    ]
+    assert told
+    for cell in told:
+        assert cell.comparison is not None and cell.mean == pytest.approx(cell.comparison.difference)

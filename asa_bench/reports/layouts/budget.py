@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from asa_bench.measures import macro_average
+from asa_bench.measures import macro_average, robust_at
+from asa_bench.reports.answers import Answers, of_attacks
 from asa_bench.reports.assemble import DraftColumn, attack_head, finish, method_rows
 from asa_bench.reports.curves import half_budget, intervals_of, survivals
 from asa_bench.reports.gather import Gathered
@@ -53,17 +54,30 @@ def budget(data: Gathered) -> Table | None:
                 continue
             name = attack.name
             drafts = [
-                DraftColumn(columns[0], partial(data.attack_cell, column=column, attack=name, measure=clean)),
+                DraftColumn(
+                    columns[0],
+                    partial(data.attack_cell, column=column, attack=name, measure=clean),
+                    answers=partial(data.attack_answers, column=column, attack=name, robust=False),
+                ),
                 *(
-                    DraftColumn(each, partial(_at, data=data, column=column, attack=name, budget=number))
+                    DraftColumn(
+                        each,
+                        partial(_at, data=data, column=column, attack=name, budget=number),
+                        answers=partial(_survived, data=data, column=column, attack=name, budget=number),
+                    )
                     for each, number in zip(columns[1:], shown, strict=False)
                 ),
                 DraftColumn(
                     columns[1 + len(shown)],
                     partial(data.attack_cell, column=column, attack=name, measure=robust),
+                    answers=partial(data.attack_answers, column=column, attack=name, robust=True),
                 ),
                 *(
-                    DraftColumn(each, partial(data.gated_cell, column=column, attack=name))
+                    DraftColumn(
+                        each,
+                        partial(data.gated_cell, column=column, attack=name),
+                        answers=partial(data.gated_answers, column=column, attack=name),
+                    )
                     for each in columns[2 + len(shown) : -2]
                 ),
                 DraftColumn(
@@ -104,6 +118,21 @@ def _at(row: MethodRow, data: Gathered, column: TaskColumn, attack: str, budget:
             values[seed] = macro_average([float(survivals(one, [budget]).mean()) for one in many])
             sizes |= {len(one.rows) for one in many}
     return make_cell(values, n_examples=sizes.pop() if len(sizes) == 1 else None, seeds=data.seeds)
+
+
+def _survived(row: MethodRow, data: Gathered, column: TaskColumn, attack: str, budget: int) -> Answers | None:
+    """The answers behind `_at`."""
+    found, values = {}, {}
+    for seed, many in _outcomes(row, data, column, attack).items():
+        if all(outcome.query_budget is None or outcome.query_budget >= budget for outcome in many):
+            searched = [(outcome.rows["status"].tolist(), intervals_of(outcome)) for outcome in many]
+            found[seed] = many
+            values[seed] = [
+                robust_at(statuses, intervals, budget)
+                for statuses, intervals in searched
+                if intervals is not None
+            ]
+    return of_attacks(found, values)
 
 
 def _half(row: MethodRow, data: Gathered, column: TaskColumn, attack: str) -> Cell:
