@@ -5,7 +5,8 @@ Run it from a checkout::
     python benchmarks/report_comparisons.py [--methods 20] [--examples 30000] [--seeds 5]
 
 Unlike ``comparisons.py``, which measures the test alone, this starts from records as a report holds them: a HANS-like set with
-three heuristics and thirty subcases. It prints the time of making the records, and of all tables with their tests.
+three heuristics, thirty subcases, and texts of three lengths. It prints the time of making the records, and of all tables with
+their tests.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ def records(methods: int, examples: int, seeds: int) -> ReportInput:
         "heuristic": np.array(["lexical_overlap", "subsequence", "constituent"], dtype=object)[place % 3],
         "subcase": np.array([f"subcase {i}" for i in range(30)], dtype=object)[place * 30 // examples],
         "label": gold.astype(object),
+        "word_count": 5 + place % 30,
     }
     shared = generator.normal(size=examples)
     made = []

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from asa_bench.errors import BadInput
+from asa_bench.tasks.slicing import WORDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,6 +79,8 @@ def check_rows(rows: pd.DataFrame, columns: Iterable[str], task: Task, where: st
             raise BadInput(
                 f"{where}: rows of 'logits' hold different numbers of scores ({lengths[0]} and {lengths[-1]})"
             )
+    if WORDS in rows.columns and infer_dtype(rows[WORDS], skipna=False) != "integer":
+        raise BadInput(f"{where}: column {WORDS!r} holds something else than whole numbers")
     if rows["id"].duplicated().any():
         twice = rows["id"][rows["id"].duplicated()].iloc[0]
         raise BadInput(f"{where}: example {twice!r} occurs twice")

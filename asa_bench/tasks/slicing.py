@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,9 +35,17 @@ def words_in(texts: Iterable[str]) -> int:
     return sum(len(text.split()) for text in texts)
 
 
-def length_of(words: int) -> str:
-    """What a length is called; "", which is no slice, for a row without words."""
-    return next(name for most, name in LENGTHS if words <= most) if words > 0 else ""
+def lengths_of(words: ArrayLike) -> NDArray[np.object_]:
+    """(rows,) what the length of each row is called; "", which is no slice, for a row without words.
+
+    Args:
+        words: (rows,) how many each has.
+    """
+    counts = np.asarray(words, dtype=np.int64)
+    names = np.array([name for _, name in LENGTHS], dtype=object)
+    found = names[np.searchsorted([most for most, _ in LENGTHS], counts)]
+    found[counts < 1] = ""
+    return found
 
 
 def derived(task: Task) -> tuple[str, ...]:
@@ -64,12 +72,12 @@ def values_of(task: Task, name: str, rows: pd.DataFrame) -> NDArray[np.object_] 
     if name == CLASS:
         return rows["label"].to_numpy(dtype=object)
     counts = _words(task, rows)
-    return None if counts is None else np.array([length_of(count) for count in counts], dtype=object)
+    return None if counts is None else lengths_of(counts)
 
 
-def _words(task: Task, rows: pd.DataFrame) -> list[int] | None:
+def _words(task: Task, rows: pd.DataFrame) -> ArrayLike | None:
     if WORDS in rows.columns:
-        return [int(count) for count in rows[WORDS].tolist()]
+        return rows[WORDS].to_numpy()
     if set(task.columns) <= set(rows.columns):
         texts = zip(*(rows[column].tolist() for column in task.columns), strict=True)
         return [words_in(map(str, row)) for row in texts]

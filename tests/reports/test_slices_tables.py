@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from made_up import DEEPWORDBUG, SST2
 
+from asa_bench.errors import BadInput
 from asa_bench.reports import drawn, write
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.inputs import ReportInput
@@ -125,6 +126,14 @@ def test_a_length_that_no_record_tells_is_left_out_and_nothing_else() -> None:
     more = replace(source, evaluations=(evaluation("asa"), evaluation("naive", told=False)))
     for name in ("slices", "attack_slices"):
         assert {key for key, _ in cells(table(more, name))} == {"construction", "class", "length"}
+
+
+@pytest.mark.parametrize("damaged", ["x", None, 1.5, float("nan")])
+def test_a_record_whose_lengths_are_no_numbers_is_refused(damaged: object) -> None:
+    item = evaluation("naive")
+    item = replace(item, rows=item.rows.assign(word_count=[damaged] * len(EXAMPLES)))
+    with pytest.raises(BadInput, match="'word_count' holds something else than whole numbers"):
+        Gathered(ReportInput("s", "T", "p", evaluations=(item,)))
 
 
 def test_slices_of_a_stored_set_are_joined_by_id_and_text() -> None:

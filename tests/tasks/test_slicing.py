@@ -8,25 +8,17 @@ import pandas as pd
 import pytest
 
 from asa_bench.tasks import TASKS
-from asa_bench.tasks.slicing import CLASS, LENGTH, WORDS, kept, length_of, slices_of, values_of, words_in
+from asa_bench.tasks.slicing import CLASS, LENGTH, WORDS, kept, lengths_of, slices_of, values_of, words_in
 
 QQP = TASKS.get("qqp")
 
 
 def test_lengths_are_words_of_all_texts_of_a_row() -> None:
     assert words_in(("How are you ?", " fine  thanks")) == 6
-    bounds = [
-        (1, "1-10"),
-        (10, "1-10"),
-        (11, "11-20"),
-        (20, "11-20"),
-        (21, "21-40"),
-        (40, "21-40"),
-        (41, "41+"),
-    ]
-    assert [length_of(words) for words, _ in bounds] == [f"{name} words" for _, name in bounds]
-    assert length_of(0) == ""
-    names = [length_of(words) for words in (1, 11, 21, 41)]
+    counts = [0, 1, 10, 11, 20, 21, 40, 41, 5_000]
+    bins = ["", "1-10", "1-10", "11-20", "11-20", "21-40", "21-40", "41+", "41+"]
+    assert lengths_of(counts).tolist() == [name and f"{name} words" for name in bins]
+    names = lengths_of([1, 11, 21, 41]).tolist()
     assert names == sorted(names)
 
 
