@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,12 +120,11 @@ def prose(text: str) -> Latex:
     return Latex(" ".join(words))
 
 
-def body(table: Table, width: float = TEXT_WIDTH, label: bool = True) -> str:
-    """One or more table floats, to be \\input where booktabs and xcolor are loaded.
+def body(table: Table, width: float = TEXT_WIDTH) -> str:
+    """One or more table floats with the label ``tab:asa-bench-NAME``, to be \\input where booktabs and xcolor are loaded.
 
     Args:
         width: points that a line has; wider tables are cut into panels below each other.
-        label: give the float a label, ``tab:asa-bench-NAME``.
     """
     table = _with_room(_printable(table), width)
     template = _environment().get_template("table.tex.j2")
@@ -137,7 +136,6 @@ def body(table: Table, width: float = TEXT_WIDTH, label: bool = True) -> str:
             for at in range(0, len(line), _COMMENT)
         ],
         floats=_floats(table, width),
-        label=label,
         notes=[prose(note) for note in (*table.notes, *table.legend)],
     )
     return text.rstrip("\n") + "\n"
@@ -178,10 +176,10 @@ def _printable(table: Table) -> Table:
     )
 
 
-def standalone(table: Table) -> str:
-    """A document with the table alone."""
+def standalone(made: str) -> str:
+    """A document with a table alone, of which `body` made the text."""
     # Without a label, which a document that is compiled once would warn of.
-    alone = Latex(body(table, label=False).rstrip("\n"))
+    alone = Latex(re.sub(r"^\\label\{.*\n", "", made, count=1, flags=re.MULTILINE).rstrip("\n"))
     return _environment().get_template("standalone.tex.j2").render(body=alone) + "\n"
 
 
@@ -280,7 +278,7 @@ def _panel(table: Table, width: float) -> dict[str, Any]:
         at = [level - (depth - len(head)) for head in heads]
         cells = [head[i] if i >= 0 else Latex("") for head, i in zip(heads, at, strict=True)]
         lines.append({"stub": table.stub if level == depth - 1 else "", "cells": cells})
-    columns = [[row.cells[at] for row in table.rows] for at in range(len(table.columns))]
+    columns = [_Room.of([row.cells[at] for row in table.rows]) for at in range(len(table.columns))]
     points = [widths.column(table, at) for at in range(len(columns))]
     # Centred, the panel may have headings that reach beyond its right end, but not beyond the line's.
     room = (width + widths.line(table, range(len(columns)), points, widths.stub(table))) / 2 / widths.BOLD
@@ -329,22 +327,45 @@ def _lowered(tail: str) -> str:
     return text.replace(", ", r",\,").replace(PLUS_MINUS, r"\pm ")
 
 
-def _cell(cell: Cell, column: Sequence[Cell]) -> Latex:
+@dataclass(frozen=True)
+class _Room:
+    """What the numbers of a column need at most: digits before the point, letters from the point on, points of what is lowered.
+
+    Attributes:
+        apart: whether signs have room of their own.
+    """
+
+    digits: int
+    decimals: int
+    script: float
+    apart: bool
+
+    @classmethod
+    def of(cls, cells: Sequence[Cell]) -> _Room:
+        values = [cell for cell in cells if cell.state == "value"]
+        return cls(
+            max(map(widths.whole, values), default=0),
+            max(map(_decimals, values), default=0),
+            max(map(widths.script, values), default=0.0),
+            widths.sign_apart(values),
+        )
+
+
+def _cell(cell: Cell, room: _Room) -> Latex:
     """A number with its spread lowered and its number of seeds raised, padded so that points stand in line."""
     if cell.state == "blank":
         return Latex("")
     if cell.state != "value":
         return Latex("--") if cell.state == "hole" else escape(cell.text)
-    values = [other for other in column if other.state == "value"]
-    digits = max(map(widths.whole, values)) - widths.whole(cell)
-    lowered = widths.zeros(max(map(widths.script, values)) - widths.script(cell))
-    decimals = max(map(_decimals, values)) - _decimals(cell)
+    digits = room.digits - widths.whole(cell)
+    lowered = widths.zeros(room.script - widths.script(cell))
+    decimals = room.decimals - _decimals(cell)
     number = cell.number.replace(",", "{,}")
-    apart, sign = widths.sign_apart(values), ""
+    sign = ""
     if widths.signed(cell):
         shown, number = "+" if number[0] == "+" else "-", number[1:]
-        sign = f"${shown}$" if apart else rf"\llap{{${shown}$}}"
-    elif apart:
+        sign = f"${shown}$" if room.apart else rf"\llap{{${shown}$}}"
+    elif room.apart:
         sign = r"\hphantom{$-$}"
     if cell.tail:
         number += f"_{{{_lowered(cell.tail)}}}"

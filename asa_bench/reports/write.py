@@ -126,7 +126,7 @@ def contents(
         # A LaTeX table is read without the report around it, so it carries the flags itself.
         alone = replace(shown, notes=(*shown.notes, *flags.notes(signs))) if table.name in _FLAGGED else shown
         files[f"{table.name}.tex"] = latex.body(alone)
-        files[f"{table.name}.standalone.tex"] = latex.standalone(alone)
+        files[f"{table.name}.standalone.tex"] = latex.standalone(files[f"{table.name}.tex"])
         files[f"{table.name}.md"] = markdown.render(shown)
         files[f"{table.name}.csv"] = to_csv(table)
         files[f"{table.name}.json"] = to_json(table)
@@ -214,7 +214,7 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def frames(source: ReportInput, values: Values = "mean") -> dict[str, pd.DataFrame]:
+def frames(source: ReportInput | Gathered, values: Values = "mean") -> dict[str, pd.DataFrame]:
     """Every table as a data frame, rows and columns named as in the table.
 
     Args:

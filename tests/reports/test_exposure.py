@@ -13,7 +13,7 @@ from asa_bench.reports.exposure import UNKNOWN, ZERO_SHOT, exposure, seen, train
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.head_to_head import Side, compare_sides
 from asa_bench.reports.inputs import ReportInput
-from asa_bench.reports.latex import standalone
+from asa_bench.reports.latex import body
 from asa_bench.reports.layouts import build_tables
 from asa_bench.reports.merging import merge
 from asa_bench.reports.outcomes import Evaluation, Subject
@@ -66,7 +66,7 @@ def test_unlike_ones_are_not(declared: dict[str, tuple[str, ...]], better: str) 
     (note,) = [note for note in table.notes if note.startswith("Never one ranking")]
     assert "naive: zero-shot" in note
     assert ("saw paws_qqp:train" if "asa" in declared else UNKNOWN) in note
-    assert "Never one ranking" in standalone(table)
+    assert "Never one ranking" in body(table)
 
 
 def test_an_encoder_that_saw_it_stands_for_all_that_were_trained_from_it() -> None:
@@ -93,4 +93,4 @@ def test_hostile_names_are_escaped() -> None:
         for e in told.evaluations
     )
     (table,) = build_tables(replace(told, evaluations=items), ("main",))
-    assert HOSTILE["latex-immediate"] not in standalone(table)
+    assert HOSTILE["latex-immediate"] not in body(table)

@@ -86,9 +86,15 @@ def test_the_order_of_rows_and_of_probes_does_not_matter(source: ReportInput) ->
         assert tables(mixed)[name].rows == table.rows
 
 
-def test_encoders_are_compared_each_for_itself() -> None:
-    two = replace(made_up.report(models=("minilm-l6", "other")), evaluations=(), attacks=())
-    one = replace(two, probes=tuple(p for p in two.probes if p.subject.model == "minilm-l6"))
+def test_encoders_are_compared_each_for_itself(source: ReportInput) -> None:
+    one, turned = source, {"naive": ("asa", "ASA"), "asa": ("naive", "Naive")}
+    # The other encoder gets right with one method what the first one gets right with the other.
+    others = [
+        replace(p, subject=replace(p.subject, model="other", method=method, method_title=title))
+        for p in source.probes
+        for method, title in [turned[p.subject.method]]
+    ]
+    two = replace(source, probes=(*source.probes, *others))
     both, alone = tables(two)["keywords"], tables(one)["keywords"]
     for column in ("fall_1", "compared"):
         key = f"{SST2}/minilm-l6/asa"
@@ -162,8 +168,8 @@ def test_an_example_without_words_is_left_out_of_the_mean(source: ReportInput) -
     assert found["1"] == pytest.approx(naive["fall_1"][defined].mean())
 
 
-def test_a_failed_probe_is_a_hole_of_its_own(source: ReportInput) -> None:
-    full = made_up.report()
+def test_a_failed_probe_is_a_hole_of_its_own() -> None:
+    full = made_up.report(scale=5)
     gone = [p for p in full.probes if p.subject.method == "asa" and p.task.name == "sst2"]
     holes = tuple(Hole(p.subject, "sst2", "ran out of memory", LEAVING_OUT) for p in gone)
     kept = tuple(p for p in full.probes if not any(p is other for other in gone))

@@ -178,8 +178,8 @@ def test_rows_are_grouped_by_model_only_where_there_are_several(tables: dict[str
     assert list(dict.fromkeys(row.group for row in both.rows)) == ["a-model", "b-model"]
 
 
-def test_nothing_depends_on_the_order_of_records(source: ReportInput) -> None:
-    dice = random.Random(3)
+def test_nothing_depends_on_the_order_of_records() -> None:
+    source, dice = made_up.report(scale=20), random.Random(3)
     evaluations, attacks = list(source.evaluations), list(source.attacks)
     dice.shuffle(evaluations)
     dice.shuffle(attacks)
