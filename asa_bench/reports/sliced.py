@@ -27,7 +27,6 @@ class Slices:
 
     def __init__(self, data: Gathered) -> None:
         self._data = data
-        self._values: dict[tuple[int, str], NDArray[np.object_] | None] = {}
         self._told: dict[tuple[str, str, str], dict[tuple[Any, Any], Any]] = {}
         self._ordered: dict[tuple[Any, ...], NDArray[np.object_] | None] = {}
         self._scores: dict[tuple[int, str], dict[str, tuple[float | Proportion | None, int]]] = {}
@@ -37,11 +36,9 @@ class Slices:
 
         What the record itself does not tell is joined from others of the same examples, by id and text.
         """
-        key = (id(item.rows), name)
-        if key not in self._values:
-            values = slicing.values_of(item.task, name, item.rows)
-            self._values[key] = self._joined(item, name) if values is None else values
-        return self._values[key]
+        # Not kept: as objects, the slices of every record would take more memory than the records.
+        values = slicing.values_of(item.task, name, item.rows)
+        return self._joined(item, name) if values is None else values
 
     def _joined(self, item: Recorded, name: str) -> NDArray[np.object_] | None:
         place = (item.task.name, item.split, name)
