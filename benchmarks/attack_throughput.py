@@ -1,62 +1,72 @@
-"""Queries per second of one attack: TextAttack with its stock wrapper, with dynamic padding, and asa-bench's engine.
+"""Attacks per second: TextAttack with its stock wrapper, with dynamic padding, and asa-bench in float32 and bf16.
 
-Run it from a checkout, with the folder of real data at hand::
+Run it from a checkout, with the folder of real data at hand (minutes; other programs may run beside it)::
 
-    python benchmarks/attack_throughput.py --data-dir FOLDER --model minilm-l6-FOLDER --examples 32 --stock-examples 4
-    python benchmarks/attack_throughput.py --data-dir FOLDER --model minilm-l6-FOLDER --recipe pwws+oewn2024
+    python benchmarks/attack_throughput.py --data-dir FOLDER --model minilm-l6-FOLDER --keep TRAINED
+    python benchmarks/attack_throughput.py --data-dir FOLDER --model minilm-l6-FOLDER --keep TRAINED --profile
 
-The encoder gets a head by a short training on SST-2 (`--train-examples`), by asa-bench's own training; a checkpoint that
-has one is taken as it is with `--trained`. All contenders attack the same examples with the same recipe and the same
-random numbers per example, one thread, in turns: first each one some examples to warm up, then each the whole list.
+The encoder gets a head per task by a short training (`--train-examples`), which `--keep` keeps for the next call; it also
+serves as the sentence encoder of recipes that have one. Every contender attacks the same examples with the same recipe
+and the same random numbers per example, one thread, in turns: each a first example to warm up, then each the whole
+list, `--rounds` times, beginning with another one each time; seconds are those of the fastest round. Times are processor time
+(`--clock elapsed`: the clock on the wall).
+
 TextAttack's `Attacker` only keeps books around `Attack.attack`, which is called here, so that random numbers can be set
-per example. `--clock processor` counts processor time, for machines that others use too.
+per example. The stock wrapper pads to 512 tokens and gets the first `--stock-examples` only; the dynamic one pads a batch to its
+longest text, which is what anybody would change first. A sentence encoder in the constraints is asked in padded batches by
+these two, as the library would ask it.
 
-MiniLM (6 layers, width 384, head trained on 2,048 rows of SST-2, clean accuracy 0.75 on 32 dev examples),
-deepwordbug+stopwords, one thread of a busy AMD EPYC with two cores, torch 2.13, float32, processor time:
-
-                           examples  queries  seconds  queries/s
-    TextAttack, stock             3       55     11.0        5.0
-    TextAttack, dynamic          32      513      6.6       78.3
-    asa-bench, 1 lane            32      513      7.5       68.0
-    asa-bench, 32 lanes          32      513      6.1       84.7
-
-17 times stock and 1.08 times dynamic padding, with identical outcomes (status, perturbed text, queries) in all 32. One
-run of 32 examples, while others used the machine: numbers of one contender moved by 20 percent between runs. Nine
-tenths of our time is inside forward passes (7.6 of 8.1 s, counted by a profile), and a pass of MiniLM costs about 10 ms
-whatever is in it and 0.3 ms a token: what is left to gain on this processor is a tenth or two.
-
-What was tried for answers that depend on the text alone (queries/s, 32 lanes; the first two in other, noisier runs):
-
-    texts of exactly one length, passes filled up to four texts         58   (dynamic padding then: 85)
-    the same, linear layers filled up to four rows                      51   (dynamic padding then: 77)
-    in one process, median of three: exact length / multiple of 2 / 4 / 8 tokens    69 / 72 / 81 / 81    <- 4 is chosen
+*Times dynamic* is what the same examples took there, over what they took here. *Share of products*: the time that the linear
+layers' products of the computed real tokens take at this machine's own rate, which is measured in the same run and the same
+precision by products of the model's shapes, over the time that was taken; padding, attention, activations, tokenization
+and everything else are what is missing to 100 %. What came of it stands in `docs/attack_profile.md`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import platform
 import random
 import tempfile
 import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
+from attack_ledger import Ledger
+from transformers import AutoModelForSequenceClassification
+from transformers.utils import logging
 
-from asa_bench import training
-from asa_bench.attacks import ATTACKS, AttackOptions, adapter, library
+from asa_bench import training, victims
+from asa_bench.attacks import ATTACKS, AttackOptions, adapter, encoders, library
+from asa_bench.attacks.base import BF16_STATUS
 from asa_bench.attacks.engine import attack_rows
 from asa_bench.attacks.lanes import seeds
+from asa_bench.measures import disagreement
 from asa_bench.methods import METHODS
 from asa_bench.models.loading import load_model, load_tokenizer
 from asa_bench.tasks import TASKS, loading
-from asa_bench.tasks.base import Source, choose
+from asa_bench.tasks.base import Source, Task, choose
 from asa_bench.victims import Victim
 
 textattack = adapter.textattack
 SEED = 0
+RECIPES = (
+    "deepwordbug+stopwords@sst2",
+    "pwws+oewn2024@sst2",
+    "textfooler+neighbours+sbert@sst2",
+    "deepwordbug+stopwords@qqp",
+)
+# Status, perturbed texts and queries of an example.
+Found = tuple[str, str, int]
+DYNAMIC, OURS = "TextAttack, dynamic", "asa-bench"
 
 
 def arguments() -> argparse.Namespace:
@@ -65,14 +75,21 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--model", required=True, help="folder or hub id of an encoder")
-    parser.add_argument("--trained", action="store_true", help="the model has its head already")
-    parser.add_argument("--train-examples", type=int, default=1000)
-    parser.add_argument("--recipe", default="deepwordbug+stopwords")
+    parser.add_argument("--recipes", nargs="+", default=RECIPES, help="attack@task")
+    parser.add_argument("--train-examples", type=int, default=2048)
+    parser.add_argument("--keep", type=Path, help="folder for trained models; those that are there are used")
     parser.add_argument("--examples", type=int, default=32)
-    parser.add_argument("--stock-examples", type=int, default=4, help="the first ones, for the stock wrapper")
-    parser.add_argument("--lanes", default="1,8,32", help="numbers of lanes, separated by commas")
+    parser.add_argument("--stock-examples", type=int, default=3, help="the first ones, for the stock wrapper")
+    parser.add_argument("--lanes", type=int, default=32)
+    parser.add_argument(
+        "--multiple", type=int, help="pad texts of asa-bench's passes to another multiple of tokens"
+    )
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--clock", choices=("processor", "elapsed"), default="processor")
+    parser.add_argument(
+        "--profile", action="store_true", help="instead: where asa-bench's time goes, by recipe"
+    )
     return parser.parse_args()
 
 
@@ -87,111 +104,244 @@ class DynamicPadding(textattack.models.wrappers.HuggingFaceModelWrapper):  # typ
             return self.model(**inputs).logits
 
 
-def classifier(options: argparse.Namespace, task: Any, source: Source) -> tuple[Any, Any]:
-    """The victim's model and tokenizer, trained here unless it is already."""
-    tokenizer = load_tokenizer(options.model, None)
-    if options.trained:
-        from transformers import AutoModelForSequenceClassification
+class Padded(adapter.VictimWrapper):
+    """Asks sentence encoders of constraints in ordinary padded batches."""
 
-        return AutoModelForSequenceClassification.from_pretrained(options.model).eval(), tokenizer
-    model = load_model(options.model, task, SEED, None)
-    data = loading.load(task, "train", source, options.train_examples)
-    rows = choose(data.frame, task.columns, options.train_examples, "train")
-    settings = training.TrainingOptions(
-        epochs=1,
-        learning_rate=1e-4,
-        batch_size=32,
-        max_length=64,
-        seed=SEED,
-        threads=options.threads,
-        device="cpu",
-        precision="float32",
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        training.train(rows, task, METHODS.get("naive")({}), model, tokenizer, settings, Path(folder))
-    return model.eval(), tokenizer
+    def ask(self, texts: Any, whom: Any) -> np.ndarray:
+        return whom.__self__.logits(texts)
+
+
+@dataclass
+class Count:
+    """Tokens of forward passes: real ones by precision, and all that were computed."""
+
+    float32: int = 0
+    bf16: int = 0
+    computed: int = 0
+
+    @property
+    def real(self) -> int:
+        """Real tokens in whatever precision."""
+        return self.float32 + self.bf16
+
+    @contextmanager
+    def of(self, models: list[Any]) -> Iterator[None]:
+        """While inside, passes of these models are counted."""
+
+        def count(module: Any, given: Any, inputs: dict[str, Any]) -> None:
+            mask = inputs["attention_mask"]
+            self.computed += mask.numel()
+            if torch.is_autocast_enabled("cpu"):
+                self.bf16 += int(mask.sum())
+            else:
+                self.float32 += int(mask.sum())
+
+        handles = [model.register_forward_pre_hook(count, with_kwargs=True) for model in models]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+
+def classifier(options: argparse.Namespace, task: Task, source: Source) -> tuple[Any, Any]:
+    """The victim's model and tokenizer, trained here unless it was kept."""
+    tokenizer = load_tokenizer(options.model, None)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = (options.keep or Path(temporary)) / task.name
+        if not (folder / "config.json").exists():
+            model = load_model(options.model, task, SEED, None)
+            data = loading.load(task, "train", source, options.train_examples)
+            rows = choose(data.frame, task.columns, options.train_examples, "train")
+            settings = training.TrainingOptions(
+                epochs=1,
+                learning_rate=1e-4,
+                batch_size=32,
+                max_length=64,
+                seed=SEED,
+                threads=options.threads,
+                device="cpu",
+                precision="bf16",
+            )
+            with tempfile.TemporaryDirectory() as scratch:
+                training.train(
+                    rows, task, METHODS.get("naive")({}), model, tokenizer, settings, Path(scratch)
+                )
+            model.save_pretrained(folder)
+        return AutoModelForSequenceClassification.from_pretrained(folder).eval(), tokenizer
 
 
 def by_textattack(
-    attack: Any, wrapper: Any, victim: Victim, task: Any, rows: Any, data_dir: Path
-) -> list[tuple[str, str, int]]:
-    """Status, perturbed text and queries of each example, one after the other."""
-    described = adapter.VictimWrapper(victim, np.arange(len(task.labels)), data_dir=data_dir)
-    built = adapter.build(attack, described)
+    attack: Any, wrapper: Any, victim: Victim, task: Task, rows: pd.DataFrame, data_dir: Path
+) -> list[Found]:
+    """One example after the other."""
+    described = Padded(victim, np.arange(len(task.labels)), data_dir=data_dir)
+    built = adapter.prepare(attack, described, task, AttackOptions())
     built.goal_function.model = wrapper
+    built.goal_function.batch_size = 32  # the library's own
+    texts = zip(*(rows[column] for column in task.columns), strict=True)
     found = []
-    with library.offline_nltk(False, data_dir):
-        for name, text, label in zip(rows["id"], rows[task.columns[0]], rows["label"], strict=True):
+    with library.offline_nltk(False, data_dir, attack.needs):
+        for name, text, label in zip(rows["id"], texts, rows["label"], strict=True):
             for_python, for_numpy = seeds(f"{SEED}\n{attack.name}\n{name}")
             random.seed(for_python)
             np.random.seed(for_numpy)
-            result = built.attack(text, task.labels.index(label))
+            given = OrderedDict(zip(task.columns, text, strict=True)) if len(text) > 1 else text[0]
+            result = built.attack(textattack.shared.AttackedText(given), task.labels.index(label))
             status = type(result).__name__.removesuffix("AttackResult").lower()
-            won = status == "successful"
-            found.append((status, result.perturbed_text() if won else "", int(result.num_queries)))
+            told = result.perturbed_result.attacked_text.tokenizer_input if status == "successful" else ()
+            told = (told,) if isinstance(told, str) else tuple(told)
+            found.append((status, json.dumps(told), int(result.num_queries)))
     return found
 
 
-def by_engine(
-    attack: Any, victim: Victim, task: Any, rows: Any, data_dir: Path, lanes: int
-) -> list[tuple[str, str, int]]:
-    frame = attack_rows(
-        attack, victim, task, rows, seed=SEED, options=AttackOptions(lanes=lanes), data_dir=data_dir
-    )
-    return [
-        (row["status"], json.loads(row["perturbed"])[0] if row["perturbed"] else "", row["queries"])
-        for row in frame.to_dict("records")
-    ]
+def rates(model: Any) -> dict[str, float]:
+    """Products of the shapes of the model's layers, 1,024 rows: 10^9 operations per second of processor time."""
+    layers = _layers(model)
+    shapes = {(layer.in_features, layer.out_features) for layer in layers}
+    found = {}
+    for name, kind in (("float32", torch.float32), ("bf16", torch.bfloat16)):
+        pairs = [(torch.randn(1024, k).to(kind), torch.randn(n, k).to(kind)) for k, n in sorted(shapes)]
+        best = {}
+        with torch.inference_mode():
+            for _ in range(10):
+                for rows, weight in pairs:
+                    started = time.process_time()
+                    torch.nn.functional.linear(rows, weight)
+                    spent = time.process_time() - started
+                    shape = (weight.shape[1], weight.shape[0])
+                    best[shape] = min(spent, best.get(shape, spent))
+        seconds = sum(best[layer.in_features, layer.out_features] for layer in layers)
+        found[name] = 1024 * _operations(model) / seconds / 1e9
+    return found
 
 
-def main() -> None:
-    options = arguments()
-    torch.set_num_threads(options.threads)
-    clock = time.process_time if options.clock == "processor" else time.perf_counter
-    task, attack = TASKS.get("sst2"), ATTACKS.get(options.recipe)
+def _layers(model: Any) -> list[Any]:
+    return [part for part in model.base_model.encoder.modules() if isinstance(part, torch.nn.Linear)]
+
+
+def _operations(model: Any) -> int:
+    """Operations of the layers' products per token."""
+    return sum(2 * layer.in_features * layer.out_features for layer in _layers(model))
+
+
+def compared(options: argparse.Namespace, name: str, root: Path) -> None:
+    """Prints the lines of one recipe on one task."""
+    recipe, _, wanted = name.partition("@")
+    task, attack = TASKS.get(wanted), ATTACKS.get(recipe)
     source = Source(kind="folder", root=options.data_dir)
     model, tokenizer = classifier(options, task, source)
     victim = Victim(model, tokenizer, task.labels)
-    data = loading.load(task, "dev", source, None)
+    data = loading.load(task, task.evaluation_split, source, None)
     rows = choose(data.frame, task.columns, options.examples, "attack").reset_index(drop=True)
-    right = np.array(victim.predict([(text,) for text in rows["sentence"]])) == rows["label"].to_numpy()
-    print(f"clean accuracy {right.mean():.3f}")
 
+    def ours(part: pd.DataFrame, precision: Any = "float32", whom: Victim = victim) -> pd.DataFrame:
+        asked = AttackOptions(lanes=options.lanes, search_precision=precision)
+        return attack_rows(attack, whom, task, part, seed=SEED, options=asked, data_dir=root)
+
+    if options.profile:
+        profiled(name, lambda: ours(rows), model)
+        return
     stock = textattack.models.wrappers.HuggingFaceModelWrapper(model, tokenizer)
     dynamic = DynamicPadding(model, tokenizer)
-    data_dir = options.data_dir
     few = min(options.stock_examples, len(rows))
-    contenders: list[tuple[str, int, Any]] = [
-        ("TextAttack, stock", few, lambda r: by_textattack(attack, stock, victim, task, r, data_dir)),
-        (
-            "TextAttack, dynamic",
-            len(rows),
-            lambda r: by_textattack(attack, dynamic, victim, task, r, data_dir),
-        ),
-    ]
-    for lanes in map(int, options.lanes.split(",")):
-
-        def ours(r: Any, lanes: int = lanes) -> Any:
-            return by_engine(attack, victim, task, r, data_dir, lanes)
-
-        contenders.append((f"asa-bench, {lanes} lanes", len(rows), ours))
-    for _, _, work in contenders:
+    contenders: dict[str, tuple[int, Callable[[pd.DataFrame], Any]]] = {
+        "TextAttack, stock": (few, lambda r: by_textattack(attack, stock, victim, task, r, root)),
+        DYNAMIC: (len(rows), lambda r: by_textattack(attack, dynamic, victim, task, r, root)),
+        OURS: (len(rows), ours),
+        "asa-bench, bf16": (len(rows), lambda r: ours(r, "bf16")),
+        "asa-bench, bf16 alone": (len(rows), lambda r: ours(r, whom=victim.in_bf16())),
+    }
+    for _, work in contenders.values():
         work(rows.iloc[:1])
-    outcomes = {}
-    print(f"{attack.name}, {len(rows)} examples, {options.threads} thread(s), {options.clock} time")
-    print(f"{'':<22} examples  queries  seconds  queries/s")
-    for name, number, work in contenders:
-        started = clock()
-        found = outcomes[name] = work(rows.iloc[:number])
-        seconds = clock() - started
-        queries = sum(one[2] for one in found)
-        print(f"{name:<22} {number:>8}  {queries:>7}  {seconds:>7.1f}  {queries / seconds:>9.1f}", flush=True)
-    last = outcomes[contenders[-1][0]]
-    for name, found in outcomes.items():
-        differing = [i for i, (one, other) in enumerate(zip(found, last, strict=False)) if one != other]
-        print(f"{name:<22} differs from the last in {len(differing)} of {len(found)} examples")
-        for i in differing[:5]:
-            print(f"    {rows['id'][i]}: {found[i]} | {last[i]}")
+    models = [model]
+    if "sbert" in recipe:
+        models.append(encoders.of_folder(root, "cpu").model.encoder)
+    clock = time.process_time if options.clock == "processor" else time.perf_counter
+    seconds: dict[str, float] = {}
+    results: dict[str, Any] = {}
+    counts: dict[str, Count] = {}
+    order = list(contenders)
+    for turn in range(options.rounds):
+        for contender in order[turn % len(order) :] + order[: turn % len(order)]:
+            number, work = contenders[contender]
+            count = counts[contender] = Count()
+            with count.of(models):
+                started = clock()
+                results[contender] = work(rows.iloc[:number])
+                spent = clock() - started
+            seconds[contender] = min(spent, seconds.get(contender, spent))
+    outcomes = {contender: told(found) for contender, found in results.items()}
+    rate = rates(model)
+    texts = list(zip(*(rows[column] for column in task.columns), strict=True))
+    right = np.mean(np.array(victim.predict(texts)) == rows["label"].to_numpy())
+    print(
+        f"\n**{recipe} on {task.title}**: {len(rows)} examples, clean accuracy {100 * right:.0f} %; ", end=""
+    )
+    print(f"products: {rate['float32']:.0f} in float32, {rate['bf16']:.0f} in bf16, 10^9 operations/s\n")
+    print(
+        "| | examples | seconds | queries/s | times stock | times dynamic | real of computed tokens | ",
+        end="",
+    )
+    print("share of products | other outcomes |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|")
+    speed = {}
+    for contender in order:
+        number, _ = contenders[contender]
+        # As many queries as a search in float32 has, whatever was asked, so that speeds are times of the same examples.
+        speed[contender] = sum(queries for *_, queries in outcomes[DYNAMIC][:number]) / seconds[contender]
+        count = counts[contender]
+        products = _operations(model) * (count.float32 / rate["float32"] + count.bf16 / rate["bf16"]) / 1e9
+        other = sum(one != two for one, two in zip(outcomes[contender], outcomes[DYNAMIC], strict=False))
+        print(
+            f"| {contender} | {number} | {seconds[contender]:.1f} | {speed[contender]:.1f} "
+            f"| {speed[contender] / speed[order[0]]:.1f} "
+            f"| {'' if contender == order[0] else f'{speed[contender] / speed[DYNAMIC]:.2f}'} "
+            f"| {100 * count.real / count.computed:.0f} % | {100 * products / seconds[contender]:.0f} % "
+            f"| {other} |"
+        )
+    quick = results["asa-bench, bf16"]
+    counted = disagreement(quick["status"], quick[BF16_STATUS])
+    status = sum(
+        one[0] != two[0] for one, two in zip(outcomes["asa-bench, bf16"], outcomes[OURS], strict=True)
+    )
+    print(f"\nbf16: {counted}; status differs from float32's in {status} of {len(rows)}.", flush=True)
+
+
+def told(found: Any) -> list[Found]:
+    """The outcomes of a contender."""
+    if isinstance(found, list):
+        return found
+    return [(row["status"], row["perturbed"] or "[]", row["queries"]) for row in found.to_dict("records")]
+
+
+def profiled(name: str, work: Callable[[], Any], model: Any) -> None:
+    """Prints where the time goes; what is loaded once is loaded before."""
+    work()
+    ledger = Ledger()
+    with ledger.kept(model):
+        work()
+    print(f"\n**{name}**: {sum(ledger.seconds.values()):.1f} s\n\n| | share | calls |\n|---|--:|--:|")
+    for account, share, calls in ledger.shares():
+        print(f"| {account} | {100 * share:.1f} % | {calls:,} |", flush=True)
+
+
+def main() -> None:
+    """Prints Markdown."""
+    options = arguments()
+    torch.set_num_threads(options.threads)
+    logging.set_verbosity_error()
+    victims.STEADY_LENGTHS = options.multiple or victims.STEADY_LENGTHS
+    print(
+        f"{platform.machine()}, torch {torch.__version__}, {options.threads} thread(s), {options.clock} time"
+    )
+    with tempfile.TemporaryDirectory() as temporary:
+        root = Path(temporary)
+        for entry in options.data_dir.resolve().iterdir():
+            (root / entry.name).symlink_to(entry)
+        if Path(options.model).is_dir() and not (root / "sentence_encoder").exists():
+            (root / "sentence_encoder").symlink_to(Path(options.model).resolve())
+        for name in options.recipes:
+            compared(options, name, root)
 
 
 if __name__ == "__main__":
