@@ -112,7 +112,7 @@ def tables(
     """The main tables, or those that are named, in the terminal; then how many files lie where."""
     from asa_bench.reports.terminal import render
 
-    width = shutil.get_terminal_size((100, 24)).columns
+    width = shutil.get_terminal_size((80, 24)).columns
     typer.echo(render(report, width=width, names=names or None, look=look))
     if files:
         typer.echo(
