@@ -10,7 +10,7 @@ from asa_bench.reports.tables import MINUS, Cell, Row, Table
 from asa_bench.reports.text import shorten, wrap_head
 
 #: Points between two columns, as the template sets \\tabcolsep.
-SEPARATION = 6.0
+SEPARATION = 5.4
 #: Letters of a line of a column's head.
 HEAD = 12
 #: Points that a row label, and a spanning head, may have.
@@ -35,20 +35,22 @@ _SCRIPTS = {
 _LETTERS = {
     letter: points
     for points, letters in (
-        (2.4, " !',.:;<[]_`il"),
-        (2.85, "fj-"),
+        (2.4, "!',.:;[]il|\N{MIDDLE DOT}"),
+        (2.85, " fj-"),
+        (3.1, "_"),
         (3.3, "Irt()"),
-        (3.8, "scez"),
-        (4.25, "$*/0123456789\\^ago{}~>?"),
+        (3.8, "scez\N{DAGGER}"),
+        (4.25, '$*/0123456789\\^ago{}~?`"\N{EN DASH}'),
         (4.5, "kqvxyJ"),
         (4.75, "bdhnpuS"),
         (5.3, "ZL"),
         (5.8, "FEP"),
-        (6.2, "BCTwR"),
+        (6.25, "BCTwR"),
         (6.5, "AHNUVXYD"),
-        (6.7, "KGOQ&+=@"),
+        (6.7, "KGOQ&+=@<>±\N{MINUS SIGN}\N{MULTIPLICATION SIGN}"),
         (7.1, "#%m"),
-        (8.8, "MW|"),
+        (8.8, "MW\N{EM DASH}\N{RIGHTWARDS ARROW}"),
+        (11.5, "\N{HORIZONTAL ELLIPSIS}"),
     )
     for letter in letters
 }
