@@ -115,6 +115,7 @@ class Gathered:
         self._measures: dict[int, AttackMeasures] = {}
         self._answers: dict[tuple[Any, ...], Answers | None] = {}
         self._orders: dict[int, tuple[NDArray[np.intp], NDArray[np.object_]]] = {}
+        self._ids: list[NDArray[np.object_]] = []
         self._made: dict[tuple[str, int], Any] = {}
         self.sliced = Slices(self)
 
@@ -503,9 +504,12 @@ class Gathered:
         return heuristic, np.asarray(gold == ENTAILMENT, dtype=np.bool_)
 
     def _order(self, rows: Any) -> tuple[NDArray[np.intp], NDArray[np.object_]]:
-        """`order_of`, once for every record."""
+        """`order_of`, once for every record; records of the same examples share their ids, which as texts are large."""
         if id(rows) not in self._orders:
-            self._orders[id(rows)] = order_of(rows)
+            order, ids = order_of(rows)
+            self._orders[id(rows)] = order, next((k for k in self._ids if np.array_equal(k, ids)), ids)
+            if self._orders[id(rows)][1] is ids:
+                self._ids.append(ids)
         return self._orders[id(rows)]
 
     def attack_answers(self, row: MethodRow, column: TaskColumn, attack: str, robust: bool) -> Answers | None:
