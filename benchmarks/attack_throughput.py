@@ -181,7 +181,7 @@ def by_textattack(
     built.goal_function.batch_size = 32  # the library's own
     texts = zip(*(rows[column] for column in task.columns), strict=True)
     found = []
-    with library.offline_nltk(False, data_dir, attack.needs):
+    with library.offline_nltk(False, data_dir, attack.needs, library.wordnet_of(attack)):
         for name, text, label in zip(rows["id"], texts, rows["label"], strict=True):
             for_python, for_numpy = seeds(f"{SEED}\n{attack.name}\n{name}")
             random.seed(for_python)
