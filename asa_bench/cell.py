@@ -16,10 +16,10 @@ from asa_bench.reports.outcomes import Subject
 VERSIONS = {
     "pretrain": 1,
     "train": 1,
-    "evaluate": 1,
-    "attack": 3,
+    "evaluate": 2,
+    "attack": 4,
     "reliance": 1,
-    "replay": 2,
+    "replay": 3,
     "quality": 1,
     "calibrate": 1,
 }
