@@ -237,7 +237,7 @@ def _told_lines(table: Table, width: float) -> tuple[int, int]:
         return sum(1 + int(size * widths.points(text) / width) for text in told)
 
     # Captions are ten points high, notes seven and ragged, and widths are those of eight.
-    return lines(1.25, table.title + table.caption), lines(1.0, *table.notes, *table.legend)
+    return lines(1.25, table.title + table.caption), lines(1.15, *table.notes, *table.legend)
 
 
 def _with_room(table: Table, width: float) -> Table:

@@ -55,7 +55,7 @@ _LETTERS = {
     for letter in letters
 }
 _OTHER = 7.0
-_UNSURE = 0.5
+_AFTER = 0.5  # \\scriptspace, which TeX puts behind what is lowered
 
 
 def points(text: str) -> float:
@@ -70,7 +70,7 @@ def script(cell: Cell) -> float:
 
 def zeros(room: float) -> int:
     """How many lowered zeros are as wide, and no wider."""
-    return int(room / _SCRIPT + 0.1)
+    return max(0, int((room - _AFTER) / _SCRIPT + 0.1))
 
 
 def _lowered(text: str) -> float:
@@ -98,6 +98,7 @@ def column(table: Table, at: int) -> float:
     values = [row.cells[at] for row in table.rows if row.cells[at].state == "value"]
     number = max((_number(cell) for cell in values), default=0.0)
     lowered = max(map(script, values), default=0.0)
+    lowered += _AFTER if lowered else 0.0
     apart = _SIGN if sign_apart(values) else 0.0
     others = max(
         (points(row.cells[at].text) for row in table.rows if row.cells[at].state != "value"), default=0.0
@@ -108,7 +109,8 @@ def column(table: Table, at: int) -> float:
 
 
 def _number(cell: Cell) -> float:
-    return sum(2.4 if letter in ".," else _DIGIT for letter in cell.number.lstrip("+" + MINUS))
+    found = sum(2.4 if letter in ".," else _DIGIT for letter in cell.number.lstrip("+" + MINUS))
+    return found * BOLD if cell.best else found
 
 
 def stub(table: Table) -> float:
@@ -133,7 +135,7 @@ def line(table: Table, part: Sequence[int], columns: Sequence[float], labels: fl
             room += max(below, min(points(span.text), SPAN) + SEPARATION)
         wanted = max(wanted, room)
     # No separation stands before the first and after the last column.
-    return labels + max(wanted, sum(columns[at] for at in part)) - SEPARATION + _UNSURE
+    return labels + max(wanted, sum(columns[at] for at in part)) - SEPARATION
 
 
 def fitted(text: str, room: float) -> str:

@@ -78,7 +78,9 @@ def test_widths_are_those_of_the_font() -> None:
     found = table(("a", "", 1))
     cell = replace(make_cell({"1": 1.0, "2": 1.0}), tail="2.3")
     found = replace(found, columns=(Column("c", "c"),), rows=(Row("r", "r", (cell,)),))
-    assert latex_widths.column(found, 0) == pytest.approx(4 * 4.25 + 2.36 + 2 * 3.67 + 2.1 + 5.4, abs=0.5)
+    assert latex_widths.column(found, 0) == pytest.approx(
+        4 * 4.25 + 2.36 + 2 * 3.67 + 2.1 + 0.5 + 5.4, abs=0.5
+    )
 
 
 def test_markdown_tells_a_wide_group_by_its_subgroups() -> None:
