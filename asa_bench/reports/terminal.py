@@ -173,7 +173,7 @@ def _panel(table: Table, most: int) -> list[Text]:
         line, rule = Text(" " * stub), Text(" " * stub)
         for span in level:
             room = sum(widths[span.start : span.start + span.width]) + _GAP * (span.width - 1)
-            text = shorten(span.text, room)
+            text = _fitted(span.text, room)
             line.append(" " * _GAP + _centred(text, room), "bold")
             rule.append(" " * _GAP + ("─" if text else " ") * room, "dim")
         lines += [line, rule]
@@ -191,7 +191,7 @@ def _panel(table: Table, most: int) -> list[Text]:
     sizes = [_parts([row.cells[at] for row in table.rows]) for at in range(len(table.columns))]
     for heading, rows in row_groups(table.rows):
         if heading:
-            lines.append(Text(shorten(heading, total), "italic bold"))
+            lines.append(Text(_fitted(heading, total), "italic bold"))
         for row in rows:
             style = {"difference": "italic", "detectable": "dim", "published": "dim"}.get(row.kind, "")
             line = Text(_left(shorten(row.label, _most(table)), stub), style)
@@ -205,6 +205,14 @@ def _panel(table: Table, most: int) -> list[Text]:
             lines.append(line)
     lines.append(Text("━" * total, "dim"))
     return lines
+
+
+def _fitted(text: str, cells: int) -> str:
+    """`text` cut to so many cells of the terminal, of which some letters take two."""
+    letters = cells
+    while cell_len(shorten(text, letters)) > cells:
+        letters -= 1
+    return shorten(text, letters)
 
 
 def _left(text: str, width: int) -> str:
