@@ -236,8 +236,8 @@ def _told_lines(table: Table, width: float) -> tuple[int, int]:
     def lines(size: float, *told: str) -> int:
         return sum(1 + int(size * widths.points(text) / width) for text in told)
 
-    # Captions are ten points high, notes seven and ragged, and widths are those of eight.
-    return lines(1.25, table.title + table.caption), lines(1.15, *table.notes, *table.legend)
+    # Captions are ten points high, notes seven and ragged, widths are those of eight; long words leave gaps.
+    return lines(1.4, table.title + table.caption), lines(1.15, *table.notes, *table.legend)
 
 
 def _with_room(table: Table, width: float) -> Table:
