@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from gate_runs import ATTACK, answers, make_run
 
+from asa_bench.cell import VERSIONS
 from asa_bench.cli import main
 from asa_bench.errors import BadInput
 from asa_bench.gating import baseline as baselines
@@ -176,9 +177,12 @@ def test_what_a_model_was_trained_on_is_told_of_both_sides(
 
 
 def test_other_schema_is_refused(baseline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = VERSIONS["evaluate"]
     monkeypatch.setattr("gate_runs.VERSIONS", {"train": 1, "evaluate": 99})
     folder = make_run(tmp_path / "new", {1: answers(TOTAL, range(40))})
-    with pytest.raises(BadInput, match=r"other schema, evaluate: the baseline has '1', this run '99'"):
+    with pytest.raises(
+        BadInput, match=rf"other schema, evaluate: the baseline has '{before}', this run '99'"
+    ):
         decide(collect(Store(folder)), baselines.read(baseline), policies.load(None))
 
 
