@@ -163,7 +163,7 @@ def test_notes(rows: Sequence[Row], columns: Sequence[Column], baseline: str, ti
     notes = [
         f"{DAGGER} differs from {baseline}: {tests} with {random} as random, Holm over the "
         f"{count_range([family], 'difference')} of this table at {alpha}, and no smaller than the smallest difference that "
-        f"would be found with 80 % power (MDE): {findable(found)}. Bold: the best, if it is "
+        f"would be found with 80 % power (MDE; none: not even the largest possible): {findable(found)}. Bold: the best, if it is "
         f"better than {baseline} by that rule. No dagger does not mean no difference: it cannot be told."
     ]
     heads = [

@@ -235,6 +235,7 @@ def test_consistency_is_tested_by_groups_and_correlations_by_their_values() -> N
 
 def test_every_difference_that_people_read_has_its_minimum_detectable_effect_beside_it() -> None:
     made = made_up.report(scale=5)
+    found = set()
     for table in build_tables(made):
         shown = Look().page(table)
         tested = [
@@ -247,8 +248,12 @@ def test_every_difference_that_people_read_has_its_minimum_detectable_effect_bes
         for key, at in tested:
             own = next(row for row in table.rows if row.key == key).cells[at].comparison
             assert own is not None
-            assert lines[f"{key}/mde"].cells[at].number == f"{100 * own.detectable:.1f}", table.name
+            number = lines[f"{key}/mde"].cells[at].number
+            # Not even a difference of 100 points: that is told in a word.
+            assert number == ("none" if own.detectable == 1 else f"{100 * own.detectable:.1f}"), table.name
+            found.add(number)
         assert sum(row.kind == "detectable" for row in shown.rows) == len({key for key, _ in tested})
+    assert "none" in found and len(found) > 1
     main = Look().page(build_tables(made, ("main",))[0])
     assert "*MDE*" in markdown.render(main) and r"\quad\textit{MDE}" in latex.body(main)
     assert "\nMDE " in render_text(main, 200)
@@ -257,7 +262,10 @@ def test_every_difference_that_people_read_has_its_minimum_detectable_effect_bes
     assert slices.columns[at].head == "MDE"
     for row in slices.rows:
         comparison = row.cells[at - 1].comparison
-        assert comparison is not None and row.cells[at].number == f"{100 * comparison.detectable:.2f}"
+        assert comparison is not None
+        assert row.cells[at].number == (
+            "none" if comparison.detectable == 1 else f"{100 * comparison.detectable:.2f}"
+        )
 
 
 def test_every_writer_tells_it() -> None:
