@@ -369,7 +369,7 @@ def _made_from(data: Gathered, column: TaskColumn) -> str:
     alone = len([value for value in values if not value])
     if not parts:
         return "rows as independent, since nothing tells what they were made from"
-    rest = f", {alone:,} rows alone" if alone else ""
+    rest = f", {count_range([alone], 'row')} alone" if alone else ""
     return f"rows made from one original as one cluster ({'; '.join(parts)}{rest})"
 
 

@@ -16,8 +16,6 @@ LABEL = "MDE"
 def with_detectable(table: Table, digits: int = 1) -> Table:
     """The table with a line below every line of differences, and a column beside every column of them, of a table of slices.
 
-    "none" stands where not even the largest difference that there can be would have been found.
-
     Args:
         digits: after the point.
     """
@@ -48,7 +46,11 @@ def _cell(cell: Cell, digits: int) -> Cell:
     if cell.comparison is None:
         return BLANK
     value = cell.comparison.detectable
+    return Cell("value", mean=value, number=format_detectable(value, digits))
+
+
+def format_detectable(value: float, digits: int = 1) -> str:
+    """In points; "none" where not even the largest difference that there can be would have been found."""
     # A difference of shares is 1 at most; where that is the effect, nothing could have been found.
     nothing = not math.isfinite(value) or abs(value - 1) < 1e-9
-    number = "none" if nothing else format_number(value, "percent", digits=digits)
-    return Cell("value", mean=value, number=number)
+    return "none" if nothing else format_number(value, "percent", digits=digits)

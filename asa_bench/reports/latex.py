@@ -357,6 +357,8 @@ def _cell(cell: Cell, room: _Room) -> Latex:
         return Latex("")
     if cell.state != "value":
         return Latex("--") if cell.state == "hole" else escape(cell.text)
+    if cell.number.isalpha():  # "none" is a word and no product of variables
+        return escape(cell.number)
     digits = room.digits - widths.whole(cell)
     lowered = widths.zeros(room.script - widths.script(cell))
     decimals = room.decimals - _decimals(cell)

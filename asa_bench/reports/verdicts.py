@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from asa_bench.reports.detectable import format_detectable
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.layouts import build_tables
 from asa_bench.reports.layouts.columns import GATED
@@ -217,5 +218,5 @@ def _difference(column: Column, cell: Cell, reach: float, lower_is_better: bool)
     better = (mean < 0) if lower_is_better else (mean > 0)
     state = ("ahead" if better else "behind") if cell.conclusive else "open"
     sure = f"{format_number(low, 'points')} to {format_number(high, 'points')}".replace("-", MINUS)
-    found = format_number(comparison.detectable, "percent")
+    found = format_detectable(comparison.detectable)
     return Difference(where, state, number, sure, place(mean), place(low), place(high), found)

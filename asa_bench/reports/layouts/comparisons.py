@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from asa_bench.measures import Comparison
 from asa_bench.reports.assemble import finish
+from asa_bench.reports.detectable import format_detectable
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.layouts.main import main
 from asa_bench.reports.tables import BLANK, Cell, Column, Row, Table, fact_cell, format_number
@@ -88,7 +89,7 @@ def _cells(found: Comparison) -> tuple[Cell, ...]:
         replace(_points(found.difference, dagger), comparison=found),
         _points(low),
         _points(high),
-        _number(found.detectable, "percent"),
+        Cell("value", mean=found.detectable, number=format_detectable(found.detectable)),
         _p(found.p),
         _p(found.adjusted_p),
         *(
