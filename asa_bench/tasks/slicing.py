@@ -78,7 +78,7 @@ def values_of(task: Task, name: str, rows: pd.DataFrame) -> NDArray[np.object_] 
 def _words(task: Task, rows: pd.DataFrame) -> ArrayLike | None:
     if WORDS in rows.columns:
         return rows[WORDS].to_numpy()
-    if set(task.columns) <= set(rows.columns):
+    if task.columns and set(task.columns) <= set(rows.columns):  # a forged record may name none
         texts = zip(*(rows[column].tolist() for column in task.columns), strict=True)
         return [words_in(map(str, row)) for row in texts]
     if "original" not in rows.columns:

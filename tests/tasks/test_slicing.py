@@ -67,3 +67,9 @@ def test_a_class_or_a_length_that_all_rows_share_is_no_slice() -> None:
     hans = TASKS.get("hans")
     same = pd.DataFrame({"heuristic": ["subsequence", ""]})
     assert kept(hans, "heuristic", values_of(hans, "heuristic", same)) == ["subsequence"]
+
+
+def test_a_task_without_texts_tells_no_length() -> None:
+    """Which no task of ours is, but what a forged record may say."""
+    rows = pd.DataFrame({"label": ["positive", "negative"]})
+    assert values_of(TASKS.get("sst2").model_copy(update={"columns": ()}), "length", rows) is None
