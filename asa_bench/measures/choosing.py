@@ -47,6 +47,7 @@ class Pair:
         linear: the values are those of a metric that is no mean of right and wrong (`asa_bench.measures.linearized`), so that
             any number is allowed, and there are no flips to count in them.
         differing: of linear values: how many examples the two answered differently in at least one seed; None: not known.
+        largest: of linear values: how large a difference of the two metrics can be, either way; infinite if not known.
     """
 
     first: ArrayLike
@@ -56,6 +57,7 @@ class Pair:
     seeds: Literal["shared", "own", "fixed"] = "shared"
     linear: bool = False
     differing: int | None = None
+    largest: float = np.inf
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,7 @@ def choose_tests(pair: Pair) -> Tests:
         "",
         tuple(notes),
         len(differences),
-        largest=np.inf if pair.linear else 1.0,
+        largest=pair.largest if pair.linear else 1.0,
         counted=not pair.linear,
     )
     if seeds == 1 and binary and pair.clusters is None and pair.strata is None:

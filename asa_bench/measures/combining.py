@@ -108,7 +108,9 @@ def combined_tests(asked: Combination) -> Tests:
         seeds,
         "none",
         (),
-        largest=sum(np.inf if part.pair.linear else abs(part.weight) for part in asked.parts),
+        largest=sum(
+            abs(part.weight) * (part.pair.largest if part.pair.linear else 1.0) for part in asked.parts
+        ),
         counted=False,
     )
     if len(means) < len(samples):

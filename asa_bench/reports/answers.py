@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: The kinds of task whose accuracy is a mean of right and wrong.
 _RIGHT_OR_WRONG = ("classification", "multiple_choice")
+# Metrics between -1 and 1; the others lie between 0 and 1.
+_SIGNED = ("matthews", "pearson", "spearman")
 #: Slices that stand for clusters or strata where a task names no group: HANS' templates, else its subcases.
 _TEMPLATE, _SUBCASE = "template", "subcase"
 
@@ -37,6 +39,7 @@ class Answers:
         clusters: (examples,) which examples are not independent; None where all are.
         strata: (examples,) fixed parts of the data set; None for one part.
         linear: whether they are such values, which may lie outside [0, 1].
+        largest: of such a metric: how large a difference of two of it can be; infinite if not known.
         said: of such a metric: seed -> (examples,) predictions, where it is made of them; None for right and wrong answers.
         gold: (examples,) what they should have been, where predictions are labels; else None.
     """
@@ -46,6 +49,7 @@ class Answers:
     clusters: NDArray[np.object_] | None = None
     strata: NDArray[np.object_] | None = None
     linear: bool = False
+    largest: float = np.inf
     said: Mapping[str, NDArray[np.object_]] | None = None
     gold: NDArray[np.object_] | None = None
 
@@ -115,7 +119,8 @@ def _of_metric(found: Mapping[str, Evaluation], name: str, sort: Order) -> Answe
         return None
     no_labels = task.kind == "regression" or task.unlabelled
     labels = None if no_labels else first.rows["label"].to_numpy(object)[order]
-    made_of = Answers(ids, values, linear=True, said=said, gold=labels)
+    largest = 2.0 if name in _SIGNED else 1.0
+    made_of = Answers(ids, values, linear=True, largest=largest, said=said, gold=labels)
     return _designed(made_of, first.rows, order, task)
 
 
@@ -181,19 +186,22 @@ def of_ratios(
 
 
 def of_values(
-    found: Mapping[str, Evaluation | AttackOutcome | Probe], values: Mapping[str, NDArray[np.float64]]
+    found: Mapping[str, Evaluation | AttackOutcome | Probe],
+    values: Mapping[str, NDArray[np.float64]],
+    largest: float = np.inf,
 ) -> Answers | None:
     """Values of a metric that is no mean of right and wrong, one per example in the order of their ids.
 
     Args:
         found: training seed -> a record of the same examples, any of which tells what belongs together.
         values: by seed; not of every one where the metric is undefined.
+        largest: see `Answers`.
     """
     if not values:
         return None
     first = next(iter(found.values()))
     order, ids = order_of(first.rows)
-    return _designed(Answers(ids, values, linear=True), first.rows, order, first.task)
+    return _designed(Answers(ids, values, linear=True, largest=largest), first.rows, order, first.task)
 
 
 def pooled(parts: Sequence[tuple[str, Answers]]) -> Answers | None:
@@ -246,7 +254,15 @@ def paired(first: Answers | None, second: Answers | None) -> Pair | None:
     if first.said is not None and second.said is not None:
         differ = [np.asarray(first.said[seed] != second.said[seed], dtype=np.bool_) for seed in shared]
         differing = int(np.logical_or.reduce(differ).sum())
-    return Pair(arrays[0], arrays[1], first.clusters, first.strata, linear=True, differing=differing)
+    return Pair(
+        arrays[0],
+        arrays[1],
+        first.clusters,
+        first.strata,
+        linear=True,
+        differing=differing,
+        largest=max(first.largest, second.largest),
+    )
 
 
 def judged(first: Answers, second: Answers) -> Pair | None:

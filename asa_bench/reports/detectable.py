@@ -51,6 +51,6 @@ def _cell(cell: Cell, digits: int) -> Cell:
 
 def format_detectable(value: float, digits: int = 1) -> str:
     """In points; "none" where not even the largest difference that there can be would have been found."""
-    # A difference of shares is 1 at most; where that is the effect, nothing could have been found.
-    nothing = not math.isfinite(value) or abs(value - 1) < 1e-9
+    # A difference of shares is 1 at most, one of correlations or falls 2: at that, nothing can be found.
+    nothing = not math.isfinite(value) or abs(value - 1) < 1e-9 or value > 2 - 1e-9
     return "none" if nothing else format_number(value, "percent", digits=digits)

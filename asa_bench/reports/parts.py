@@ -145,7 +145,7 @@ def pooled_reliance_answers(row: MethodRow, data: Gathered, members: Sequence[Ta
         seed: ratio_values(right * agrees, agrees) - ratio_values(right * turned, turned)
         for seed, right in whole.values.items()
     }
-    return replace(whole, values=values, linear=True)
+    return replace(whole, values=values, linear=True, largest=2.0)
 
 
 def _pooled_answers(

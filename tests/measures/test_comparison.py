@@ -167,3 +167,13 @@ def test_nothing_is_conclusive_below_the_detectable_effect() -> None:
 def test_what_cannot_be_compared_is_refused(first: np.ndarray, second: np.ndarray, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         compare(first, second)
+
+
+def test_a_metric_differs_by_no_more_than_it_can() -> None:
+    """Accuracies of linear values, such as those behind calibration: two seeds that disagree would say 1,000 points."""
+    first = np.zeros((2, 40))
+    second = np.stack([np.full(40, 1.0), np.full(40, -0.9)]) + np.linspace(-0.1, 0.1, 40)
+    free = compare_all({"": Pair(first, second, linear=True)})[""]
+    held = compare_all({"": Pair(first, second, linear=True, largest=1.0)})[""]
+    assert free.detectable > 1 and held.detectable == 1
+    assert held.interval == (-1, 1) and free.interval[1] > 1

@@ -167,7 +167,7 @@ def _answers(row: MethodRow, data: Gathered, asked: _Asked, which: int, values: 
             each.append(whole[order_of(item.rows)[0]])
         if each:
             made[seed] = np.stack(each).mean(axis=0)
-    return of_values({seed: items[0] for seed, items in found.items() if seed in made}, made)
+    return of_values({seed: items[0] for seed, items in found.items() if seed in made}, made, largest=1.0)
 
 
 def _is_of(subject: object, row: MethodRow, column: TaskColumn) -> bool:
