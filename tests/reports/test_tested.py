@@ -250,7 +250,9 @@ def test_every_difference_that_people_read_has_its_minimum_detectable_effect_bes
             assert own is not None
             number = lines[f"{key}/mde"].cells[at].number
             # Not even a difference of 100 points: that is told in a word.
-            assert number == ("none" if own.detectable == 1 or own.detectable >= 2 else f"{100 * own.detectable:.1f}"), table.name
+            assert number == (
+                "none" if own.detectable == 1 or own.detectable >= 2 else f"{100 * own.detectable:.1f}"
+            ), table.name
             found.add(number)
         assert sum(row.kind == "detectable" for row in shown.rows) == len({key for key, _ in tested})
     assert "none" in found and len(found) > 1
