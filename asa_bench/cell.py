@@ -17,9 +17,9 @@ VERSIONS = {
     "pretrain": 1,
     "train": 1,
     "evaluate": 2,
-    "attack": 4,
+    "attack": 5,
     "reliance": 1,
-    "replay": 3,
+    "replay": 4,
     "quality": 1,
     "calibrate": 1,
 }

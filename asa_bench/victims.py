@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from asa_bench.encoding import Encoded
+    from asa_bench.models.unpadded import Unpadded
     from asa_bench.tasks.base import Kind
 
 Progress = Callable[[int, int], None]
@@ -27,6 +28,9 @@ Progress = Callable[[int, int], None]
 # MiniLM on SST-2, 1, 2, 4 and 8 took 6.8, 6.4, 6.2 and 5.6 s in float32, 5.1, 4.8, 4.2 and 3.7 s in bf16 (32 examples of
 # deepwordbug+stopwords, processor time of one busy core, best of three), with 100, 95, 93 and 88 % of real tokens.
 STEADY_LENGTHS = 8
+# Tokens of a pass without padding, unless one text has more: beyond some thousands, activations no longer stay in the cache,
+# and every pass asks the system for fresh memory (MiniLM, 7,300 tokens at once: 13 % slower a token than 1,800).
+PASS_TOKENS = 2048
 
 
 @contextlib.contextmanager
@@ -40,6 +44,29 @@ def threads_apart() -> Iterator[int]:
         yield threads
     finally:
         torch.set_num_threads(threads)
+
+
+def _parts(
+    alike: list[list[int]], step: int, lengths: Sequence[int], unpadded: bool
+) -> Iterator[list[list[int]]]:
+    """Cuts what may share a pass into passes of `step` texts, fewer where they have more than `PASS_TOKENS` tokens.
+
+    Args:
+        alike: the examples of each text.
+        lengths: of the examples.
+        unpadded: only then tokens are counted.
+    """
+    part: list[list[int]] = []
+    tokens = 0
+    for same in alike:
+        length = lengths[same[0]] if unpadded else 0
+        if part and (len(part) == step or tokens + length > PASS_TOKENS):
+            yield part
+            part, tokens = [], 0
+        part.append(same)
+        tokens += length
+    if part:
+        yield part
 
 
 class Victim:
@@ -69,6 +96,7 @@ class Victim:
         max_length: int = 128,
         batch_size: int = 64,
     ) -> None:
+        from asa_bench.models import unpadded
         from asa_bench.models.products import SteadyProducts
 
         self.model: Any = model.eval()
@@ -80,6 +108,7 @@ class Victim:
         self.parts = Parts()
         self.bf16 = False
         self._products = SteadyProducts(self.model)
+        self._unpadded = unpadded.of(self.model) if self.kind == "classification" else None
 
     def in_bf16(self) -> Victim:
         """The same model and tokenizer, asked under bf16 autocast: for searches only, never for what is reported."""
@@ -121,11 +150,11 @@ class Victim:
         """Logits that depend on each text alone, to the last bit, whatever else is asked with it.
 
         In an ordinary batch the padding and the number of rows change the last digits of a text's logits, and a search
-        that compares them then branches differently. Here how far a text is padded depends on its own length
-        (`STEADY_LENGTHS`), a forward pass holds only texts of one padded length, and a linear layer's row depends on that
-        row alone (`asa_bench.models.products`). Texts with the same tokens are computed once. On other devices than the
-        processor, whose kernels depend on the shape, every pass is filled up with copies to `batch_size` texts, so there
-        the logits still depend on that number.
+        that compares them then branches differently. Here a text is not padded at all (`asa_bench.models.unpadded`), or, for
+        families of models that cannot do without, as far as its own length tells (`STEADY_LENGTHS`) and together with texts
+        of that padded length only. A linear layer's row depends on that row alone (`asa_bench.models.products`). Texts with
+        the same tokens are computed once. On other devices than the processor, whose kernels depend on the shape, every pass
+        is filled up with copies to `batch_size` texts, so there the logits still depend on that number.
 
         Threads divide the rows of a product among them, which shows in the last digits, too. So each pass is computed by
         one thread, and several passes at once where torch has several threads: the logits are those of one thread.
@@ -140,31 +169,28 @@ class Victim:
         import torch
 
         from asa_bench.models.products import STEADY_ROWS
+        from asa_bench.models.unpadded import INPUTS
 
         result = np.empty((len(texts), len(self.labels)), dtype=np.float32)
         if not texts:
             return result
         size = batch_size or self.batch_size
         on_processor = self.model.device.type == "cpu"
-        least = 1 if on_processor else size
         encoded = encode(self.tokenizer, self.kind, texts, self.max_length)
-        # (padded length, whether that is padded) -> tokens -> the texts that have them
-        groups: dict[tuple[int, bool], dict[bytes, list[int]]] = {}
-        for index, length in enumerate(encoded.lengths):
-            key = b"".join(column[index].tobytes() for column in encoded.columns.values())
-            padded = self._steady_length(length)
-            groups.setdefault((padded, padded > length), {}).setdefault(key, []).append(index)
+        unpadded = self._unpadded if on_processor and encoded.columns.keys() <= INPUTS else None
 
         def asked(chosen: list[list[int]], length: int) -> tuple[list[list[int]], np.ndarray]:
             rows = [same[0] for same in chosen]
-            rows += rows[:1] * (least - len(rows))
-            batch = {
-                name: torch.from_numpy(
-                    encoded.padded([column[i] for i in rows], length, encoded.padding.get(name, 0))
-                )
-                for name, column in encoded.columns.items()
-            }
             with torch.inference_mode():  # of this thread alone
+                if unpadded is not None:
+                    return chosen, self._unpadded_logits(unpadded, encoded, rows)
+                rows += rows[:1] * (0 if on_processor else size - len(rows))
+                batch = {
+                    name: torch.from_numpy(
+                        encoded.padded([column[i] for i in rows], length, encoded.padding.get(name, 0))
+                    )
+                    for name, column in encoded.columns.items()
+                }
                 return chosen, self._forward(batch)
 
         with contextlib.ExitStack() as stack:
@@ -172,14 +198,17 @@ class Victim:
             if on_processor:
                 stack.enter_context(self._products.used(self.bf16))
                 threads = stack.enter_context(threads_apart())
+            if unpadded is not None:
+                stack.enter_context(unpadded.used())
             passes = []
-            for (length, _), same_length in sorted(groups.items()):
-                alike = list(same_length.values())
+            for length, alike in self._sharing_passes(encoded, unpadded is not None):
                 step = min(size, max(STEADY_ROWS, -(-len(alike) // threads))) if on_processor else size
-                passes += [(alike[start : start + step], length) for start in range(0, len(alike), step)]
+                passes += [
+                    (part, length) for part in _parts(alike, step, encoded.lengths, unpadded is not None)
+                ]
             if threads > 1 and len(passes) > 1:
                 # The longest first, so that no thread is left with it at the end.
-                passes.sort(key=lambda item: -item[1] * len(item[0]))
+                passes.sort(key=lambda item: -sum(encoded.lengths[same[0]] for same in item[0]))
                 pool = stack.enter_context(ThreadPoolExecutor(threads))
                 answers: Iterable[tuple[list[list[int]], np.ndarray]] = pool.map(
                     lambda item: asked(*item), passes
@@ -190,6 +219,30 @@ class Victim:
                 for same, row in zip(chosen, logits[: len(chosen)], strict=True):
                     result[same] = row
         return result
+
+    def _sharing_passes(self, encoded: Encoded, unpadded: bool) -> Iterator[tuple[int, list[list[int]]]]:
+        """Texts that may share a pass, shorter ones first: how far each is padded, and for each the examples that have it."""
+        groups: dict[tuple[int, bool], dict[bytes, list[int]]] = {}
+        for index in sorted(range(len(encoded)), key=lambda at: (encoded.lengths[at], at)):
+            length = encoded.lengths[index]
+            padded = 0 if unpadded else self._steady_length(length)
+            tokens = b"".join(column[index].tobytes() for column in encoded.columns.values())
+            groups.setdefault((padded, padded > length), {}).setdefault(tokens, []).append(index)
+        for (padded, _), alike in sorted(groups.items()):
+            yield padded, list(alike.values())
+
+    def _unpadded_logits(self, passes: Unpadded, encoded: Encoded, rows: list[int]) -> np.ndarray:
+        """Logits of these examples by one pass without padding; neighbours should be as long as each other."""
+        import torch
+
+        def part(start: int, end: int) -> torch.Tensor:
+            columns = {
+                name: torch.from_numpy(np.concatenate([column[row] for row in rows[start:end]]))
+                for name, column in encoded.columns.items()
+            }
+            return passes.logits(columns, [encoded.lengths[row] for row in rows[start:end]])
+
+        return self._computed(len(rows), part)
 
     def _steady_length(self, length: int) -> int:
         """How long a text of so many tokens is padded: the next multiple of `STEADY_LENGTHS` that leaves some padding.
@@ -261,26 +314,34 @@ class Victim:
                     progress(done, len(order))
 
     def _forward(self, batch: Mapping[str, torch.Tensor]) -> np.ndarray:
-        """Logits of a batch, computed in parts where the whole does not fit into memory (see `parts`).
+        """Logits of a batch."""
+        device = self.model.device
+
+        def part(start: int, end: int) -> torch.Tensor:
+            found: torch.Tensor = self.model(
+                **{name: ids[start:end].to(device) for name, ids in batch.items()}
+            ).logits
+            return found
+
+        return self._computed(len(batch["input_ids"]), part)
+
+    def _computed(self, rows: int, part: Callable[[int, int], torch.Tensor]) -> np.ndarray:
+        """The logits that `part` gives of a batch, in parts where the whole does not fit into memory (see `parts`).
 
         A part's logits may differ from the whole's in their last digits.
+
+        Args:
+            rows: of the batch.
+            part: logits of rows start to end.
         """
+        import torch
 
         def compute(bounds: list[tuple[int, int]]) -> np.ndarray:
-            import torch
-
-            device = self.model.device
-            with torch.autocast(device.type, torch.bfloat16, enabled=self.bf16):
-                found = [
-                    self.model(**{name: ids[start:end].to(device) for name, ids in batch.items()})
-                    .logits.float()
-                    .cpu()
-                    .numpy()
-                    for start, end in bounds
-                ]
+            with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.bf16):
+                found = [part(start, end).float().cpu().numpy() for start, end in bounds]
             return found[0] if len(found) == 1 else np.concatenate(found)
 
-        return self.parts.attempt(len(batch["input_ids"]), compute)
+        return self.parts.attempt(rows, compute)
 
     def predict(self, texts: Sequence[tuple[str, ...]]) -> list[str]:
         """The most probable label name of each example, or a regression's number, as text."""

@@ -129,12 +129,14 @@ class Count:
         """While inside, passes of these models are counted."""
 
         def count(module: Any, given: Any, inputs: dict[str, Any]) -> None:
-            mask = inputs["attention_mask"]
-            self.computed += mask.numel()
+            mask = inputs.get("attention_mask")  # none in a pass without padding
+            tokens = inputs["input_ids"].numel()
+            self.computed += tokens
+            real = tokens if mask is None else int(mask.sum())
             if torch.is_autocast_enabled("cpu"):
-                self.bf16 += int(mask.sum())
+                self.bf16 += real
             else:
-                self.float32 += int(mask.sum())
+                self.float32 += real
 
         handles = [model.register_forward_pre_hook(count, with_kwargs=True) for model in models]
         try:

@@ -12,6 +12,7 @@ import torch
 
 from asa_bench.attacks import adapter, builders, library, resources
 from asa_bench.models import similarity
+from asa_bench.models.unpadded import Reading, mean
 from asa_bench.victims import Victim
 
 textattack = adapter.textattack
@@ -35,7 +36,14 @@ class _Pooled(torch.nn.Module):
     def forward(self, **inputs: torch.Tensor) -> SimpleNamespace:
         """See `asa_bench.models.similarity.pooled`."""
         hidden = self.encoder(**inputs).last_hidden_state
-        return SimpleNamespace(logits=similarity.pooled(hidden, inputs["attention_mask"]))
+        mask = inputs.get("attention_mask")
+        if mask is None:  # what `unpadded` made of a text: its mean
+            mask = hidden.new_ones(hidden.shape[:2])
+        return SimpleNamespace(logits=similarity.pooled(hidden, mask))
+
+    def unpadded(self) -> tuple[Any, Reading]:
+        """See `asa_bench.models.unpadded.of`."""
+        return self.encoder, mean
 
 
 def steady_encoder(encoder: similarity.SentenceEncoder) -> Victim:

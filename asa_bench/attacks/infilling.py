@@ -17,6 +17,7 @@ import torch
 from asa_bench.attacks import adapter, encoders, library, resources
 from asa_bench.errors import BadInput
 from asa_bench.models import loading, masked
+from asa_bench.models.unpadded import Reading
 from asa_bench.victims import Victim
 
 textattack = adapter.textattack
@@ -60,10 +61,17 @@ class _AtMask(torch.nn.Module):
 
     def forward(self, **inputs: torch.Tensor) -> SimpleNamespace:
         """One pass, of whose tokens only one each meets the vocabulary."""
+        if "attention_mask" not in inputs:  # `unpadded` left only these
+            self._places.forget()
+            return SimpleNamespace(logits=self.model(**inputs).logits[:, 0])
         ids = inputs["input_ids"]
         first = (ids == self.mask).int().argmax(1)
         self._places.set(torch.arange(len(ids), device=ids.device) * ids.shape[1] + first, ids.numel())
         return SimpleNamespace(logits=self.model(**inputs).logits)
+
+    def unpadded(self) -> tuple[Any, Reading]:
+        """See `asa_bench.models.unpadded.of`."""
+        return self.model, lambda hidden, layout: hidden[layout.first(self.mask)]
 
 
 class _BestTokens(torch.nn.Module):

@@ -44,12 +44,27 @@ class Family:
             the mask before -10000 is added, RoBERTa only adds -10000.
         drops_attention_dropout: whether the release leaves out the dropout of attention probabilities in the
             biased pass.
+        unpaddable: whether a self-attention knows nothing but query, key and value, so that texts can be given to it
+            without padding (`asa_bench.models.unpadded`).
     """
 
     model_types: tuple[str, ...] = ()
     in_release = False
     zeroes_masked_scores = False
     drops_attention_dropout = False
+    unpaddable = True
+
+    def embeddings(self, model: PreTrainedModel) -> nn.Module:
+        """What gives tokens their first vectors, positions included."""
+        encoder: Any = model.base_model
+        module: nn.Module = encoder.embeddings
+        return module
+
+    def layers(self, model: PreTrainedModel) -> nn.Module:
+        """What takes these through all layers; its first result are the last layer's hidden states."""
+        encoder: Any = model.base_model
+        module: nn.Module = encoder.encoder
+        return module
 
     def self_attentions(self, model: PreTrainedModel) -> list[nn.Module]:
         """The self-attention modules of the encoder, in the order in which one forward pass calls them.
@@ -151,6 +166,11 @@ class DistilBert(Family):
 
     model_types = ("distilbert",)
 
+    def layers(self, model: PreTrainedModel) -> nn.Module:
+        encoder: Any = model.base_model
+        module: nn.Module = encoder.transformer
+        return module
+
     def self_attentions(self, model: PreTrainedModel) -> list[nn.Module]:
         encoder: Any = model.base_model
         return [layer.attention for layer in encoder.transformer.layer]
@@ -207,6 +227,7 @@ class MPNet(Family):
     """MPNet: one table of relative positions, the same for all layers and examples."""
 
     model_types = ("mpnet",)
+    unpaddable = False
 
     def self_attentions(self, model: PreTrainedModel) -> list[nn.Module]:
         encoder: Any = model.base_model
@@ -246,6 +267,7 @@ class ModernBert(Family):
     """
 
     model_types = ("modernbert",)
+    unpaddable = False
 
     def self_attentions(self, model: PreTrainedModel) -> list[nn.Module]:
         encoder: Any = model.base_model
@@ -303,6 +325,7 @@ class DebertaV2(Family):
     """
 
     model_types = ("deberta-v2",)
+    unpaddable = False
 
     def call(
         self,

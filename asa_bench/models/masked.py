@@ -154,6 +154,10 @@ class MaskedPlaces:
         """
         self._chosen[threading.get_ident()] = places, tokens
 
+    def forget(self) -> None:
+        """All logits in the passes that follow in this thread."""
+        self._chosen.pop(threading.get_ident(), None)
+
     def remove(self) -> None:
         """Make the model give all logits again."""
         self._handle.remove()

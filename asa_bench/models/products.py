@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from transformers.activations import GELUActivation
 
 # A matrix product of fewer rows than this takes another path through the processor's kernels and differs in its last
 # bits. Measured with MKL (AVX2) on BERTs of 16 to 384 hidden units: any number from 4 rows on gives the same bits. With
@@ -26,21 +27,33 @@ def _packs() -> bool:
     """
     try:
         rows, weight, bias = torch.ones(4, 32), torch.ones(16, 32), torch.ones(16)
-        found = _product(weight, bias)(rows)
+        packed = _Packed(weight, bias)
+        found, active = packed.product(rows), packed.activated(rows)
     except (AttributeError, RuntimeError, TypeError):
         return False
-    return torch.equal(found, torch.full((4, 16), 33.0))
+    return torch.equal(found, torch.full((4, 16), 33.0)) and torch.allclose(active, found)
 
 
-def _product(weight: torch.Tensor, bias: torch.Tensor | None) -> _Product:
-    """What multiplies rows, (rows, inputs), by a weight, (outputs, inputs), that is packed here."""
-    packed = torch.ops.mkldnn._reorder_linear_weight(weight, None)
-    multiply = torch.ops.mkldnn._linear_pointwise
+class _Packed:
+    """Multiplies rows, (rows, inputs), by a weight, (outputs, inputs), that is packed here."""
 
-    def product(rows: torch.Tensor) -> torch.Tensor:
-        return multiply(rows.to(weight.dtype), packed, bias, "none", [], "")
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
+        self._kind, self._bias = weight.dtype, bias
+        self._weight = torch.ops.mkldnn._reorder_linear_weight(weight, None)
 
-    return product
+    def product(self, rows: torch.Tensor) -> torch.Tensor:
+        """(rows, outputs)."""
+        return self._multiply(rows, "none", [], "")
+
+    def activated(self, rows: torch.Tensor) -> torch.Tensor:
+        """Their GELU, as it is and not approximated by tanh."""
+        return self._multiply(rows, "gelu", [], "none")
+
+    def _multiply(self, rows: torch.Tensor, *behind: Any) -> torch.Tensor:
+        found: torch.Tensor = torch.ops.mkldnn._linear_pointwise(
+            rows.to(self._kind), self._weight, self._bias, *behind
+        )
+        return found
 
 
 class SteadyProducts:
@@ -48,9 +61,8 @@ class SteadyProducts:
 
     Where torch has oneDNN, weights are packed once in the order in which its kernels read them, and kept so: memory for
     the linear layers' weights once more, and half of it for bf16. Under bf16 autocast the results are its own, to the
-    last bit. What it gains is told in
-    `docs/attack_profile.md`.
-    Elsewhere the layers' own products are used.
+    last bit, but where a GELU follows (`_activates`): that is computed with the product, before it
+    is rounded. What it gains is told in `docs/attack_profile.md`. Elsewhere the layers' own products are used.
 
     Args:
         model: its weights may change between uses in any way that torch notices (`Tensor._version`).
@@ -58,7 +70,7 @@ class SteadyProducts:
 
     def __init__(self, model: Any) -> None:
         self._model = model
-        self._packed: dict[tuple[nn.Linear, bool], tuple[tuple[int, ...], _Product]] = {}
+        self._packed: dict[tuple[nn.Linear, bool], tuple[tuple[int, ...], _Packed]] = {}
 
     @contextlib.contextmanager
     def used(self, bf16: bool) -> Iterator[None]:
@@ -67,24 +79,22 @@ class SteadyProducts:
         Args:
             bf16: whether it is called under bf16 autocast.
         """
-        layers = [module for module in self._model.modules() if isinstance(module, nn.Linear)]
-        before = [vars(layer).get("forward") for layer in layers]
-        try:
-            for layer in layers:
-                vars(layer)["forward"] = _steady(self._of(layer, bf16))
+        with contextlib.ExitStack() as stack:
+            for module in self._model.modules():
+                if isinstance(module, nn.Linear):
+                    packed = self._of(module, bf16)
+                    forward = module.forward if packed is None else packed.product
+                    stack.enter_context(replaced(module, _steady(forward)))
+                elif _activates(module) and (packed := self._of(module.dense, bf16)) is not None:
+                    stack.enter_context(replaced(module, _steady(packed.activated)))
             yield
-        finally:
-            for layer, forward in zip(layers, before, strict=True):
-                vars(layer).pop("forward", None)
-                if forward is not None:
-                    vars(layer)["forward"] = forward
 
-    def _of(self, layer: nn.Linear, bf16: bool) -> _Product:
-        """The product of one layer."""
+    def _of(self, layer: nn.Linear, bf16: bool) -> _Packed | None:
+        """The packed weight of one layer, where there is one."""
         weight, bias = layer.weight, layer.bias
         own = type(layer).forward is not nn.Linear.forward or "forward" in vars(layer)
         if own or weight.dtype != torch.float32 or weight.is_inference() or not _packs():
-            return layer.forward
+            return None
         state = tuple(
             n for part in (weight, bias) if part is not None for n in (part.data_ptr(), part._version)
         )
@@ -92,9 +102,30 @@ class SteadyProducts:
         if known is None or known[0] != state:
             kind = torch.bfloat16 if bf16 else torch.float32
             with torch.no_grad():
-                known = state, _product(weight.to(kind), None if bias is None else bias.to(kind))
+                known = state, _Packed(weight.to(kind), None if bias is None else bias.to(kind))
             self._packed[layer, bf16] = known
         return known[1]
+
+
+@contextlib.contextmanager
+def replaced(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
+    """While inside, this module computes by another function."""
+    before = vars(module).get("forward")
+    vars(module)["forward"] = forward
+    try:
+        yield
+    finally:
+        del vars(module)["forward"]
+        if before is not None:
+            vars(module)["forward"] = before
+
+
+def _activates(module: Any) -> bool:
+    """Whether it is what transformers puts between the two linear layers of BERT's feed-forward part, with GELU."""
+    if not type(module).__name__.endswith("Intermediate") or "forward" in vars(module):
+        return False
+    activation = getattr(module, "intermediate_act_fn", None)
+    return isinstance(activation, GELUActivation) and activation.act is nn.functional.gelu
 
 
 def _steady(product: _Product) -> _Product:

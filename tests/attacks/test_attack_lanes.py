@@ -15,6 +15,7 @@ import pytest
 import torch
 from attack_victims import SINGLE, KeywordVictim, single_rows
 
+from asa_bench import victims
 from asa_bench.attacks import ATTACKS, AttackOptions
 from asa_bench.attacks.engine import attack_rows
 from asa_bench.attacks.lanes import Lanes, TimeLimitReached
@@ -284,7 +285,7 @@ def test_steady_logits_are_those_of_one_thread_however_many_there_are(tiny: Any)
         torch.set_num_threads(before)
 
 
-def test_a_text_is_computed_once_per_question(tiny: Any) -> None:
+def test_a_text_is_computed_once_per_question(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     model, tokenizer = tiny
     victim = Victim(model, tokenizer, ("negative", "positive"), batch_size=4)
     rows = []
@@ -293,10 +294,14 @@ def test_a_text_is_computed_once_per_question(tiny: Any) -> None:
     )
     try:
         victim.steady_logits([("good",), ("GOOD",), ("film",), ("good film",)] * 3)
+        # Two texts of 3 tokens and one of 4, without padding; case is no difference to this tokenizer.
+        assert rows == [(1, 10)]
+        monkeypatch.setattr(victims, "PASS_TOKENS", 7)
+        rows.clear()
+        victim.steady_logits([("good",), ("film",), ("good film",)])
+        assert rows == [(1, 6), (1, 4)]
     finally:
         hook.remove()
-    # Two texts of 3 tokens and one of 4, all padded to 8; case is no difference to this tokenizer.
-    assert rows == [(3, 8)]
 
 
 def test_outcomes_of_a_transformer_are_the_same_for_lanes_batches_and_order(tiny: Any) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import BertConfig
+from transformers.models.bert.modeling_bert import BertIntermediate
 
 from asa_bench.models import products
 from asa_bench.models.products import SteadyProducts
@@ -70,3 +72,22 @@ def test_weights_that_change_are_seen_and_the_layers_are_left_as_they_were(
     with pytest.raises(ZeroDivisionError), steady.used(False):
         raise ZeroDivisionError
     assert not any("forward" in vars(layer) for layer in model)
+
+
+@pytest.mark.parametrize("bf16", [False, True], ids=["float32", "bf16"])
+@pytest.mark.parametrize("activation", ["gelu", "relu", "gelu_new"])
+def test_what_follows_a_product_is_computed_with_it(activation: str, bf16: bool) -> None:
+    config = BertConfig(hidden_size=48, intermediate_size=64, hidden_act=activation)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = BertIntermediate(config).eval()
+    steady = SteadyProducts(model)
+    rows = 3 * torch.randn(70, 48, generator=torch.Generator().manual_seed(1))
+    whole = asked(steady, model, rows, bf16)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        plain = model(rows)
+    assert whole.dtype == plain.dtype
+    assert torch.allclose(whole, plain, atol=0.02 if bf16 else 1e-5)
+    for start, end in ((0, 1), (3, 5), (20, 61)):
+        assert torch.equal(asked(steady, model, rows[start:end], bf16), whole[start:end])
+    assert not any("forward" in vars(module) for module in model.modules())
