@@ -46,7 +46,7 @@ from transformers.utils import logging
 
 from asa_bench import training, victims
 from asa_bench.attacks import ATTACKS, AttackOptions, adapter, encoders, library
-from asa_bench.attacks.base import BF16_STATUS
+from asa_bench.attacks.base import BF16_STATUS, FLOAT32_STATUS
 from asa_bench.attacks.engine import attack_rows
 from asa_bench.attacks.lanes import seeds
 from asa_bench.measures import disagreement
@@ -237,9 +237,9 @@ def compared(options: argparse.Namespace, name: str, root: Path) -> None:
     data = loading.load(task, task.evaluation_split, source, None)
     rows = choose(data.frame, task.columns, options.examples, "attack").reset_index(drop=True)
 
-    def ours(part: pd.DataFrame, precision: Any = "float32", whom: Victim = victim) -> pd.DataFrame:
+    def ours(part: pd.DataFrame, precision: Any = "float32") -> pd.DataFrame:
         asked = AttackOptions(lanes=options.lanes, search_precision=precision)
-        return attack_rows(attack, whom, task, part, seed=SEED, options=asked, data_dir=root)
+        return attack_rows(attack, victim, task, part, seed=SEED, options=asked, data_dir=root)
 
     if options.profile:
         profiled(name, lambda: ours(rows), model)
@@ -252,7 +252,7 @@ def compared(options: argparse.Namespace, name: str, root: Path) -> None:
         DYNAMIC: (len(rows), lambda r: by_textattack(attack, dynamic, victim, task, r, root)),
         OURS: (len(rows), ours),
         "asa-bench, bf16": (len(rows), lambda r: ours(r, "bf16")),
-        "asa-bench, bf16 alone": (len(rows), lambda r: ours(r, whom=victim.in_bf16())),
+        "asa-bench, bf16 alone": (len(rows), lambda r: ours(r, "bf16_alone")),
     }
     for _, work in contenders.values():
         work(rows.iloc[:1])
@@ -301,12 +301,13 @@ def compared(options: argparse.Namespace, name: str, root: Path) -> None:
             f"| {100 * count.real / count.computed:.0f} % | {100 * products / seconds[contender]:.0f} % "
             f"| {other} |"
         )
-    quick = results["asa-bench, bf16"]
-    counted = disagreement(quick["status"], quick[BF16_STATUS])
-    status = sum(
-        one[0] != two[0] for one, two in zip(outcomes["asa-bench, bf16"], outcomes[OURS], strict=True)
-    )
-    print(f"\nbf16: {counted}; status differs from float32's in {status} of {len(rows)}.", flush=True)
+    for contender in ("asa-bench, bf16", "asa-bench, bf16 alone"):
+        quick = results[contender]
+        counted = disagreement(quick["status"], quick[BF16_STATUS], quick.get(FLOAT32_STATUS))
+        status = sum(one[0] != two[0] for one, two in zip(outcomes[contender], outcomes[OURS], strict=True))
+        print(
+            f"\n{contender}: {counted}; status differs from float32's in {status} of {len(rows)}.", flush=True
+        )
 
 
 def told(found: Any) -> list[Found]:

@@ -6,7 +6,7 @@ reading their descriptions import neither textattack nor torch nor pandas.
 
 from __future__ import annotations
 
-from asa_bench.attacks.base import COLUMNS, Attack, AttackOptions
+from asa_bench.attacks.base import COLUMNS, Attack, AttackOptions, SearchPrecision
 from asa_bench.registry import Registry
 
 ATTACKS: Registry[Attack] = Registry(
@@ -40,8 +40,20 @@ ATTACKS: Registry[Attack] = Registry(
 CALIBRATED = "+calibrated"
 
 
-#: Ends the name of an attack that searches in bf16 first; `CALIBRATED` may stand behind it.
-BF16 = "+bf16"
+#: What ends the name of an attack that searches in bf16, by its option `search_precision`; `CALIBRATED` may stand behind it.
+PRECISIONS: dict[SearchPrecision, str] = {"bf16": "+bf16", "bf16_alone": "+bf16alone"}
+
+_TOLD: dict[SearchPrecision, tuple[str, str]] = {
+    "bf16": (
+        "bf16",
+        "the search asks in bf16 first; where that finds nothing that float32 confirms, float32 searches again",
+    ),
+    "bf16_alone": (
+        "bf16 alone",
+        "the search asks in bf16; float32 confirms its successes, and searches again where it denies one or bf16 was wrong "
+        "before; other failures stand",
+    ),
+}
 
 
 def recipe_of(name: str) -> Attack:
@@ -50,29 +62,32 @@ def recipe_of(name: str) -> Attack:
     Raises:
         BadInput: there is none.
     """
-    return ATTACKS.get(name.removesuffix(CALIBRATED).removesuffix(BF16))
+    plain = name.removesuffix(CALIBRATED)
+    return ATTACKS.get(plain.removesuffix(PRECISIONS.get(precision_of(name), "")))
 
 
-def searches_in_bf16(name: str) -> bool:
-    """Whether the attack of that name searches in bf16 first."""
-    return name.removesuffix(CALIBRATED).endswith(BF16)
+def precision_of(name: str) -> SearchPrecision:
+    """In what precision the attack of that name searches."""
+    plain = name.removesuffix(CALIBRATED)
+    return next((kind for kind, suffix in PRECISIONS.items() if plain.endswith(suffix)), "float32")
 
 
 def described(name: str) -> Attack:
-    """The attack of that name, which may end in `BF16`, `CALIBRATED` or both.
+    """The attack of that name, which may end in one of `PRECISIONS`, `CALIBRATED` or both.
 
     Raises:
         BadInput: there is none.
     """
     attack = recipe_of(name)
-    if searches_in_bf16(name):
-        told = "the search asks in bf16 first; where that finds nothing that float32 confirms, float32 searches again"
+    precision = precision_of(name)
+    if precision != "float32":
+        suffix, (title, told) = PRECISIONS[precision], _TOLD[precision]
         attack = attack.model_copy(
             update={
-                "name": attack.name + BF16,
-                "title": f"{attack.title}, bf16",
+                "name": attack.name + suffix,
+                "title": f"{attack.title}, {title}",
                 "substitutes": (*attack.substitutes, told),
-                "control_of": attack.control_of and attack.control_of + BF16,
+                "control_of": attack.control_of and attack.control_of + suffix,
             }
         )
     if name == attack.name:
@@ -90,7 +105,7 @@ def described(name: str) -> Attack:
 
 def variants(name: str, options: AttackOptions) -> tuple[str, ...]:
     """The attacks that a suite's attack stands for: on the victim as it is, on the calibrated one, or both."""
-    plain = name + BF16 if options.search_precision == "bf16" else name
+    plain = name + PRECISIONS.get(options.search_precision, "")
     return {"raw": (plain,), "calibrated": (plain + CALIBRATED,), "both": (plain, plain + CALIBRATED)}[
         options.victim
     ]
@@ -98,13 +113,13 @@ def variants(name: str, options: AttackOptions) -> tuple[str, ...]:
 
 __all__ = [
     "ATTACKS",
-    "BF16",
     "CALIBRATED",
     "COLUMNS",
+    "PRECISIONS",
     "Attack",
     "AttackOptions",
     "described",
+    "precision_of",
     "recipe_of",
-    "searches_in_bf16",
     "variants",
 ]

@@ -57,7 +57,8 @@ class VictimWrapper(_ModelWrapper):  # type: ignore[misc]
         temperature: by which logits are divided before they become probabilities; no answer depends on it.
 
     Attributes:
-        whom: who answers in the victim's place, such as itself in another precision; None for the victim.
+        quick: who answers all but the first question in the victim's place, such as itself in another precision; None for
+            the victim. The first one is about the original, which is wrong or right before the attack by the victim's word.
         first: logits, (victim labels,), of the first text asked since `reset`, or None; not divided by anything.
         gradient_norm: of the first gradient taken since `reset`, by a white-box search; None where there is none.
     """
@@ -76,7 +77,7 @@ class VictimWrapper(_ModelWrapper):  # type: ignore[misc]
         self.model = getattr(victim, "model", None)
         self._ask = ask
         self.data_dir = data_dir
-        self.whom: Answer | None = None
+        self.quick: Answer | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -88,7 +89,8 @@ class VictimWrapper(_ModelWrapper):  # type: ignore[misc]
         if self.victim is None:
             raise RuntimeError("this recipe was built to be described, not to be run")
         texts = [(text,) if isinstance(text, str) else tuple(text) for text in text_input_list]
-        logits = self.ask(texts, self.whom or self.victim.steady_logits)
+        whom = self.victim.steady_logits if self.first is None or self.quick is None else self.quick
+        logits = self.ask(texts, whom)
         if self.first is None:
             self.first = logits[0]
         return torch.from_numpy(probabilities(logits, self.groups, self.temperature))

@@ -33,6 +33,12 @@ GRADIENT_NORM = "gradient_norm"
 # that decided: of this one where it is "successful", else of one in float32.
 BF16_STATUS = "bf16_status"
 BF16_QUERIES = "bf16_queries"
+# A column more of attacks that search in bf16 alone: what a search in float32 came to, of failures drawn for it; else "".
+FLOAT32_STATUS = "float32_status"
+# One failure in so many is drawn, by its id.
+DRAWN = 16
+
+SearchPrecision = Literal["float32", "bf16", "bf16_alone"]
 
 
 class Attack(Frozen):
@@ -85,8 +91,9 @@ class AttackOptions(Frozen):
         description="whether the search sees the victim's probabilities as they are, by a temperature fitted on held-out "
         "clean data, or there is an attack on each",
     )
-    search_precision: Literal["float32", "bf16"] = Field(
+    search_precision: SearchPrecision = Field(
         default="float32",
         description="bf16: an attack of its own that searches under bf16 autocast first, and in float32 where that finds "
-        "nothing that float32 confirms",
+        f"nothing that float32 confirms; bf16_alone: another, whose failures stand: one in {DRAWN} is searched again, to tell "
+        "how often float32 disagrees",
     )

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from asa_bench.attacks.base import BF16_QUERIES, BF16_STATUS, COLUMNS, GRADIENT_NORM, Attack, AttackOptions
+from asa_bench.attacks.base import (
+    BF16_QUERIES,
+    BF16_STATUS,
+    COLUMNS,
+    DRAWN,
+    FLOAT32_STATUS,
+    GRADIENT_NORM,
+    Attack,
+    AttackOptions,
+)
 from asa_bench.attacks.journal import Journal
 from asa_bench.attacks.labels import label_groups
 from asa_bench.errors import BadInput
@@ -73,7 +82,8 @@ def attack_rows(
         not tell (see `asa_bench.attacks.budget`). Of a white-box attack also ``gradient_norm``: the l2 norm of the first
         gradient of a search, NaN where none was taken. Of a search in bf16 also ``bf16_status``: what came of it,
         ``denied`` where it had a success that float32 did not confirm; and ``bf16_queries``. Wherever that is not ``successful``,
-        the rest of the row is a search in float32.
+        the rest of the row is a search in float32; but a failure stands where bf16 searches alone, whose rows have
+        ``float32_status``, too: what a search in float32 came to, of one failure in `DRAWN`, else empty.
 
     Raises:
         BadInput: the rows, the labels or the number of text columns do not fit.
@@ -86,7 +96,7 @@ def attack_rows(
     _check_rows(attack, task, rows)
 
     from asa_bench.attacks import adapter, library
-    from asa_bench.attacks.lanes import Lanes
+    from asa_bench.attacks.lanes import Lanes, seeds
     from asa_bench.attacks.search import Searcher
 
     texts = list(zip(*(rows[column].tolist() for column in task.columns), strict=True))
@@ -100,17 +110,21 @@ def attack_rows(
         key=lambda i: (-sum(map(len, texts[i])), names[i]),
     )
     lanes: Lanes[dict[str, Any]] = Lanes(options.lanes, victim.steady_logits, options.time_limit_s)
-    in_bf16 = options.search_precision == "bf16"
-    quick = victim.in_bf16().steady_logits if in_bf16 else None
+    quick = None if options.search_precision == "float32" else victim.in_bf16().steady_logits
+    alone = options.search_precision == "bf16_alone"
     searchers: dict[int, Searcher] = {}
 
     def searcher() -> Searcher:
         wrapper = adapter.VictimWrapper(victim, groups, lanes.ask, data_dir, temperature)
-        return Searcher(adapter.prepare(attack, wrapper, task, options), wrapper, task, quick)
+        return Searcher(adapter.prepare(attack, wrapper, task, options), wrapper, task, quick, alone)
+
+    def identity(row: int) -> str:
+        return f"{seed}\n{attack.name}\n{names[row]}"
 
     def work(job: int, lane: int) -> dict[str, Any]:
         row = order[job]
-        return searchers[lane](texts[row], task.labels.index(labels[row]))
+        drawn = alone and seeds(f"{identity(row)}\nfloat32")[0] % DRAWN == 0
+        return searchers[lane](texts[row], task.labels.index(labels[row]), drawn)
 
     def ended(job: int, outcome: dict[str, Any]) -> None:
         row = order[job]
@@ -128,9 +142,10 @@ def attack_rows(
     with adapter.words_remembered(), reading:
         for lane in range(max(1, min(options.lanes, len(order)))):
             searchers[lane] = searcher()
-        lanes.run(len(order), work, lambda job: f"{seed}\n{attack.name}\n{names[order[job]]}", ended)
+        lanes.run(len(order), work, lambda job: identity(order[job]), ended)
     columns = [*COLUMNS, *((GRADIENT_NORM,) if attack.box == "white" else ())]
-    columns += [BF16_STATUS, BF16_QUERIES] if in_bf16 else []
+    columns += [] if quick is None else [BF16_STATUS, BF16_QUERIES]
+    columns += [FLOAT32_STATUS] if alone else []
     frame: pd.DataFrame = pd.DataFrame.from_records(records, columns=columns)
     if attack.box == "white":
         frame[GRADIENT_NORM] = frame[GRADIENT_NORM].astype(float)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from asa_bench.attacks import adapter
-from asa_bench.attacks.base import BF16_QUERIES, BF16_STATUS, GRADIENT_NORM, Status
+from asa_bench.attacks.base import BF16_QUERIES, BF16_STATUS, FLOAT32_STATUS, GRADIENT_NORM, Status
 from asa_bench.attacks.budget import BudgetLog
 from asa_bench.attacks.labels import pool
 from asa_bench.attacks.lanes import TimeLimitReached
@@ -37,49 +37,62 @@ class Searcher:
         wrapper: how it asks the victim.
         task: what the texts are.
         quick: answers in bf16; the search asks it first. None for a search in float32 alone.
+        alone: whether what bf16 finds nothing against counts as robust, and is searched again only where it is drawn.
     """
 
     def __init__(
-        self, built: Any, wrapper: adapter.VictimWrapper, task: Task, quick: adapter.Answer | None = None
+        self,
+        built: Any,
+        wrapper: adapter.VictimWrapper,
+        task: Task,
+        quick: adapter.Answer | None = None,
+        alone: bool = False,
     ) -> None:
         self.built = built
         self.wrapper = wrapper
         self.task = task
         self.quick = quick
+        self.alone = alone
         self.log = BudgetLog(built)
 
-    def __call__(self, text: tuple[str, ...], label: int) -> dict[str, Any]:
-        """The outcome of one example: the columns of the record that the attack decides."""
-        return self._outcome(text, label) if self.quick is None else self._in_bf16_first(text, label)
+    def __call__(self, text: tuple[str, ...], label: int, drawn: bool = False) -> dict[str, Any]:
+        """The outcome of one example: the columns of the record that the attack decides.
 
-    def _in_bf16_first(self, text: tuple[str, ...], label: int) -> dict[str, Any]:
+        Args:
+            drawn: whether a failure of a search in bf16 alone is searched again, to see whether float32 agrees.
+        """
+        return self._outcome(text, label) if self.quick is None else self._in_bf16(text, label, drawn)
+
+    def _in_bf16(self, text: tuple[str, ...], label: int, drawn: bool) -> dict[str, Any]:
         """The outcome in bf16 where it is a success that float32 confirms, else that of a search in float32.
 
-        The second search draws the same random numbers, so it is the one of the attack in float32, to the last query. A success
-        is confirmed by fresh float32 passes of both texts: of the changed one as always, of the original as in any search.
+        The second search draws the same random numbers, so it is the one of the attack in float32, to the last query. Whether the
+        victim is right about the original, float32 has said from the start. Where bf16 is `alone`, a failure stands.
         """
         state, numpy_state = random.getstate(), np.random.get_state()
-        self.wrapper.whom = self.quick
+
+        def in_float32() -> dict[str, Any]:
+            random.setstate(state)
+            np.random.set_state(numpy_state)
+            return self._outcome(text, label)
+
+        self.wrapper.quick = self.quick
         try:
             outcome = self._outcome(text, label)
         finally:
-            self.wrapper.whom = None
+            self.wrapper.quick = None
         tried = "denied" if outcome["error"] == _NOT_CONFIRMED else outcome["status"]
-        queries = outcome["queries"]
-        if tried == "successful":
-            look = self._outcome(text, label, only_look=True)
-            outcome["original_logits"] = look["original_logits"]
-            if look["status"] != "failed":  # wrong about the original, an error, or no time left
-                tried, outcome = "denied", look
-        elif tried != "timed_out":
-            random.setstate(state)
-            np.random.set_state(numpy_state)
-            outcome = self._outcome(text, label)
         # A smaller budget may end both searches elsewhere, so nothing is said of it.
-        return outcome | {"success_budgets": "", BF16_STATUS: tried, BF16_QUERIES: queries}
+        told = {"success_budgets": "", BF16_STATUS: tried, BF16_QUERIES: outcome["queries"]}
+        again = ""
+        if self.alone and tried == "failed":
+            again = in_float32()["status"] if drawn else ""
+        elif tried not in ("successful", "skipped", "timed_out"):
+            outcome = in_float32()
+        return outcome | told | ({FLOAT32_STATUS: again} if self.alone else {})
 
-    def _outcome(self, text: tuple[str, ...], label: int, only_look: bool = False) -> dict[str, Any]:
-        """What becomes of one example in one search; `only_look` asks about the original and no more."""
+    def _outcome(self, text: tuple[str, ...], label: int) -> dict[str, Any]:
+        """What becomes of one example in one search."""
         # Caches hold texts of other examples, whose equality ignores what was changed to get there.
         self.built.clear_cache()
         self.wrapper.reset()
@@ -91,7 +104,7 @@ class Searcher:
         logits: list[float] = []
         error = ""
         try:
-            status, error, perturbed = _search(self.built, self.task, text, label, only_look)
+            status, error, perturbed = _search(self.built, self.task, text, label)
             if status == "successful":
                 logits, error = _verify(self.wrapper, perturbed, label)
                 if error:
@@ -116,16 +129,14 @@ class Searcher:
         }
 
 
-def _search(
-    built: Any, task: Task, text: tuple[str, ...], label: int, only_look: bool = False
-) -> tuple[Status, str, tuple[str, ...]]:
+def _search(built: Any, task: Task, text: tuple[str, ...], label: int) -> tuple[Status, str, tuple[str, ...]]:
     """Status, error and, if successful, the perturbed texts."""
     example = textattack.shared.AttackedText(
         OrderedDict(zip(task.columns, text, strict=True)) if len(text) > 1 else text[0]
     )
     goal = built.goal_function
     refusal = _refusal(text)
-    if refusal or only_look or goal.query_budget <= 1:
+    if refusal or goal.query_budget <= 1:
         # Only the look at the original: a search that may ask nothing more crashes in some search methods.
         first, _ = goal.init_attack_example(example, label)
         if first.goal_status == textattack.goal_function_results.GoalFunctionResultStatus.SKIPPED:

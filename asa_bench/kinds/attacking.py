@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asa_bench import provenance
-from asa_bench.attacks import ATTACKS, described, recipe_of, searches_in_bf16
-from asa_bench.attacks.base import BF16_STATUS, AttackOptions
+from asa_bench.attacks import ATTACKS, described, precision_of, recipe_of
+from asa_bench.attacks.base import BF16_STATUS, FLOAT32_STATUS, AttackOptions
 from asa_bench.cell import Cell
 from asa_bench.errors import StoreError
 from asa_bench.kinds.common import (
@@ -44,8 +44,8 @@ def attack_examples(cell: Cell, waits: Mapping[str, Record], progress: Progress,
         "attack": attack.model_dump(mode="json"),
         "recipe": recipe(cell),
         **(
-            {"bf16": asdict(disagreement(frame["status"], frame[BF16_STATUS]))}
-            if searches_in_bf16(name)
+            {"bf16": asdict(disagreement(frame["status"], frame[BF16_STATUS], frame.get(FLOAT32_STATUS)))}
+            if BF16_STATUS in frame
             else {}
         ),
     }
@@ -74,7 +74,7 @@ def attacked(
     task, data, rows = chosen(cell, cell.spec["split"], "attack")
     name = cell.spec["attack"]
     told = {**cell.spec["attack_options"], "lanes": cell.context["lanes"]}
-    told["search_precision"] = "bf16" if searches_in_bf16(name) else "float32"
+    told["search_precision"] = precision_of(name)
     frame = engine.attack_rows(
         recipe_of(name),
         asked(cell, waits),

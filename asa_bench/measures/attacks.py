@@ -95,15 +95,21 @@ class Disagreement:
         repeated: of these, those that were searched again in float32.
         denied: of these, those where bf16 had a success that float32 did not confirm.
         missed: of these, those where float32 found a success and bf16 had none.
+        standing: failures of bf16 that count as such, though float32 did not search, or searched for comparison only.
+        drawn: of the standing ones, those that were searched in float32 for comparison, and came to an end.
+        overturned: of the drawn ones, those where float32 found a success.
     """
 
     ended: int
     repeated: int
     denied: int
     missed: int
+    standing: int = 0
+    drawn: int = 0
+    overturned: int = 0
 
 
-def disagreement(statuses: ArrayLike, tried: ArrayLike) -> Disagreement:
+def disagreement(statuses: ArrayLike, tried: ArrayLike, again: ArrayLike | None = None) -> Disagreement:
     """Compares what came of searches in bf16 with what was recorded.
 
     That float32 would have missed what bf16 found is not counted: nobody searches again there.
@@ -111,6 +117,8 @@ def disagreement(statuses: ArrayLike, tried: ArrayLike) -> Disagreement:
     Args:
         statuses: (ids,) as in `attack_measures`.
         tried: (ids,) what came of the search in bf16: such a status, or "denied".
+        again: (ids,) of searches in bf16 alone: what a search in float32 came to for comparison, "" where there was none.
+            None where every failure is searched again and that search counts.
 
     Raises:
         ValueError: lengths differ, or a success in bf16 stands beside another outcome than success.
@@ -123,11 +131,22 @@ def disagreement(statuses: ArrayLike, tried: ArrayLike) -> Disagreement:
         raise ValueError("a success in bf16 that float32 confirmed must be a success")
     ended = won | (status == "failed")
     denied = ended & (before == "denied")
+    standing = np.zeros(len(status), dtype=bool)
+    compared = np.full(len(status), "", dtype=object)
+    if again is not None:
+        compared = np.asarray(again, dtype=object)
+        if compared.shape != status.shape:
+            raise ValueError(f"statuses {status.shape} and again {compared.shape} differ")
+        standing = (status == "failed") & (before == "failed")
+    overturned = standing & (compared == "successful")
     return Disagreement(
         ended=int(ended.sum()),
-        repeated=int((ended & ~confirmed).sum()),
+        repeated=int((ended & ~confirmed & ~standing).sum()),
         denied=int(denied.sum()),
         missed=int((won & ~confirmed & ~denied).sum()),
+        standing=int(standing.sum()),
+        drawn=int((overturned | (standing & (compared == "failed"))).sum()),
+        overturned=int(overturned.sum()),
     )
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from asa_bench.attacks.base import BF16_STATUS
+from asa_bench.attacks.base import BF16_STATUS, FLOAT32_STATUS
 from asa_bench.measures import (
     AttackMeasures,
+    Disagreement,
     Proportion,
     disagreement,
+    exact_interval,
     hans_cells,
     precision_recall_area,
     ratio_values,
@@ -29,6 +31,8 @@ from asa_bench.reports.tables import BLANK, Cell, fact_cell, make_cell
 from asa_bench.reports.text import visible
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from asa_bench.tasks.base import Task
 
 HANS_LABELS = frozenset({"entailment", "neutral", "contradiction", "non-entailment"})
@@ -63,20 +67,36 @@ def gate_note(data: Gathered) -> str:
 
 def bf16_note(data: Gathered) -> str:
     """What searches in bf16 are, and how far float32 disagreed with them; "" where none was made."""
-    found = [
-        disagreement(item.rows["status"], item.rows[BF16_STATUS])
-        for item in data.source.attacks
-        if BF16_STATUS in item.rows.columns
-    ]
-    if not found:
-        return ""
-    ended, repeated, denied, missed = (
-        sum(getattr(one, name) for one in found) for name in ("ended", "repeated", "denied", "missed")
-    )
-    return (
-        " bf16: searched in bf16 first, and in float32 where that ended without a success that float32 confirms; so every "
-        f"outcome is one of float32. Of {ended:,} searches {repeated:,} were repeated; {denied:,} had a success in bf16 "
-        f"that float32 denied, {missed:,} had one in float32 alone."
+    found = [item.rows for item in data.source.attacks if BF16_STATUS in item.rows.columns]
+    first = _total([rows for rows in found if FLOAT32_STATUS not in rows.columns])
+    alone = _total([rows for rows in found if FLOAT32_STATUS in rows.columns])
+    note = ""
+    if first is not None:
+        note += (
+            " bf16: searched in bf16 first, and in float32 where that ended without a success that float32 confirms; so every "
+            f"outcome is one of float32. Of {first.ended:,} searches {first.repeated:,} were repeated; {first.denied:,} had a "
+            f"success in bf16 that float32 denied, {first.missed:,} had one in float32 alone."
+        )
+    if alone is not None:
+        note += (
+            " bf16 alone: searched in bf16; float32 confirmed every success, but a failure is one of bf16. "
+            f"Of {alone.standing:,} failures {alone.drawn:,}, drawn by id, were searched in float32, too, which found a success "
+            f"in {alone.overturned:,}"
+        )
+        if alone.drawn:
+            _, most = exact_interval(alone.overturned, alone.drawn)
+            note += f" (the rate is at most {100 * most:.1f} % with 97.5 % confidence)"
+        note += "."
+    return note
+
+
+def _total(frames: Sequence[pd.DataFrame]) -> Disagreement | None:
+    """The disagreement of all these attacks together; None where there is none."""
+    each = [disagreement(rows["status"], rows[BF16_STATUS], rows.get(FLOAT32_STATUS)) for rows in frames]
+    if not each:
+        return None
+    return Disagreement(
+        **{field.name: sum(getattr(one, field.name) for one in each) for field in fields(Disagreement)}
     )
 
 

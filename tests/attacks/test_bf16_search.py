@@ -1,4 +1,4 @@
-"""A search in bf16 decides nothing that float32 does not confirm, and what it misses float32 searches again."""
+"""A search in bf16 decides nothing that float32 does not confirm; what it misses float32 searches again, all or a sample."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from asa_bench.attacks import (
     COLUMNS,
     AttackOptions,
     described,
+    engine,
+    precision_of,
     recipe_of,
-    searches_in_bf16,
     variants,
 )
-from asa_bench.attacks.base import BF16_QUERIES, BF16_STATUS
+from asa_bench.attacks.base import BF16_QUERIES, BF16_STATUS, DRAWN, FLOAT32_STATUS
 from asa_bench.attacks.engine import attack_rows
 from asa_bench.errors import BadInput
 from asa_bench.measures import Disagreement, disagreement
@@ -104,11 +105,12 @@ def test_where_float32_does_not_confirm_its_own_search_decides(bias: float, name
 
 
 def test_disagreements_are_counted() -> None:
-    # With a bias of -1.5 bf16 wants two good words: the first text never had them, the others fall with one left.
+    # With a bias of -1.5 bf16 wants two good words: the first text never had them, so that whatever is tried first flips it,
+    # which may hold; the others fall with one left.
     frame = attacked(TwoPrecisions(-1.5), "deepwordbug+stopwords")
-    assert frame[BF16_STATUS].tolist() == ["skipped", "denied", "skipped", "denied"]
+    assert frame[BF16_STATUS].tolist() == ["successful", "denied", "skipped", "denied"]
     assert frame["status"].tolist() == ["successful", "successful", "skipped", "successful"]
-    assert disagreement(frame["status"], frame[BF16_STATUS]) == Disagreement(3, 3, 2, 1)
+    assert disagreement(frame["status"], frame[BF16_STATUS]) == Disagreement(3, 2, 2, 0)
 
 
 def test_a_text_that_is_wrong_in_float32_is_skipped_whatever_bf16_found() -> None:
@@ -122,7 +124,7 @@ def test_a_text_that_is_wrong_in_float32_is_skipped_whatever_bf16_found() -> Non
     late.bias = -9.0  # float32 is wrong everywhere, bf16 right
     frame = attacked(late, rows=rows)
     assert frame["status"].tolist() == ["skipped", "skipped"]
-    assert frame[BF16_STATUS].tolist() == ["denied", "skipped"]
+    assert frame[BF16_STATUS].tolist() == ["skipped", "skipped"]
     assert frame["original_logits"].tolist() == late.logits([("wonderful",), (TEXTS[2],)]).tolist()
 
 
@@ -131,10 +133,63 @@ def test_an_error_in_bf16_is_no_error_of_the_example() -> None:
     pd.testing.assert_frame_equal(
         of_float32(frame), of_float32(attacked(KeywordVictim(), precision="float32"))
     )
-    assert set(frame[BF16_STATUS]) == {"errored"}
+    assert frame[BF16_STATUS].tolist() == ["errored", "errored", "skipped", "errored"]
 
 
-def test_a_search_in_bf16_depends_on_nothing_but_its_example(tmp_path: Path) -> None:
+def drawing(monkeypatch: pytest.MonkeyPatch, every: int) -> None:
+    monkeypatch.setattr(engine, "DRAWN", every)
+
+
+def test_alone_failures_stand_and_those_drawn_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    # bf16 never falls where float32 does.
+    victim = TwoPrecisions(2.5)
+    exact = attacked(KeywordVictim(), precision="float32")
+    drawing(monkeypatch, 1)
+    frame = attacked(victim, precision="bf16_alone")
+    assert list(frame.columns) == [*COLUMNS, BF16_STATUS, BF16_QUERIES, FLOAT32_STATUS, "kind"]
+    assert frame["status"].tolist() == ["failed", "failed", "skipped", "failed"]
+    assert frame[BF16_STATUS].tolist() == frame["status"].tolist()
+    assert frame[FLOAT32_STATUS].tolist() == [
+        "" if status == "skipped" else status for status in exact["status"]
+    ]
+    # What is recorded of the original is float32's.
+    assert frame["original_logits"].tolist() == exact["original_logits"].tolist()
+    counted = disagreement(frame["status"], frame[BF16_STATUS], frame[FLOAT32_STATUS])
+    assert (counted.standing, counted.drawn, counted.overturned) == (3, 3, 1)
+    assert (counted.ended, counted.repeated, counted.denied, counted.missed) == (3, 0, 0, 0)
+    drawing(monkeypatch, 10**9)
+    frame = attacked(victim, precision="bf16_alone")
+    assert set(frame[FLOAT32_STATUS]) == {""}
+    assert frame["status"].tolist() == ["failed", "failed", "skipped", "failed"]
+
+
+def test_alone_a_denied_success_is_searched_again_and_float32_says_who_was_right() -> None:
+    for bias, name in ((-1.5, "deepwordbug+stopwords"), (-1.5, "pruthi+stopwords")):
+        frame = attacked(TwoPrecisions(bias), name, "bf16_alone")
+        exact = attacked(KeywordVictim(), name, "float32")
+        again = ~frame[BF16_STATUS].isin(["successful", "failed"])
+        assert again.any()
+        pd.testing.assert_frame_equal(
+            of_float32(frame)[again].drop(columns=FLOAT32_STATUS), of_float32(exact)[again]
+        )
+    # Where float32 is wrong from the start, what bf16 failed at is no robust example.
+    late = TwoPrecisions(9.0)
+    late.bias = -9.0
+    frame = attacked(late, rows=single_rows("wonderful", TEXTS[0]), precision="bf16_alone")
+    assert frame["status"].tolist() == ["skipped", "skipped"]
+
+
+def test_who_is_drawn_depends_on_the_example_alone() -> None:
+    rows = single_rows(*(f"{TEXTS[0]} {n}" for n in range(200)))
+    frame = attacked(TwoPrecisions(2.5), rows=rows, precision="bf16_alone", query_budget=3)
+    drawn = frame.loc[frame[FLOAT32_STATUS] != "", "id"]
+    assert 200 / DRAWN / 3 < len(drawn) < 3 * 200 / DRAWN
+    part = attacked(TwoPrecisions(2.5), rows=rows.iloc[50::-1], precision="bf16_alone", query_budget=3)
+    assert set(part.loc[part[FLOAT32_STATUS] != "", "id"]) == set(drawn) & set(part["id"])
+
+
+@pytest.mark.parametrize("precision", ["bf16", "bf16_alone"])
+def test_a_search_in_bf16_depends_on_nothing_but_its_example(precision: Any, tmp_path: Path) -> None:
     victim = random_victim("bert", tmp_path)
     rows = single_rows(*(f"{text} {n}" for n in ("film", "plot") for text in TEXTS[:3]))
     task = SINGLE.model_copy(update={"labels": victim.labels})
@@ -142,7 +197,7 @@ def test_a_search_in_bf16_depends_on_nothing_but_its_example(tmp_path: Path) -> 
 
     def run(chosen: pd.DataFrame, lanes: int, batch_size: int) -> pd.DataFrame:
         victim.batch_size = batch_size
-        options = AttackOptions(search_precision="bf16", lanes=lanes, query_budget=40)
+        options = AttackOptions(search_precision=precision, lanes=lanes, query_budget=40)
         frame = attack_rows(
             ATTACKS.get("deepwordbug+stopwords"), victim, task, chosen, seed=1, options=options
         )
@@ -164,7 +219,15 @@ def test_names() -> None:
     assert both.title.endswith(", bf16, calibrated")
     assert described("pruthi+stopwords+bf16").raw == ""
     assert recipe_of(both.name) == ATTACKS.get("pruthi+stopwords")
-    assert searches_in_bf16(both.name) and not searches_in_bf16("pruthi+stopwords+calibrated")
+    assert precision_of(both.name) == "bf16"
+    assert precision_of("pruthi+stopwords+calibrated") == "float32"
+    assert variants("x", AttackOptions(search_precision="bf16_alone")) == ("x+bf16alone",)
+    alone = described("pruthi+stopwords+bf16alone+calibrated")
+    assert (alone.title.endswith(", bf16 alone, calibrated"), precision_of(alone.name)) == (
+        True,
+        "bf16_alone",
+    )
+    assert recipe_of(alone.name) == ATTACKS.get("pruthi+stopwords")
     random = described("deepwordbug+stopwords+random+bf16")
     assert random.control_of == "deepwordbug+stopwords+bf16"
     with pytest.raises(BadInput, match="nothing"):

@@ -81,6 +81,15 @@ def test_disagreement() -> None:
     tried = ["successful", "denied", "failed", "failed", "denied", "denied", "failed", "timed_out"]
     assert disagreement(statuses, tried) == Disagreement(ended=5, repeated=4, denied=2, missed=1)
     assert disagreement([], []) == Disagreement(0, 0, 0, 0)
+    again = ["", "", "", "successful", "", "", "", ""]
+    tried[4] = "failed"
+    alone = disagreement(statuses, tried, again)
+    assert alone == Disagreement(5, repeated=2, denied=1, missed=1, standing=2, drawn=1, overturned=1)
+    again[3:5] = ["errored", "failed"]
+    alone = disagreement(statuses, tried, again)
+    assert (alone.standing, alone.drawn, alone.overturned) == (2, 1, 0)
+    with pytest.raises(ValueError, match="again"):
+        disagreement(statuses, tried, again[1:])
     with pytest.raises(ValueError, match="differ"):
         disagreement(statuses, tried[1:])
     with pytest.raises(ValueError, match="must be a success"):
