@@ -31,6 +31,8 @@ STEADY_LENGTHS = 8
 # Tokens of a pass without padding, unless one text has more: beyond some thousands, activations no longer stay in the cache,
 # and every pass asks the system for fresh memory (MiniLM, 7,300 tokens at once: 13 % slower a token than 1,800).
 PASS_TOKENS = 2048
+# Nor is a pass divided between threads below so many tokens.
+_FEWEST_TOKENS = 64
 
 
 @contextlib.contextmanager
@@ -47,26 +49,27 @@ def threads_apart() -> Iterator[int]:
 
 
 def _parts(
-    alike: list[list[int]], step: int, lengths: Sequence[int], unpadded: bool
+    alike: list[list[int]], lengths: Sequence[int], most: int, threads: int
 ) -> Iterator[list[list[int]]]:
-    """Cuts what may share a pass into passes of `step` texts, fewer where they have more than `PASS_TOKENS` tokens.
+    """Cuts texts into passes without padding, as few as may be, with about as many tokens for each thread.
 
     Args:
         alike: the examples of each text.
         lengths: of the examples.
-        unpadded: only then tokens are counted.
+        most: tokens of a pass, about; one text may have more.
     """
-    part: list[list[int]] = []
-    tokens = 0
-    for same in alike:
-        length = lengths[same[0]] if unpadded else 0
-        if part and (len(part) == step or tokens + length > PASS_TOKENS):
-            yield part
-            part, tokens = [], 0
-        part.append(same)
-        tokens += length
-    if part:
-        yield part
+    tokens = [lengths[same[0]] for same in alike]
+    shares = threads * -(-sum(tokens) // (threads * most))
+    enough = max(min(_FEWEST_TOKENS, most), sum(tokens) / max(shares, 1))
+    start, held = 0, 0
+    for end, length in enumerate(tokens):
+        # Cut where that comes nearest to `enough`, so that no thread gets a remainder of its own.
+        if end > start and held + length / 2 > enough:
+            yield alike[start:end]
+            start, held = end, 0
+        held += length
+    if start < len(alike):
+        yield alike[start:]
 
 
 class Victim:
@@ -79,7 +82,8 @@ class Victim:
             none for regression, '0', '1', ... for multiple choice.
         kind: what it gives.
         max_length: texts are truncated to this many tokens (the longer of two texts first).
-        batch_size: examples per forward pass. Results may differ in the last float32 digits between batch sizes.
+        batch_size: examples per forward pass; of passes without padding (`steady_logits`), tokens for so many of
+            `max_length`, up to `PASS_TOKENS`. Results may differ in the last float32 digits between batch sizes.
 
     Attributes:
         parts: into how many parts batches are cut; more than 1 once one did not fit into memory.
@@ -202,10 +206,12 @@ class Victim:
                 stack.enter_context(unpadded.used())
             passes = []
             for length, alike in self._sharing_passes(encoded, unpadded is not None):
+                if unpadded is not None:
+                    most = min(PASS_TOKENS, size * self.max_length)
+                    passes += [(part, 0) for part in _parts(alike, encoded.lengths, most, threads)]
+                    continue
                 step = min(size, max(STEADY_ROWS, -(-len(alike) // threads))) if on_processor else size
-                passes += [
-                    (part, length) for part in _parts(alike, step, encoded.lengths, unpadded is not None)
-                ]
+                passes += [(alike[start : start + step], length) for start in range(0, len(alike), step)]
             if threads > 1 and len(passes) > 1:
                 # The longest first, so that no thread is left with it at the end.
                 passes.sort(key=lambda item: -sum(encoded.lengths[same[0]] for same in item[0]))

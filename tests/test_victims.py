@@ -11,6 +11,7 @@ import torch
 from models_for_tests import WORDS, tiny_bert
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from asa_bench import victims
 from asa_bench.victims import Victim
 
 
@@ -44,3 +45,18 @@ def test_each_batch_is_computed_by_one_thread_and_several_at_once(tmp_path: Path
     assert threads == {1}
     assert np.array_equal(alone, shared)
     assert done[-1] == (90, 90) and sorted(done) == done and len(done) == 12
+
+
+def test_passes_without_padding_are_few_and_even_for_every_thread() -> None:
+    lengths = sorted(5 + at * 7 % 40 for at in range(130))
+    texts = [[at] for at in range(len(lengths))]
+    for threads in (1, 2, 3):
+        parts = list(victims._parts(texts, lengths, 2048, threads))
+        assert [text for part in parts for text in part] == texts
+        tokens = [sum(lengths[text[0]] for text in part) for part in parts]
+        assert len(parts) == threads * -(-sum(lengths) // (2048 * threads))
+        assert max(tokens) - min(tokens) <= max(lengths) * 2
+    # One text may have more tokens than a pass; few tokens are not divided at all.
+    assert list(victims._parts([[0], [1]], [5000, 5000], 2048, 2)) == [[[0]], [[1]]]
+    assert list(victims._parts(texts[:6], [9] * 6, 2048, 2)) == [texts[:6]]
+    assert list(victims._parts([], [], 2048, 2)) == []
