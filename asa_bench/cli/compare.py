@@ -91,6 +91,7 @@ def _print(found: Compared, flips: int) -> None:
 def _cell(cell: ComparedCell, flips: int) -> None:
     from asa_bench.comparing_folders import directed
     from asa_bench.measures import METRICS
+    from asa_bench.reports.detectable import format_detectable
     from asa_bench.reports.text import visible
 
     told = cell.comparison
@@ -109,7 +110,7 @@ def _cell(cell: ComparedCell, flips: int) -> None:
         visible(
             f"  {cell.first} {100 * cell.means[0]:.1f}, {cell.second} {100 * cell.means[1]:.1f}: "
             f"{100 * told.difference:+.1f} [{low:+.1f}, {high:+.1f}]  p {_p(told.p)}, Holm {_p(told.adjusted_p)}  "
-            f"MDE {100 * told.detectable:.1f}  -> {cell.verdict}"
+            f"MDE {format_detectable(told)}  -> {cell.verdict}"
             + (
                 " (Holm rejects, but the difference is below the MDE)"
                 if told.significant and not told.conclusive
@@ -124,7 +125,7 @@ def _cell(cell: ComparedCell, flips: int) -> None:
             visible(
                 f"  gated: {cell.first} {100 * cell.gated[0]:.1f}, {cell.second} {100 * cell.gated[1]:.1f}: "
                 f"{100 * again.difference:+.1f} [{low:+.1f}, {high:+.1f}]  p {_p(again.p)}, Holm {_p(again.adjusted_p)}  "
-                f"MDE {100 * again.detectable:.1f}  (a success counts only if its text passes the quality gate)"
+                f"MDE {format_detectable(again)}  (a success counts only if its text passes the quality gate)"
             )
         )
     typer.echo(f"  {told.method}" + "".join(f"; {note}" for note in told.notes))

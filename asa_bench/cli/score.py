@@ -144,6 +144,7 @@ def _print(found: Score) -> None:
 
 def _print_beside(row: Beside) -> None:
     from asa_bench.measures import METRICS
+    from asa_bench.reports.detectable import format_detectable
     from asa_bench.reports.text import visible
 
     typer.echo("")
@@ -164,7 +165,7 @@ def _print_beside(row: Beside) -> None:
     verdict = "cannot tell" if not told.conclusive else ("better" if better else "worse")
     typer.echo(
         f"    the scored system minus it: {100 * told.difference:+.1f} [{low:+.1f}, {high:+.1f}]  p {told.p:.3g}, Holm over "
-        f"{told.family}: {told.adjusted_p:.3g}  MDE {100 * told.detectable:.1f}  -> {verdict}"
+        f"{told.family}: {told.adjusted_p:.3g}  MDE {format_detectable(told)}  -> {verdict}"
     )
     typer.echo(f"    {told.method}" + "".join(f"; {note}" for note in told.notes))
 

@@ -82,6 +82,12 @@ class Comparison:
         return self.adjusted_p <= 1 - self.level + 1e-12
 
     @property
+    def findable(self) -> bool:
+        """Whether a difference that there can be would be found with probability `power`."""
+        # Shares differ by 1 at most, correlations and falls of a probability by 2: at that, nothing can be found.
+        return abs(self.detectable - 1) >= 1e-9 and self.detectable <= 2 - 1e-9
+
+    @property
     def conclusive(self) -> bool:
         """Whether a table may print it in bold: significant, and at least as large as what could be found."""
         return self.significant and abs(self.difference) >= self.detectable

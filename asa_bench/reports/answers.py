@@ -165,6 +165,7 @@ def of_attacks(
 def of_ratios(
     found: Mapping[str, Sequence[Evaluation | AttackOutcome | Probe]],
     totals: Mapping[str, Sequence[tuple[NDArray[Any], NDArray[Any]]]],
+    largest: float,
 ) -> Answers | None:
     """Values of a ratio of totals, such as a mean over some examples or a success rate; means over attack seeds.
 
@@ -172,6 +173,7 @@ def of_ratios(
         found: training seed -> records, one per attack seed, of the same examples.
         totals: the same shape; what each row adds to the numerator and to the denominator. Where nothing adds to the
             denominator the ratio is undefined, and the record does not count.
+        largest: see `Answers`.
     """
     values = {}
     for seed, items in found.items():
@@ -182,13 +184,13 @@ def of_ratios(
         ]
         if each:
             values[seed] = np.stack(each).mean(axis=0)
-    return of_values({seed: items[0] for seed, items in found.items()}, values)
+    return of_values({seed: items[0] for seed, items in found.items()}, values, largest)
 
 
 def of_values(
     found: Mapping[str, Evaluation | AttackOutcome | Probe],
     values: Mapping[str, NDArray[np.float64]],
-    largest: float = np.inf,
+    largest: float,
 ) -> Answers | None:
     """Values of a metric that is no mean of right and wrong, one per example in the order of their ids.
 

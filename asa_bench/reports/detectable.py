@@ -5,9 +5,9 @@ CSV and JSON hold it in a field of the difference itself; the table of compariso
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
+from asa_bench.measures import Comparison
 from asa_bench.reports.tables import BLANK, Cell, Column, Row, Table, format_number
 
 LABEL = "MDE"
@@ -45,12 +45,9 @@ def with_detectable(table: Table, digits: int = 1) -> Table:
 def _cell(cell: Cell, digits: int) -> Cell:
     if cell.comparison is None:
         return BLANK
-    value = cell.comparison.detectable
-    return Cell("value", mean=value, number=format_detectable(value, digits))
+    return Cell("value", mean=cell.comparison.detectable, number=format_detectable(cell.comparison, digits))
 
 
-def format_detectable(value: float, digits: int = 1) -> str:
+def format_detectable(found: Comparison, digits: int = 1) -> str:
     """In points; "none" where not even the largest difference that there can be would have been found."""
-    # A difference of shares is 1 at most, one of correlations or falls 2: at that, nothing can be found.
-    nothing = not math.isfinite(value) or abs(value - 1) < 1e-9 or value > 2 - 1e-9
-    return "none" if nothing else format_number(value, "percent", digits=digits)
+    return format_number(found.detectable, "percent", digits=digits) if found.findable else "none"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
@@ -537,7 +538,7 @@ class Gathered:
             ]
             for seed, outcomes in found.items()
         }
-        return of_ratios(found, totals)
+        return of_ratios(found, totals, math.inf)
 
     def attack_seed_values(
         self, row: MethodRow, column: TaskColumn, attack: str

@@ -218,5 +218,5 @@ def _difference(column: Column, cell: Cell, reach: float, lower_is_better: bool)
     better = (mean < 0) if lower_is_better else (mean > 0)
     state = ("ahead" if better else "behind") if cell.conclusive else "open"
     sure = f"{format_number(low, 'points')} to {format_number(high, 'points')}".replace("-", MINUS)
-    found = format_detectable(comparison.detectable)
+    found = format_detectable(comparison)
     return Difference(where, state, number, sure, place(mean), place(low), place(high), found)

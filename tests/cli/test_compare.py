@@ -107,6 +107,16 @@ def test_what_is_printed(capsys: pytest.CaptureFixture[str], both: Path) -> None
     assert out.count("gold positive") == 2 and "--data-dir" in out
 
 
+def test_where_nothing_could_be_found_that_is_said(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Two seeds that disagree: not even 100 points would have been found."""
+    right, wrong = [1] * SIZE, [0] * SIZE
+    seeds = {("naive", 1): right, ("naive", 2): wrong, ("asa", 1): wrong, ("asa", 2): right}
+    _, out, _ = run(capsys, folder(tmp_path / "run", seeds), "--methods", "naive", "asa")
+    assert "MDE none  -> cannot tell" in out
+
+
 def test_methods_the_other_way_round_turn_the_sign(both: Path) -> None:
     there, back = (asa_bench.compare(both, methods=m).cells[0] for m in (("naive", "asa"), ("asa", "naive")))
     assert there.comparison.difference == -back.comparison.difference

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -177,3 +178,13 @@ def test_a_metric_differs_by_no_more_than_it_can() -> None:
     held = compare_all({"": Pair(first, second, linear=True, largest=1.0)})[""]
     assert free.detectable > 1 and held.detectable == 1
     assert held.interval == (-1, 1) and free.interval[1] > 1
+
+
+@pytest.mark.parametrize(
+    ("detectable", "findable"),
+    [(0.3, True), (0.999, True), (1.0, False), (1.2, True), (2.0, False), (math.inf, False)],
+)
+def test_what_can_be_found_lies_below_the_largest_difference_that_there_can_be(
+    detectable: float, findable: bool
+) -> None:
+    assert replace(compare(*flips(8, 2, 100)), detectable=detectable).findable is findable

@@ -89,7 +89,7 @@ def _cells(found: Comparison) -> tuple[Cell, ...]:
         replace(_points(found.difference, dagger), comparison=found),
         _points(low),
         _points(high),
-        Cell("value", mean=found.detectable, number=format_detectable(found.detectable)),
+        Cell("value", mean=found.detectable, number=format_detectable(found)),
         _p(found.p),
         _p(found.adjusted_p),
         *(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -194,7 +195,7 @@ def _values(
         values = of(probe)
         counts = among(probe, seed, row, data, column) & ~np.isnan(values)
         totals[seed] = [(np.where(counts, values, 0.0), counts)]
-    return of_ratios({seed: [probe] for seed, probe in found.items()}, totals)
+    return of_ratios({seed: [probe] for seed, probe in found.items()}, totals, math.inf)
 
 
 def _how_many_compared(row: MethodRow, data: Gathered, column: TaskColumn) -> Cell:
