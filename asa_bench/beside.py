@@ -91,9 +91,10 @@ def beside(
         if answers is None:
             raise BadInput(f"--beside {shown}: {task.metrics[0]} of {found.task} cannot be tested")
         seen = gathered.exposure(row, column)
+        lowest = METRICS[task.metrics[0]].lowest
         own = None if data is None else _own(predictions, data, gathered, row, column, answers, shown)
         one = Beside(
-            row.model, row.method, column.train_task, _share(answers), None if own is None else _share(own), seen,
+            row.model, row.method, column.train_task, _share(answers, lowest), None if own is None else _share(own, lowest), seen,
             untested="the authors' ids are never joined with those of another copy of the data", metric=task.metrics[0],
         )  # fmt: skip
         if own is not None:
@@ -155,10 +156,11 @@ def _repeated(own: Answers, seeds: Iterable[str]) -> Answers:
     return replace(own, values=dict.fromkeys(names, own.values[""]), said=said)
 
 
-def _share(answers: Answers) -> Share:
+def _share(answers: Answers, lowest: float) -> Share:
     return share(
         np.stack(list(answers.values.values())),
         clusters=answers.clusters,
         strata=answers.strata,
         linear=answers.linear,
+        lowest=lowest,
     )

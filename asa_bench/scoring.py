@@ -231,7 +231,9 @@ def score(predictions: Predictions, data: TaskData) -> Score:
         made = METRICS[name].values
         each = None if made is None or (task.unlabelled and name != "failure_rate") else made(scored)
         if each is not None:
-            intervals[name] = share(each, clusters=clusters, strata=strata, linear=True)
+            intervals[name] = share(
+                each, clusters=clusters, strata=strata, linear=True, lowest=METRICS[name].lowest
+            )
     told = (task.name, data.split, len(ids), data.fingerprint, values)
     right = gold == labels
     found: dict[str, dict[str, Share]] = {}

@@ -59,6 +59,7 @@ class Metric:
         compute: None where the metric is undefined for these predictions.
         source: who defined it, or whose implementation it is.
         higher_is_better: False for a rate of failures, which no average counts.
+        lowest: value that it can have; the highest is 1.
         values: (examples,) what each example adds to it, with the metric as their mean (`asa_bench.measures.linearized`); None
             where the metric is undefined. Metrics without it are a mean of right and wrong, or not tested.
     """
@@ -68,6 +69,7 @@ class Metric:
     compute: Callable[[Scored], float | Proportion | None]
     source: str
     higher_is_better: bool = True
+    lowest: float = 0.0
     values: Callable[[Scored], Floats | None] | None = None
 
 
@@ -211,6 +213,7 @@ METRICS: dict[str, Metric] = {
             "MCC",
             matthews,
             "scikit-learn",
+            lowest=-1.0,
             values=lambda s: matthews_values(s.gold, s.predictions),
         ),
         Metric(
@@ -218,6 +221,7 @@ METRICS: dict[str, Metric] = {
             "Pearson",
             pearson,
             "scipy",
+            lowest=-1.0,
             values=lambda s: pearson_values(numbers(s.gold), numbers(s.predictions)),
         ),
         Metric(
@@ -225,6 +229,7 @@ METRICS: dict[str, Metric] = {
             "Spearman",
             spearman,
             "scipy",
+            lowest=-1.0,
             values=lambda s: spearman_values(numbers(s.gold), numbers(s.predictions)),
         ),
         Metric("entity_f1", "Entity F1", entity_f1, "seqeval", values=entity_values),

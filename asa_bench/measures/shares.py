@@ -18,7 +18,7 @@ class Share:
     """A share of right answers, or another metric.
 
     Attributes:
-        value: in [0, 1], of coefficients in [-1, 1], over all seeds and examples.
+        value: in [0, 1], or what the metric can be, over all seeds and examples.
         interval: its confidence interval, within the same bounds.
         level: of confidence.
         method: how the interval was made, in words.
@@ -44,6 +44,7 @@ def share(
     strata: ArrayLike | None = None,
     level: float = 0.95,
     linear: bool = False,
+    lowest: float = 0.0,
 ) -> Share:
     """The mean of right (1) and wrong (0) answers with the interval that fits the design.
 
@@ -55,7 +56,8 @@ def share(
         values: (seeds, examples) or (examples,), in [0, 1].
         clusters, strata: see `crossed_mean`.
         linear: the values are those of a metric that is no mean of right and wrong (`asa_bench.measures.linearized`): always
-            the t-interval, kept within [-1, 1]; a single example or cluster tells nothing.
+            the t-interval; a single example or cluster tells nothing.
+        lowest: value of such a metric, whose highest is 1; the interval is kept between them.
 
     Raises:
         ValueError: shapes differ, a value lies outside [0, 1], or several seeds answered a single example.
@@ -64,7 +66,7 @@ def share(
     if table.ndim != 2 or table.size == 0:
         raise ValueError(f"expected a table of seeds by examples that is not empty, not {table.shape}")
     if linear:
-        return _linear(table, clusters, strata, level)
+        return _linear(table, clusters, strata, level, lowest)
     if not bool(((table >= 0) & (table <= 1)).all()):
         raise ValueError("a value lies outside 0 to 1")
     seeds, examples = table.shape
@@ -100,16 +102,18 @@ def share(
     )
 
 
-def _linear(table: Floats, clusters: ArrayLike | None, strata: ArrayLike | None, level: float) -> Share:
+def _linear(
+    table: Floats, clusters: ArrayLike | None, strata: ArrayLike | None, level: float, lowest: float
+) -> Share:
     seeds, examples = table.shape
     value = float(table.mean())
     if (examples if clusters is None else len(set(np.asarray(clusters).tolist()))) < 2:
-        return Share(value, (-1.0, 1.0), level, "none", None, examples, 1, 1, seeds)
+        return Share(value, (lowest, 1.0), level, "none", None, examples, 1, 1, seeds)
     found = crossed_mean(table, clusters, strata)
     low, high = found.interval(level)
     units = "examples" if clusters is None else f"{found.clusters} clusters"
     method = "t on linearized values, " + (
         f"{units} as a sample" if seeds == 1 else f"{seeds} seeds and {units} as crossed random effects"
     )
-    ends = (max(low, -1.0), min(high, 1.0))
+    ends = (max(low, lowest), min(high, 1.0))
     return Share(value, ends, level, method, None, examples, found.clusters, found.strata, seeds)

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 #: The kinds of task whose accuracy is a mean of right and wrong.
 _RIGHT_OR_WRONG = ("classification", "multiple_choice")
-# Metrics between -1 and 1; the others lie between 0 and 1.
-_SIGNED = ("matthews", "pearson", "spearman")
 #: Slices that stand for clusters or strata where a task names no group: HANS' templates, else its subcases.
 _TEMPLATE, _SUBCASE = "template", "subcase"
 
@@ -119,7 +117,7 @@ def _of_metric(found: Mapping[str, Evaluation], name: str, sort: Order) -> Answe
         return None
     no_labels = task.kind == "regression" or task.unlabelled
     labels = None if no_labels else first.rows["label"].to_numpy(object)[order]
-    largest = 2.0 if name in _SIGNED else 1.0
+    largest = 1 - METRICS[name].lowest
     made_of = Answers(ids, values, linear=True, largest=largest, said=said, gold=labels)
     return _designed(made_of, first.rows, order, task)
 

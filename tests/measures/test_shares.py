@@ -52,6 +52,15 @@ def test_groups_make_clusters() -> None:
     assert clusters_of(["a", "a"]) is not None
 
 
+@pytest.mark.parametrize("lowest", [0.0, -1.0])
+def test_a_metric_and_its_interval_stay_within_what_it_can_be(lowest: float) -> None:
+    values = np.where(np.arange(6) == 0, 1.0, -0.1)  # half the interval lies below 0
+    found = share(values, linear=True, lowest=lowest)
+    assert crossed_mean(values).interval()[0] == pytest.approx(-0.3878, abs=1e-3)
+    assert found.interval[0] == pytest.approx(max(lowest, crossed_mean(values).interval()[0]))
+    assert share(values[:1], linear=True, lowest=lowest).interval == (lowest, 1.0)
+
+
 def test_no_shares_are_refused() -> None:
     with pytest.raises(ValueError, match="not empty"):
         share([])
