@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from asa_bench.cell import Cell
     from asa_bench.costing import Costs
     from asa_bench.estimate import Estimate
+    from asa_bench.measures import Share
     from asa_bench.plan import Plan
     from asa_bench.reports.inputs import ReportInput
     from asa_bench.reports.look import Look
@@ -119,3 +120,10 @@ def tables(
             f"{len(files)} files in {where}: LaTeX, Markdown, CSV and JSON of "
             + ("these tables" if names else "every table; report.html")
         )
+
+
+def share(part: Share) -> str:
+    """A share in percent with its interval, and of how many examples it is, where it is one."""
+    low, high = part.interval
+    counts = "" if part.hits is None else f"  {part.hits:,.0f} of {part.examples:,}"
+    return f"{100 * part.value:5.1f} %  [{100 * low:.1f}, {100 * high:.1f}]{counts}"

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from asa_bench.cli import printing
 from asa_bench.cli.options import LabelMapOption
 
 if TYPE_CHECKING:
     from asa_bench.facing import Faced
-    from asa_bench.measures import Share
 
 AttackOption = Annotated[str | None, typer.Option(metavar="NAME", help="Of a folder: only this attack.")]
 TaskOption = Annotated[str | None, typer.Option(metavar="NAME", help="Of a folder: only this task.")]
@@ -179,7 +179,7 @@ def _print(found: Sequence[Faced]) -> None:
         try:
             for by_gate, end in ((False, ""), (True, ", gated")):
                 worst = worst_case([one.replay for one in several], by_gate)
-                typer.echo(f"worst of {len(several)} sets{end}, {label}: {_share(worst)}")
+                typer.echo(f"worst of {len(several)} sets{end}, {label}: {printing.share(worst)}")
         except ValueError as error:
             typer.echo(f"no worst case, {label}: {error}")
     judged = found[0].replay.judged if found else None
@@ -203,12 +203,12 @@ def _model(one: Faced) -> None:
     from asa_bench.reports.text import shorten
 
     typer.echo(f"  {shorten(_called(one.name, one.seed), 60)}")
-    typer.echo(f"    accuracy without attack  {_share(one.replay.clean)}")
-    typer.echo(f"    robust accuracy          {_share(one.replay.robust)}")
+    typer.echo(f"    accuracy without attack  {printing.share(one.replay.clean)}")
+    typer.echo(f"    robust accuracy          {printing.share(one.replay.robust)}")
     if one.replay.gated is not None:
-        typer.echo(f"    robust accuracy, gated   {_share(one.replay.gated)}")
+        typer.echo(f"    robust accuracy, gated   {printing.share(one.replay.gated)}")
     transfer = one.replay.transfer
-    shown = "no perturbed text whose original it gets right" if transfer is None else _share(transfer)
+    shown = "no perturbed text whose original it gets right" if transfer is None else printing.share(transfer)
     typer.echo(f"    fooled by perturbations  {shown}")
     unknown = one.replay.count("unknown")
     if unknown:
@@ -217,9 +217,3 @@ def _model(one: Faced) -> None:
 
 def _called(name: str, seed: int | None) -> str:
     return name if seed is None else f"{name} seed {seed}"
-
-
-def _share(part: Share) -> str:
-    low, high = part.interval
-    counts = "" if part.hits is None else f"  {part.hits:,.0f} of {part.examples:,}"
-    return f"{100 * part.value:5.1f} %  [{100 * low:.1f}, {100 * high:.1f}]{counts}"

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from asa_bench.cli import printing
 from asa_bench.cli.options import DataDirOption
 
 if TYPE_CHECKING:
     from asa_bench.beside import Beside
-    from asa_bench.measures import Share
     from asa_bench.scoring import Score
     from asa_bench.tasks.base import TaskData
 
@@ -132,13 +132,13 @@ def _print(found: Score) -> None:
             sure = "" if part is None else f"    [{part.interval[0]:.3f}, {part.interval[1]:.3f}]"
             typer.echo(f"  {name:<40} " + ("undefined" if value is None else f"{value:.3f}{sure}"))
     if found.accuracy is not None:
-        typer.echo(f"  {'accuracy':<40} {_share(found.accuracy)}")
+        typer.echo(f"  {'accuracy':<40} {printing.share(found.accuracy)}")
     for column, parts in found.slices.items():
         typer.echo(f"  by {column}")
         for slice_name, part in parts.items():
             shown = "".join(c if c.isprintable() else "?" for c in slice_name)
             shown = shown if len(shown) <= 38 else f"{shown[:35]}..."
-            typer.echo(f"    {shown:<38} {_share(part)}")
+            typer.echo(f"    {shown:<38} {printing.share(part)}")
     typer.echo(f"  95 % intervals. {found.design}")
 
 
@@ -153,9 +153,9 @@ def _print_beside(row: Beside) -> None:
             f"  {row.model} {row.method}, trained on {row.train_task} ({row.exposure}), {row.accuracy.seeds} seed(s)"
         )
     )
-    typer.echo(f"    {'it':<38} {_share(row.accuracy)}")
+    typer.echo(f"    {'it':<38} {printing.share(row.accuracy)}")
     if row.scored is not None:
-        typer.echo(f"    {'the scored system, same examples':<38} {_share(row.scored)}")
+        typer.echo(f"    {'the scored system, same examples':<38} {printing.share(row.scored)}")
     told = row.comparison
     if told is None:
         typer.echo(visible(f"    not compared: {row.untested}"))
@@ -168,9 +168,3 @@ def _print_beside(row: Beside) -> None:
         f"{told.family}: {told.adjusted_p:.3g}  MDE {format_detectable(told)}  -> {verdict}"
     )
     typer.echo(f"    {told.method}" + "".join(f"; {note}" for note in told.notes))
-
-
-def _share(part: Share) -> str:
-    low, high = part.interval
-    counts = "" if part.hits is None else f"  {part.hits:,.0f} of {part.examples:,}"
-    return f"{100 * part.value:5.1f} %  [{100 * low:.1f}, {100 * high:.1f}]{counts}"
