@@ -11,11 +11,12 @@ import numpy as np
 
 from asa_bench import gathering
 from asa_bench.errors import BadInput
-from asa_bench.measures import METRICS, Comparison, Scored, Share, compare_all, share
+from asa_bench.measures import METRICS, Comparison, Share, compare_all, share
 from asa_bench.reports.answers import Answers, paired
 from asa_bench.reports.exposure import exposure
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.keys import MethodRow, TaskColumn
+from asa_bench.reports.scores import scored_rows
 from asa_bench.scoring import Predictions, Score, as_label
 from asa_bench.stores import open_store
 from asa_bench.tasks import files
@@ -143,9 +144,7 @@ def _own(
     if not answers.linear or made is None:
         return replace(answers, values={"": np.asarray(gold == said, dtype=np.float64)})
     rows = data.frame.set_index(data.frame["id"].astype(str)).loc[[str(name) for name in answers.ids]]
-    groups = rows[data.task.group] if data.task.group else [""] * len(rows)
-    slices = {name: rows[name].to_numpy(dtype=object) for name in data.task.slices}
-    values = made(Scored(gold, said, data.task.labels, np.asarray(groups, dtype=object), slices))
+    values = made(scored_rows(data.task, rows, gold, said))
     return None if values is None else replace(answers, values={"": values}, said={"": said})
 
 

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asa_bench.errors import BadInput, Unavailable
-from asa_bench.measures import METRICS, Proportion, Scored, Share, clusters_of, hans_cells, share
+from asa_bench.measures import METRICS, Proportion, Share, clusters_of, hans_cells, share
+from asa_bench.reports.scores import scored_rows
 from asa_bench.tasks import files
 from asa_bench.tasks.hans import BLOCK_ROWS, HANS, official_block, official_blocks
 from asa_bench.tasks.slicing import kept, slices_of, values_of
@@ -216,16 +217,12 @@ def score(predictions: Predictions, data: TaskData) -> Score:
         [as_label(task, predictions.labels[i], str(g), shown, i) for i, g in zip(ids, gold, strict=True)],
         dtype=object,
     )
-    groups = frame[task.group].astype(str).to_numpy(object) if task.group and task.group in frame else None
-    slices = {name: frame[name].astype(str).to_numpy(dtype=object) for name in task.slices if name in frame}
-    scored = Scored(
-        gold, labels, task.labels, np.full(len(ids), "", object) if groups is None else groups, slices
-    )
+    scored = scored_rows(task, frame, gold, labels)
     metrics = {name: METRICS[name].compute(scored) for name in task.metrics}
     values = {name: v.value if isinstance(v, Proportion) else v for name, v in metrics.items()}
     together = task.clusters if task.clusters in frame else ""
     clusters = clusters_of(frame[together].astype(str).to_numpy(object)) if together else None
-    strata = slices.get("subcase") if clusters is None else None
+    strata = scored.slices.get("subcase") if clusters is None else None
     intervals = {}
     for name in task.metrics:
         made = METRICS[name].values

@@ -12,7 +12,10 @@ from asa_bench.errors import BadInput, nearest
 from asa_bench.measures import METRICS, Metric, Proportion, Scored
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from asa_bench.reports.outcomes import AttackOutcome, Evaluation
+    from asa_bench.tasks.base import Task
 
 
 def worst_case(
@@ -75,15 +78,27 @@ def metric(name: str) -> Metric:
 
 def scored(item: Evaluation) -> Scored:
     """What a metric may look at of one evaluation."""
-    rows, task = item.rows, item.task
-    groups = rows[task.group] if task.group else [""] * len(rows)
-    return Scored(
-        gold=rows["label"].to_numpy(dtype=object),
-        predictions=rows["prediction"].to_numpy(dtype=object),
-        labels=task.labels,
-        groups=np.asarray(groups, dtype=object),
-        slices={name: rows[name].to_numpy(dtype=object) for name in task.slices},
-    )
+    gold, said = (item.rows[name].to_numpy(dtype=object) for name in ("label", "prediction"))
+    return scored_rows(item.task, item.rows, gold, said)
+
+
+def scored_rows(
+    task: Task, rows: pd.DataFrame, gold: NDArray[np.object_], said: NDArray[np.object_]
+) -> Scored:
+    """What a metric may look at of predictions for some rows of a task.
+
+    Args:
+        rows: with the task's group and slices, where they have them.
+        gold, said: (rows,) labels.
+    """
+
+    def texts(name: str) -> NDArray[np.object_]:
+        # Not by pandas, whose strings cannot hold what hostile text may have.
+        return np.array([str(value) for value in rows[name].tolist()], dtype=object)
+
+    groups = texts(task.group) if task.group in rows else np.full(len(rows), "", dtype=object)
+    slices = {name: texts(name) for name in task.slices if name in rows}
+    return Scored(gold, said, task.labels, groups, slices)
 
 
 def score_of(item: Evaluation, name: str = "") -> float | Proportion | None:
