@@ -167,7 +167,7 @@ def _answers(row: MethodRow, data: Gathered, asked: _Asked, which: int, values: 
             each.append(whole[order_of(item.rows)[0]])
         if each:
             made[seed] = np.stack(each).mean(axis=0)
-    return of_values({seed: items[0] for seed, items in found.items() if seed in made}, made, largest=1.0)
+    return of_values({seed: items[0] for seed, items in found.items() if seed in made}, made, 1.0)
 
 
 def _is_of(subject: object, row: MethodRow, column: TaskColumn) -> bool:
@@ -180,7 +180,7 @@ def _is_of(subject: object, row: MethodRow, column: TaskColumn) -> bool:
 
 @dataclass(frozen=True)
 class _Told:
-    """The logits of a record's rows that count, with gold labels and the subject's temperature.
+    """The logits of a record's rows that count, with gold labels and the subject's temperature; calibration without it.
 
     Attributes:
         logits: (counted, labels); gold: (counted,); counts: (rows,).
@@ -190,6 +190,7 @@ class _Told:
     gold: NDArray[np.intp]
     counts: NDArray[np.bool_]
     temperature: float
+    raw: Calibration
 
 
 def both(data: Gathered, item: Evaluation | AttackOutcome) -> tuple[Calibration, Calibration, float] | None:
@@ -201,7 +202,7 @@ def both(data: Gathered, item: Evaluation | AttackOutcome) -> tuple[Calibration,
     if told is None:
         return None
     return (
-        calibration(told.logits, told.gold),
+        told.raw,
         calibration(told.logits, told.gold, told.temperature),
         told.temperature,
     )
@@ -228,7 +229,7 @@ def _logits(data: Gathered, item: Evaluation | AttackOutcome) -> _Told | None:
         groups = label_groups(item.labels or item.task.labels, item.task)
         pooled = pool(np.array([list(each) for each in logits], dtype=np.float64), groups)
         gold = np.array([item.task.labels.index(label) for label in rows["label"].tolist()], dtype=np.intp)
-        calibration(pooled, gold)  # refuses what has no probabilities
+        raw = calibration(pooled, gold)  # which refuses what has no probabilities
     except (BadInput, ValueError, IndexError):
         return None
-    return _Told(pooled, gold, counts, temperature)
+    return _Told(pooled, gold, counts, temperature, raw)
