@@ -45,11 +45,17 @@ def rows_of(task: str, split: str, source: Source, count: int | None) -> TaskDat
 
 def chosen(cell: Cell, split: str, purpose: str) -> tuple[Task, TaskData, pd.DataFrame]:
     """The task, the rows of its split, and the fixed sample of them that this cell works on."""
-    task = TASKS.get(cell.spec["task"])
-    source: Source = cell.context["source"]
-    data = rows_of(task.name, split, source, cell.spec["examples"])
-    frame = data.frame.iloc[: max(0, len(data.frame) - cell.spec.get("held_out", 0))]
-    return task, data, choose(frame, task.columns, cell.spec["examples"], purpose)
+    return sample_of(cell.spec, cell.context["source"], split, purpose)
+
+
+def sample_of(
+    spec: Mapping[str, Any], source: Source, split: str, purpose: str
+) -> tuple[Task, TaskData, pd.DataFrame]:
+    """As `chosen`, for whoever has no more than the spec's ``task``, ``examples`` and perhaps ``held_out``."""
+    task = TASKS.get(spec["task"])
+    data = rows_of(task.name, split, source, spec["examples"])
+    frame = data.frame.iloc[: max(0, len(data.frame) - spec.get("held_out", 0))]
+    return task, data, choose(frame, task.columns, spec["examples"], purpose)
 
 
 def held_out(cell: Cell) -> tuple[Task, TaskData, pd.DataFrame]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from asa_bench.cell import Cell
 from asa_bench.errors import BadInput, Unavailable
-from asa_bench.kinds.common import chosen, texts_of
+from asa_bench.kinds.common import sample_of, texts_of
 from asa_bench.overlap import NEAR, overlap
 from asa_bench.record import Record
 from asa_bench.tasks.base import Source, row_hash
@@ -42,7 +42,7 @@ def counted(cell: Cell, waits: Mapping[str, Record]) -> dict[str, Any]:
 
 def _texts(key: _Key, split: str, source: Source, purpose: str) -> list[tuple[str, ...]]:
     spec = {"task": key[0], "examples": key[1], "held_out": key[2]}
-    task, _, rows = chosen(Cell(purpose, spec, {}, {}, None, {"source": source}), split, purpose)
+    task, _, rows = sample_of(spec, source, split, purpose)
     return texts_of(rows, task)
 
 
