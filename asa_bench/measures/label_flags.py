@@ -18,7 +18,7 @@ def slice_at_extreme(
     gold: Labels,
     predictions: Labels,
     slices: Mapping[str, NDArray[np.bool_]],
-    chosen_wrong: bool = False,
+    adversarially_filtered: bool = False,
 ) -> Flag:
     """A slice that is all right or all wrong, where neither a shortcut nor an easy slice explains it.
 
@@ -36,8 +36,8 @@ def slice_at_extreme(
         gold, predictions: (examples,) labels.
         slices: name -> (examples,) which belong to it. Leave out slices by a shortcut that the task itself planted: all
             wrong where it is reversed is what such a set measures. Value: how many slices count; raised above 0.
-        chosen_wrong: examples were kept because models answer them wrongly (AdvGLUE, ANLI). A slice that is all wrong is then
-            what they were chosen for; only all examples together still count.
+        adversarially_filtered: examples were kept because models answer them wrongly (AdvGLUE, ANLI). A slice that is all
+            wrong is then what they were chosen for; only all examples together still count.
 
     Raises:
         ValueError: there are no examples, or lengths differ.
@@ -50,7 +50,7 @@ def slice_at_extreme(
         if len(part) < _FEWEST or 0 < part.sum() < len(part):
             continue
         sign = 1 if part.all() else -1
-        if sign < 0 and chosen_wrong and len(others):
+        if sign < 0 and adversarially_filtered and len(others):
             continue
         odd = sign < 0 or (len(others) >= _FEWEST and float(others.mean()) <= chance)
         if odd and _kappa(truth[chosen], said[chosen], sign)[1] < FLAG_ALPHA:

@@ -80,7 +80,7 @@ def _of_evaluation(item: Evaluation) -> Iterator[Flag]:
         values = np.array([str(value) for value in known.tolist()], dtype=object)
         for value in sorted(set(values.tolist()) - {""}):
             slices[f"{column} {value}"] = np.asarray(values == value, dtype=np.bool_)
-    yield slice_at_extreme(gold, said, slices, item.task.chosen_wrong)
+    yield slice_at_extreme(gold, said, slices, item.task.adversarially_filtered)
     if item.task.name == item.subject.train_task:
         yield answers_contradict(gold, said)
 

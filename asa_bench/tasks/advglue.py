@@ -85,7 +85,7 @@ def _task(part: str, title: str, origin: Task, hub_config: str, labels: tuple[in
         attack_column=origin.attack_column,
         slices=("method", "construction"),
         made_from="source",
-        chosen_wrong=True,
+        adversarially_filtered=True,
         exposure=(f"{origin.name}:{evaluated}",),
         licence="CC BY-SA 4.0",
         citation=(

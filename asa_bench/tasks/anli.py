@@ -69,7 +69,7 @@ def _task(name: str, title: str, role: Role, rounds: tuple[int, ...], note: str)
         splits={**splits, "test": _test(rounds)},
         evaluation_split="test",
         train_tasks=() if role == "train" else ("mnli",),
-        chosen_wrong=True,
+        adversarially_filtered=True,
         layout=Layout(
             folders=("anli", "anli_v1.0", "ANLI", ""),
             files={split: _names(split, rounds) for split in (*trained, "test")},

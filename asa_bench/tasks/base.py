@@ -185,7 +185,7 @@ class Task(Frozen):
         "on loading (`asa_bench.tasks.likeness`), kept in records, and nothing that a sample looks at. '' where a row's "
         "original is its own or unknown",
     )
-    chosen_wrong: bool = Field(
+    adversarially_filtered: bool = Field(
         default=False,
         description="rows were kept because models answer them wrongly, so that a slice of them may be all wrong",
     )

@@ -50,10 +50,12 @@ def test_a_heuristic_is_no_trap() -> None:
 
 def test_a_slice_that_was_chosen_to_be_answered_wrongly_is_no_trap_but_all_examples_are() -> None:
     said = np.where(PART, OTHER, GOLD)
-    assert not slice_at_extreme(GOLD, said, {"part": PART}, chosen_wrong=True).raised
-    assert slice_at_extreme(GOLD, OTHER, {"part": PART}, chosen_wrong=True).value == 1
+    assert not slice_at_extreme(GOLD, said, {"part": PART}, adversarially_filtered=True).raised
+    assert slice_at_extreme(GOLD, OTHER, {"part": PART}, adversarially_filtered=True).value == 1
     alone = np.where(PART, GOLD, np.where(np.arange(SIZE) % 4 < 2, "no", "yes"))
-    assert slice_at_extreme(GOLD, alone, {"part": PART}, chosen_wrong=True).raised  # all right, as before
+    assert slice_at_extreme(
+        GOLD, alone, {"part": PART}, adversarially_filtered=True
+    ).raised  # all right, as before
 
 
 def test_few_examples_tell_nothing() -> None:
