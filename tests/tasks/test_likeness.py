@@ -13,7 +13,6 @@ from asa_bench.tasks.base import LaboratoryOptions, Source
 from asa_bench.tasks.laboratory import generate
 from asa_bench.tasks.likeness import FOUND, TOLD, key_of, shingles, sources
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 FILM = "a gorgeous , witty , seductive movie"
 ROWS = [
     (FILM,),
@@ -62,14 +61,13 @@ def test_the_laboratory_tells_which_rows_are_of_one_sentence(name: str, size: in
         assert (first.groupby(frame["source"]).nunique() == 1).all()
 
 
-@pytest.mark.skipif(not (DATA / "advglue").is_dir(), reason="needs the real data in ../shared/data")
-def test_advglue_rows_belong_together_as_its_annotations_tell() -> None:
+def test_advglue_rows_belong_together_as_its_annotations_tell(shared: Path) -> None:
     known = {"sst2": (131, 62), "qqp": (71, 26), "mnli": (121, 54), "mnli-mm": (119, 60)}
     known |= {"qnli": (133, 62), "rte": (81, 25)}
     together = found = wrong = 0
     for part, (rows, originals) in known.items():
         task = TASKS.get(f"advglue/{part}")
-        frame = loading.load(task, "dev", Source(kind="folder", root=DATA)).frame
+        frame = loading.load(task, "dev", Source(kind="folder", root=shared / "data")).frame
         told = [name if name.startswith(TOLD) else "" for name in frame["source"]]
         assert (sum(map(bool, told)), len(set(told) - {""})) == (rows, originals)
         texts = list(zip(*(frame[column] for column in task.columns), strict=True))
