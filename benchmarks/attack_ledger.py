@@ -16,13 +16,14 @@ textattack = adapter.textattack
 
 FORWARD = "forward passes of the model"
 ENCODER = "forward passes of the sentence encoder"
+CONFIRM = "forward passes of single texts, which confirm successes"
 TOKENS = "tokenization"
-BATCHES = "grouping and padding of questions, packing of weights"
+BATCHES = "grouping of questions, packing of weights"
 TRANSFORM = "TextAttack: transformations"
 CONSTRAIN = "TextAttack: constraints"
 GOAL = "TextAttack: goal function"
 SEARCH = "TextAttack: search and the rest of it"
-VERIFY = "confirming successes, beside the passes"
+VERIFY = "confirming successes, beside these passes"
 LANES = "lanes: greenlets, random states, gathering"
 BUILD = "building a recipe per lane"
 REST = "records, lists of words, all else"
@@ -68,8 +69,17 @@ class Ledger:
     @contextlib.contextmanager
     def kept(self, model: Any) -> Iterator[None]:
         """While inside, everything is booked; passes of another model than `model` are those of an encoder."""
+
+        def whose(victim: Any) -> str:
+            return FORWARD if victim.model is model else ENCODER
+
         places = [
-            (victims.Victim, "_forward", lambda victim, *_: FORWARD if victim.model is model else ENCODER),
+            (victims.Victim, "_unpadded_logits", lambda victim, *_: whose(victim)),
+            (
+                victims.Victim,
+                "_forward",
+                lambda victim, batch: CONFIRM if len(batch["input_ids"]) == 1 else whose(victim),
+            ),
             (victims.Victim, "steady_logits", BATCHES),
             (victims, "encode", TOKENS),
             (textattack.transformations.Transformation, "__call__", TRANSFORM),

@@ -3,7 +3,7 @@
 Run it from a checkout, with the folder of real data at hand (minutes; other programs may run beside it)::
 
     python benchmarks/attack_throughput.py --data-dir FOLDER --model minilm-l6-FOLDER --keep TRAINED
-    python benchmarks/attack_throughput.py --data-dir FOLDER --model minilm-l6-FOLDER --keep TRAINED --profile
+    python benchmarks/attack_throughput.py --data-dir FOLDER --model minilm-l6-FOLDER --keep TRAINED --profile float32
 
 The encoder gets a head per task by a short training (`--train-examples`), which `--keep` keeps for the next call; it also
 serves as the sentence encoder of recipes that have one. Every contender attacks the same examples with the same recipe
@@ -44,7 +44,7 @@ from attack_ledger import Ledger
 from transformers import AutoModelForSequenceClassification
 from transformers.utils import logging
 
-from asa_bench import training, victims
+from asa_bench import training
 from asa_bench.attacks import ATTACKS, AttackOptions, adapter, encoders, library
 from asa_bench.attacks.base import BF16_STATUS, FLOAT32_STATUS
 from asa_bench.attacks.engine import attack_rows
@@ -84,14 +84,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--max-length", type=int, default=128, help="tokens of a text, but for the stock wrapper"
     )
-    parser.add_argument(
-        "--multiple", type=int, help="pad texts of asa-bench's passes to another multiple of tokens"
-    )
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--clock", choices=("processor", "elapsed"), default="processor")
     parser.add_argument(
-        "--profile", action="store_true", help="instead: where asa-bench's time goes, by recipe"
+        "--profile",
+        choices=("float32", "bf16", "bf16_alone"),
+        help="instead: where asa-bench's time goes, by recipe",
     )
     return parser.parse_args()
 
@@ -249,7 +248,7 @@ def compared(options: argparse.Namespace, name: str, root: Path) -> None:
         return attack_rows(attack, victim, task, part, seed=SEED, options=asked, data_dir=root)
 
     if options.profile:
-        profiled(name, lambda: ours(rows), model)
+        profiled(name, lambda: ours(rows, options.profile), model)
         return
     stock = textattack.models.wrappers.HuggingFaceModelWrapper(model, tokenizer)
     dynamic = DynamicPadding(model, tokenizer, options.max_length)
@@ -340,7 +339,6 @@ def main() -> None:
     options = arguments()
     torch.set_num_threads(options.threads)
     logging.set_verbosity_error()
-    victims.STEADY_LENGTHS = options.multiple or victims.STEADY_LENGTHS
     print(
         f"{platform.machine()}, torch {torch.__version__}, {options.threads} thread(s), {options.clock} time"
     )
