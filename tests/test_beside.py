@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from command_line import command
 from sklearn.metrics import matthews_corrcoef
 
 from asa_bench.cell import Subject
-from asa_bench.cli import main
 from asa_bench.last_run import PlannedCell, PlannedRun
 from asa_bench.measures import crossed_mean, matthews_values
 from asa_bench.store import Store
@@ -67,10 +67,7 @@ def folder(path: Path, rows: pd.DataFrame, text: str = "", task: str = "sst2", s
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main(["score", *map(str, arguments)])
-    captured = capsys.readouterr()
-    return int(ended.value.code or 0), captured.out, captured.err
+    return command("score", *arguments), *capsys.readouterr()
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import command
 from models_for_tests import tiny_bert
 from stored_set_files import LABELS, TASK, stored
 
 import asa_bench
 from asa_bench import replaying, stored_sets
-from asa_bench.cli import main
 from asa_bench.errors import BadInput, Unavailable
 from asa_bench.store import Store
 
@@ -26,12 +26,6 @@ def options(model: Path, out: Path, *replays: Path, maps: str = "") -> list[str]
     said = ["--suite", "ci", "--methods", "none", "--tasks", TASK, "--eval-examples", "30", "-o", str(out)]
     said += ["--load", f"mine={model}", *(["--label-map", f"mine={maps}"] if maps else [])]
     return [*said, *(part for one in replays for part in ("--replay", str(one)))]
-
-
-def command(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as end:
-        main([str(one) for one in arguments])
-    return int(end.value.code or 0)
 
 
 def test_a_stored_set_is_faced_recorded_shown_and_gated(

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from command_line import command
 
 import asa_bench
 from asa_bench.attacks import resources
-from asa_bench.cli import main
 from asa_bench.store import Store
 
 pytestmark = pytest.mark.slow
@@ -41,12 +41,6 @@ profiles:
 """
 
 
-def code(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main([str(one) for one in arguments])
-    return int(ended.value.code or 0)
-
-
 def test_the_encoder_recipe_in_a_whole_run(
     shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -57,13 +51,13 @@ def test_the_encoder_recipe_in_a_whole_run(
     suite, out = tmp_path / "encoder.yaml", tmp_path / "out"
     suite.write_text(SUITE.replace("ENCODER", str(encoder)))
     asked = ("--suite", suite, "--data-dir", data)
-    assert code("doctor", *asked) == 1
+    assert command("doctor", *asked) == 1
     assert "put an encoder of your choice there" in capsys.readouterr().out
-    assert code("run", *asked, "-o", out) == 2
+    assert command("run", *asked, "-o", out) == 2
     assert not out.exists()
     (data / "sentence_encoder").symlink_to(encoder)
-    assert code("doctor", *asked) == 0
-    assert code("run", *asked, "-o", out) == 0
+    assert command("doctor", *asked) == 0
+    assert command("run", *asked, "-o", out) == 0
 
     attacked, quality, trained = (
         next(one for one in Store(out).records() if one.kind == kind)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from command_line import command
 
 import asa_bench
 from asa_bench.cell import Subject
-from asa_bench.cli import main
 from asa_bench.errors import BadInput
 from asa_bench.last_run import PlannedCell, PlannedRun
 from asa_bench.store import Store
@@ -67,10 +67,7 @@ def folder(
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main(["compare", *map(str, arguments)])
-    captured = capsys.readouterr()
-    return int(ended.value.code or 0), captured.out, captured.err
+    return command("compare", *arguments), *capsys.readouterr()
 
 
 def lost_and_gained(lost: int, gained: int) -> tuple[list[int], list[int]]:

@@ -6,15 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-
-from asa_bench.cli import main
+from command_line import command
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main(["overlap", *map(str, arguments)])
-    captured = capsys.readouterr()
-    return int(ended.value.code or 0), captured.out, captured.err
+    return command("overlap", *arguments), *capsys.readouterr()
 
 
 @pytest.fixture

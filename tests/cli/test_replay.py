@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import command
 from models_for_tests import tiny_bert
 
 import asa_bench
 from asa_bench import adversarial_sets
 from asa_bench.adversarial_sets import AdversarialSet, Example, SetHeader
-from asa_bench.cli import main
 from asa_bench.tasks.base import row_hash
 
 HOSTILE = "minilm\x1b[31m"
@@ -62,11 +62,7 @@ def stored(tmp_path: Path) -> Path:
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main(["replay", *map(str, arguments)])
-    captured = capsys.readouterr()
-    code = ended.value.code
-    return (code if isinstance(code, int) else 0), captured.out, captured.err
+    return command("replay", *arguments), *capsys.readouterr()
 
 
 def test_models_are_faced_and_told(capsys: pytest.CaptureFixture[str], stored: Path, model: Path) -> None:

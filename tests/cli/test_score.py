@@ -6,16 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-
-from asa_bench.cli import main
+from command_line import command
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main(["score", *map(str, arguments)])
-    captured = capsys.readouterr()
-    code = ended.value.code
-    return (code if isinstance(code, int) else 0), captured.out, captured.err
+    return command("score", *arguments), *capsys.readouterr()
 
 
 @pytest.fixture
