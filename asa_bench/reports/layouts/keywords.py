@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -19,9 +20,23 @@ from asa_bench.reports.tables import BLANK, Cell, Column, Row, Table, Unit, fact
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Compute = Callable[..., Cell]  # of (row, data, column)
-_Asked = tuple[Callable[[Probe], Values], Callable[..., Mask]]  # what is measured, and on which examples
 
 _FALL = "fall_"
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is measured of each example, and which examples count."""
+
+    of: Callable[[Probe], Values]
+    among: Callable[..., Mask]
+
+    def told(
+        self, probe: Probe, seed: str, row: MethodRow, data: Gathered, column: TaskColumn
+    ) -> tuple[Values, Mask]:
+        """(examples,) the numbers, and which of them count: none that is undefined, as without any word."""
+        values = self.of(probe)
+        return values, self.among(probe, seed, row, data, column) & ~np.isnan(values)
 
 
 def keywords(data: Gathered) -> Table | None:
@@ -40,7 +55,7 @@ def keywords(data: Gathered) -> Table | None:
         Column(f"{name}_gini", name.capitalize(), "Gini coefficient", better="neither")
         for name in ("importance", "attention")
     ]
-    asked: list[_Asked] = [(partial(_numbers, name=c.key), _compared) for c in columns]
+    asked: list[_Asked] = [_Asked(partial(_numbers, name=c.key), _compared) for c in columns]
     columns += [Column(name, name.capitalize(), "Examples", "count") for name in ("compared", "all")]
     what = (
         "By how many percentage points the probability of the gold label falls when words are left out: the one "
@@ -66,12 +81,12 @@ def shortcut_word(data: Gathered) -> Table | None:
     fall, relative = (partial(_numbers, name=f"shortcut_{n}") for n in ("fall", "rank_normalized"))
     rank = partial(_numbers, name="shortcut_rank")
     parts: list[tuple[Column, _Asked | Compute]] = [
-        (Column("agrees/fall", "Fall", agrees, "points", better="neither"), (fall, with_it)),
-        (Column("agrees/first", "Most important", agrees, better="neither"), (_first, with_it)),
-        (Column("agrees/rank", "Rank", agrees, "number"), (rank, with_it)),
-        (Column("agrees/relative", "Relative rank", agrees, better="neither"), (relative, with_it)),
+        (Column("agrees/fall", "Fall", agrees, "points", better="neither"), _Asked(fall, with_it)),
+        (Column("agrees/first", "Most important", agrees, better="neither"), _Asked(_first, with_it)),
+        (Column("agrees/rank", "Rank", agrees, "number"), _Asked(rank, with_it)),
+        (Column("agrees/relative", "Relative rank", agrees, better="neither"), _Asked(relative, with_it)),
         (Column("agrees/n", "n", agrees, "count"), partial(_how_many, among=with_it)),
-        (Column("reversed/fall", "Fall", turned, "points", better="neither"), (fall, against)),
+        (Column("reversed/fall", "Fall", turned, "points", better="neither"), _Asked(fall, against)),
         (Column("reversed/n", "n", turned, "count"), partial(_how_many, among=against)),
     ]
     columns = [column for column, _ in parts]
@@ -103,9 +118,9 @@ def _rows(
     for at in probed:
         drafts = []
         for column, one in zip(columns, asked, strict=True):
-            if isinstance(one, tuple):
-                told = partial(_values, data=data, column=at, of=one[0], among=one[1])
-                compute = partial(_mean, data=data, column=at, of=one[0], among=one[1], unit=column.unit)
+            if isinstance(one, _Asked):
+                told = partial(_values, data=data, column=at, asked=one)
+                compute = partial(_mean, data=data, column=at, asked=one, unit=column.unit)
                 drafts.append(DraftColumn(column, compute, answers=told))
             else:
                 drafts.append(DraftColumn(column, partial(one, data=data, column=at)))
@@ -163,37 +178,23 @@ def _first(probe: Probe) -> Values:
     return np.asarray(_numbers(probe, "shortcut_rank") == 1, dtype=np.float64)
 
 
-def _mean(
-    row: MethodRow,
-    data: Gathered,
-    column: TaskColumn,
-    of: Callable[[Probe], Values],
-    among: Callable[..., Mask],
-    unit: Unit = "percent",
-) -> Cell:
-    """Mean over the examples that count; those where the number is undefined (no word at all) are left out."""
+def _mean(row: MethodRow, data: Gathered, column: TaskColumn, asked: _Asked, unit: Unit) -> Cell:
+    """Mean over the examples that count."""
 
     def measure(seed: str, probe: Probe) -> tuple[float | None, int]:
-        values = of(probe)
-        kept = values[among(probe, seed, row, data, column) & ~np.isnan(values)]
+        values, counts = asked.told(probe, seed, row, data, column)
+        kept = values[counts]
         return (float(kept.mean()) if kept.size else None), int(kept.size)
 
     return data.probe_cell(row, column, measure, unit)
 
 
-def _values(
-    row: MethodRow,
-    data: Gathered,
-    column: TaskColumn,
-    of: Callable[[Probe], Values],
-    among: Callable[..., Mask],
-) -> Answers | None:
+def _values(row: MethodRow, data: Gathered, column: TaskColumn, asked: _Asked) -> Answers | None:
     """What each example adds to that mean, a ratio of totals: which examples count differs from seed to seed."""
     found = data.probes(row, column)
     totals = {}
     for seed, probe in found.items():
-        values = of(probe)
-        counts = among(probe, seed, row, data, column) & ~np.isnan(values)
+        values, counts = asked.told(probe, seed, row, data, column)
         totals[seed] = [(np.where(counts, values, 0.0), counts)]
     return of_ratios({seed: [probe] for seed, probe in found.items()}, totals, math.inf)
 
