@@ -50,8 +50,8 @@ _TOLD: dict[SearchPrecision, tuple[str, str]] = {
     ),
     "bf16_alone": (
         "bf16 alone",
-        "the search asks in bf16; float32 confirms its successes, and searches again where it denies one or bf16 was wrong "
-        "before; other failures stand",
+        "the search asks in bf16; float32 confirms its successes, and searches again where it denies one or bf16 raised an "
+        "error; other failures stand",
     ),
 }
 

@@ -73,13 +73,13 @@ def bf16_note(data: Gathered) -> str:
     note = ""
     if first is not None:
         note += (
-            " bf16: searched in bf16 first, and in float32 where that ended without a success that float32 confirms; so every "
+            "\nbf16: searched in bf16 first, and in float32 where that ended without a success that float32 confirms; so every "
             f"outcome is one of float32. Of {first.ended:,} searches {first.repeated:,} were repeated; {first.denied:,} had a "
             f"success in bf16 that float32 denied, {first.missed:,} had one in float32 alone."
         )
     if alone is not None:
         note += (
-            " bf16 alone: searched in bf16; float32 confirmed every success, but a failure is one of bf16. "
+            "\nbf16 alone: searched in bf16; float32 confirmed every success, but a failure is one of bf16. "
             f"Of {alone.standing:,} failures {alone.drawn:,}, drawn by id, were searched in float32, too, which found a success "
             f"in {alone.overturned:,}"
         )

@@ -36,7 +36,7 @@ def test_how_often_float32_overturns_failures_is_told_where_bf16_searched_alone(
     again[failures[0]], again[failures[1]] = "successful", "failed"
     rows = first.rows.assign(**{BF16_STATUS: statuses, FLOAT32_STATUS: again})
     said = bf16_note(Gathered(replace(source, attacks=(replace(first, rows=rows), *others))))
-    assert said.startswith(" bf16 alone: ")
+    assert said.startswith("\nbf16 alone: ")
     # Clopper and Pearson of 1 in 2.
     assert (
         f"Of {len(failures)} failures 2, drawn by id" in said
