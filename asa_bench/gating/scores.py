@@ -255,7 +255,7 @@ def _attacked(data: Gathered, records: _Records) -> Iterator[Score]:
         for column in data.attack_columns:
             for attack in data.real_attacks:
                 found = data.outcomes(row, column, attack.name)
-                answers = data.attack_answers(row, column, attack.name, robust=True)
+                answers = data.robustness.answers(row, column, attack.name, robust=True)
                 if not found or answers is None:
                     continue
                 subjects = {seed: items[0].subject for seed, items in found.items()}

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from asa_bench.measures import (
-    AttackMeasures,
-    Proportion,
-    attack_measures,
-    gated,
-    macro_average,
-)
+from asa_bench.measures import Proportion
 from asa_bench.measures.accuracy import ENTAILMENT
-from asa_bench.reports.answers import Answers, of_attacks, of_evaluations, of_ratios, order_of
+from asa_bench.reports.answers import Answers, of_attacks, of_evaluations, order_of
 from asa_bench.reports.exposure import exposure, trained_on
 from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.keys import MethodRow, TaskColumn, row_key, seed_text
@@ -37,7 +30,8 @@ from asa_bench.reports.outcomes import (
     quality_of,
     replay_of,
 )
-from asa_bench.reports.scores import label_named_by, metric, survivors, value_of, worst_case
+from asa_bench.reports.robustness import Robustness
+from asa_bench.reports.scores import metric, value_of
 from asa_bench.reports.sliced import Slices
 from asa_bench.reports.tables import UNDEFINED, Cell, Unit, hole, make_cell
 from asa_bench.tasks.base import Family
@@ -113,12 +107,12 @@ class Gathered:
         counts += [len(found) for found in self._stored.values()]
         self.seeds = max(counts, default=0)
         self._tables: dict[str, Table | None] = {}
-        self._measures: dict[int, AttackMeasures] = {}
         self._answers: dict[tuple[Any, ...], Answers | None] = {}
         self._orders: dict[int, tuple[NDArray[np.intp], NDArray[np.object_]]] = {}
         self._ids: list[NDArray[np.object_]] = []
         self._made: dict[tuple[str, int], Any] = {}
         self.sliced = Slices(self)
+        self.robustness = Robustness(self)
 
     def table(self, name: str, layout: Callable[[Gathered], Table | None]) -> Table | None:
         """The table that a layout makes of this, made once: some read others."""
@@ -230,7 +224,7 @@ class Gathered:
         }
         column = TaskColumn(of.task, of.split, of.subject.train_task)
         gaps = self.holes(row, column, replay_of(of.name))
-        return replace(self._finish(results, "percent", gaps), exposure=self.exposure(row, column))
+        return replace(self.cell_of(results, "percent", gaps), exposure=self.exposure(row, column))
 
     def stored_answers(
         self, row: MethodRow, of: StoredReplay, survived: Callable[[Any], Any]
@@ -281,28 +275,7 @@ class Gathered:
         sizes = {len(item.rows) for item in found.values()}
         n = sizes.pop() if len(sizes) == 1 else None
         return replace(
-            self._finish(results, unit, self.holes(row, column), n), exposure=self.exposure(row, column)
-        )
-
-    def attack_cell(
-        self,
-        row: MethodRow,
-        column: TaskColumn,
-        attack: str,
-        measure: Callable[[AttackMeasures], float | Proportion | None],
-        unit: Unit = "percent",
-    ) -> Cell:
-        """The cell of a measure of attacks: attack seeds are averaged first: the spread is over training."""
-        results: dict[str, float | Proportion | None] = {}
-        n = None
-        for seed, outcomes in self.outcomes(row, column, attack).items():
-            each = [measure(self.attack_measures(outcome)) for outcome in outcomes]
-            values = [value_of(value) for value in each if value is not None]
-            n = len(outcomes[0].rows)
-            results[seed] = macro_average(values) if values else None
-        return replace(
-            self._finish(results, unit, self.holes(row, column, attack), n),
-            exposure=self.exposure(row, column),
+            self.cell_of(results, unit, self.holes(row, column), n), exposure=self.exposure(row, column)
         )
 
     def quality(self, item: AttackOutcome) -> QualityOutcome | None:
@@ -325,122 +298,9 @@ class Gathered:
             self._passes[id(item)] = np.array([known[name] for name in item.rows["id"].tolist()], np.bool_)
         return self._passes[id(item)]
 
-    def gated(self, item: AttackOutcome) -> NDArray[np.bool_] | None:
-        """(rows,) which examples are robust where a success counts only if its text passes the gate; None: not known."""
-        passes = self.passes(item)
-        return None if passes is None else gated(item.rows["status"].tolist(), passes.tolist())
-
     def people(self, item: AttackOutcome) -> PeopleOutcome | None:
         """What people judged of an attack's texts; None where they judged none."""
         return self._people.get(attacked(item))
-
-    def people_cell(
-        self,
-        row: MethodRow,
-        column: TaskColumn,
-        attack: str,
-        measure: Callable[[AttackOutcome, PeopleOutcome], float | None],
-        unit: Unit = "percent",
-    ) -> Cell:
-        """The cell of a measure of what people judged; attack seeds are averaged, seeds that nobody judged left out."""
-        results: dict[str, float | Proportion | None] = {}
-        for seed, outcomes in self.outcomes(row, column, attack).items():
-            each = [
-                measure(outcome, judged)
-                for outcome in outcomes
-                if (judged := self.people(outcome)) is not None
-            ]
-            values = [value for value in each if value is not None]
-            if values:
-                results[seed] = macro_average(values)
-        return self._finish(results, unit, [])
-
-    def slice_cell(self, row: MethodRow, column: TaskColumn, attack: str, name: str, value: str) -> Cell:
-        """The cell of robust accuracy on the attacked examples of one slice."""
-        answers = self.sliced.robust_answers(row, column, attack, name, value)
-        results = {} if answers is None else {seed: float(v.mean()) for seed, v in answers.values.items()}
-        n = None if answers is None else len(answers.ids)
-        return replace(
-            self._finish(results, "percent", self.holes(row, column, attack), n),
-            exposure=self.exposure(row, column),
-        )
-
-    def gated_outcomes(
-        self, row: MethodRow, column: TaskColumn, attack: str
-    ) -> Mapping[str, list[AttackOutcome]]:
-        """Those of `outcomes` whose quality is known in every attack seed."""
-        found = self.outcomes(row, column, attack)
-        return {
-            seed: many
-            for seed, many in found.items()
-            if all(self.quality(outcome) is not None for outcome in many)
-        }
-
-    def gated_cell(self, row: MethodRow, column: TaskColumn, attack: str) -> Cell:
-        """Robust accuracy where a success counts only if its text passes the gate."""
-        answers = self.gated_answers(row, column, attack)
-        results = {} if answers is None else {seed: float(v.mean()) for seed, v in answers.values.items()}
-        gaps = [*self.holes(row, column, attack), *self.holes(row, column, quality_of(attack))]
-        return self._finish(results, "percent", gaps, None if answers is None else len(answers.ids))
-
-    def gated_answers(self, row: MethodRow, column: TaskColumn, attack: str) -> Answers | None:
-        """Whether a method is robust on each attacked example, by the gate; see `gated`. Made once."""
-        key = (row, column.identity, attack, "gated")
-        if key not in self._answers:
-            found = self.gated_outcomes(row, column, attack)
-            values = {
-                seed: [truth for truth in map(self.gated, outcomes) if truth is not None]
-                for seed, outcomes in found.items()
-            }
-            self._answers[key] = of_attacks(found, values)
-        return self._answers[key]
-
-    def ensemble_cell(
-        self, row: MethodRow, column: TaskColumn, attacks: Sequence[str], by_gate: bool = False
-    ) -> Cell:
-        """Robust accuracy in the worst case: an example counts only if it survives every one of `attacks`.
-
-        Seeds that lack one of the attacks do not count; attack seeds are paired, then averaged.
-
-        Args:
-            by_gate: a success counts only if its text passes the gate.
-        """
-        outcomes_of = self.gated_outcomes if by_gate else self.outcomes
-        found = [outcomes_of(row, column, attack) for attack in attacks]
-        results: dict[str, float | Proportion | None] = {}
-        n = None
-        for seed in set.intersection(*(set(outcomes) for outcomes in found)) if found else ():
-            by_attack_seed = [{one.attack_seed: one for one in outcomes[seed]} for outcomes in found]
-            shared = set.intersection(*(set(outcomes) for outcomes in by_attack_seed))
-            each = [
-                worst_case([outcomes[number] for outcomes in by_attack_seed], self.gated if by_gate else None)
-                for number in sorted(shared)
-            ]
-            if each:
-                n = each[0].total
-                results[seed] = macro_average([one.value for one in each])
-        names = [*attacks, *(map(quality_of, attacks) if by_gate else ())]
-        gaps = [gap for name in names for gap in self.holes(row, column, name)]
-        return replace(
-            self._finish(dict(sorted(results.items())), "percent", gaps, n),
-            exposure=self.exposure(row, column),
-        )
-
-    def ensemble_answers(
-        self, row: MethodRow, column: TaskColumn, attacks: Sequence[str], by_gate: bool = False
-    ) -> Answers | None:
-        """Whether a method is robust on each example in the worst case; see `ensemble_cell`."""
-        outcomes_of = self.gated_outcomes if by_gate else self.outcomes
-        found = [outcomes_of(row, column, attack) for attack in attacks]
-        firsts: dict[str, list[AttackOutcome]] = {}
-        values: dict[str, list[NDArray[np.bool_]]] = {}
-        for seed in sorted(set.intersection(*(set(outcomes) for outcomes in found))) if found else ():
-            by_attack_seed = [{one.attack_seed: one for one in outcomes[seed]} for outcomes in found]
-            for number in sorted(set.intersection(*(set(outcomes) for outcomes in by_attack_seed))):
-                together = [outcomes[number] for outcomes in by_attack_seed]
-                firsts.setdefault(seed, []).append(together[0])
-                values.setdefault(seed, []).append(survivors(together, self.gated if by_gate else None))
-        return of_attacks(firsts, values)
 
     def probe_cell(
         self,
@@ -454,15 +314,21 @@ class Gathered:
         sizes = {n for value, n in found.values() if value is not None}
         results = {seed: value for seed, (value, _) in found.items()}
         n = sizes.pop() if len(sizes) == 1 else None
-        return self._finish(results, unit, self.holes(row, column, LEAVING_OUT), n)
+        return self.cell_of(results, unit, self.holes(row, column, LEAVING_OUT), n)
 
-    def _finish(
+    def cell_of(
         self,
         results: Mapping[str, float | Proportion | None],
         unit: Unit,
         gaps: list[Hole],
         n_examples: int | None = None,
     ) -> Cell:
+        """The cell of one number per seed, None where that is undefined.
+
+        Args:
+            gaps: what failed, which is told where there is no number at all.
+            n_examples: behind each number that does not say so itself.
+        """
         if not results:
             return hole(gaps[0].error) if gaps else make_cell({})
         known = {seed: value for seed, value in results.items() if value is not None}
@@ -485,7 +351,7 @@ class Gathered:
         key = (row, column.identity, entailed, metric or column.task.metrics[0])
         if key not in self._answers:
             found = self.evaluations(row, column)
-            self._answers[key] = of_evaluations(found, entailed, self._order, metric)
+            self._answers[key] = of_evaluations(found, entailed, self.order, metric)
         return self._answers[key]
 
     def hans_answers(self, row: MethodRow, column: TaskColumn, cell: tuple[str, str]) -> Answers | None:
@@ -500,11 +366,11 @@ class Gathered:
 
     def _hans_rows(self, item: Evaluation) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
         """(examples,) heuristic of each, and whether it is entailed, in the order of their ids."""
-        order = self._order(item.rows)[0]
+        order = self.order(item.rows)[0]
         heuristic, gold = (item.rows[name].to_numpy(object)[order] for name in ("heuristic", "label"))
         return heuristic, np.asarray(gold == ENTAILMENT, dtype=np.bool_)
 
-    def _order(self, rows: Any) -> tuple[NDArray[np.intp], NDArray[np.object_]]:
+    def order(self, rows: Any) -> tuple[NDArray[np.intp], NDArray[np.object_]]:
         """`order_of`, once for every record; records of the same examples share their ids, which as texts are large."""
         if id(rows) not in self._orders:
             order, ids = order_of(rows)
@@ -512,76 +378,3 @@ class Gathered:
             if self._orders[id(rows)][1] is ids:
                 self._ids.append(ids)
         return self._orders[id(rows)]
-
-    def attack_answers(self, row: MethodRow, column: TaskColumn, attack: str, robust: bool) -> Answers | None:
-        """Whether a method is right about each attacked example, under attack or without. Made once."""
-        key = (row, column.identity, attack, robust)
-        if key not in self._answers:
-            found = self.outcomes(row, column, attack)
-            values = {
-                seed: [
-                    item.rows["status"].to_numpy(object) == "failed" if robust else self._right_before(item)
-                    for item in outcomes
-                ]
-                for seed, outcomes in found.items()
-            }
-            self._answers[key] = of_attacks(found, values)
-        return self._answers[key]
-
-    def success_answers(self, row: MethodRow, column: TaskColumn, attack: str) -> Answers | None:
-        """What each attacked example adds to an attack's success rate, a ratio to those that were right before."""
-        found = self.outcomes(row, column, attack)
-        totals = {
-            seed: [
-                (item.rows["status"].to_numpy(object) == "successful", self._right_before(item))
-                for item in outcomes
-            ]
-            for seed, outcomes in found.items()
-        }
-        return of_ratios(found, totals, math.inf)
-
-    def attack_seed_values(
-        self, row: MethodRow, column: TaskColumn, attack: str
-    ) -> Mapping[str, NDArray[np.float64]]:
-        """Training seed -> (attack seeds, examples) 1 where robust, attack seeds in their order, examples by their ids."""
-        return {
-            seed: np.stack(
-                [
-                    (item.rows["status"].to_numpy(object) == "failed")[self._order(item.rows)[0]]
-                    for item in outcomes
-                ]
-            ).astype(np.float64)
-            for seed, outcomes in self.outcomes(row, column, attack).items()
-        }
-
-    def _right_before(self, outcome: AttackOutcome) -> NDArray[np.bool_]:
-        """(examples,) whether each was right without attack.
-
-        Whether an example whose search crashed was right before is taken from its original logits, whose
-        order is that of the task's labels where the model was trained on the task; else it counts as wrong.
-        """
-        statuses = outcome.rows["status"].tolist()
-        labels, logits = outcome.rows["label"].tolist(), outcome.rows["original_logits"].tolist()
-        own = outcome.subject.train_task == outcome.task.name
-        return np.array(
-            [
-                status in ("successful", "failed")
-                or (
-                    status in ("errored", "timed_out")
-                    and own
-                    and label_named_by(scores, outcome.task.labels) == label
-                )
-                for status, label, scores in zip(statuses, labels, logits, strict=True)
-            ],
-            dtype=np.bool_,
-        )
-
-    def attack_measures(self, outcome: AttackOutcome) -> AttackMeasures:
-        """The measures of one attack on one model, computed once; see `_right_before` for crashed examples."""
-        key = id(outcome)
-        if key not in self._measures:
-            correct = self._right_before(outcome).tolist()
-            self._measures[key] = attack_measures(
-                outcome.rows["status"].tolist(), correct, outcome.rows["queries"].to_numpy()
-            )
-        return self._measures[key]

@@ -135,7 +135,7 @@ def compare_sides(first: Side, second: Side) -> Compared:
                 continue
             _check(sides, records, title)
             answers = [
-                d.attack_answers(row, column, attack, True) if attack else d.answers(row, column)
+                d.robustness.answers(row, column, attack, True) if attack else d.answers(row, column)
                 for d, row in zip(data, rows, strict=True)
             ]
             if answers[0] is None or answers[1] is None:
@@ -273,7 +273,7 @@ def _gated(
     records: Sequence[Mapping[str, Any]],
 ) -> Pair | None:
     """Both gated answers over the seeds that are compared."""
-    answers = [d.gated_answers(row, column, attack) for d, row in zip(data, rows, strict=True)]
+    answers = [d.robustness.gated_answers(row, column, attack) for d, row in zip(data, rows, strict=True)]
     if answers[0] is None or answers[1] is None:
         return None
     sources = [gathered.source for gathered in data]

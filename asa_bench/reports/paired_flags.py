@@ -97,8 +97,8 @@ def _rankings(data: Gathered) -> Iterator[Sign]:
                 gated: dict[str, np.ndarray] = {}
                 subject: Subject | None = None
                 for row in data.rows:
-                    before = data.attack_answers(row, column, attack.name, robust=True)
-                    after = data.gated_answers(row, column, attack.name)
+                    before = data.robustness.answers(row, column, attack.name, robust=True)
+                    after = data.robustness.gated_answers(row, column, attack.name)
                     if row.model != model or before is None or after is None:
                         continue
                     name = row.title if row.title not in raw else row.key

@@ -112,7 +112,7 @@ class Slices:
         outcomes = next(iter(self._data.outcomes(row, column, attack).values()), None)
         if outcomes is None:
             return None
-        whole = self._data.attack_answers(row, column, attack, robust=True)
+        whole = self._data.robustness.answers(row, column, attack, robust=True)
         return self._within(whole, outcomes[0], (column.identity, attack), name, value)
 
     def _within(

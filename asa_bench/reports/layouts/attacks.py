@@ -53,27 +53,27 @@ def attacks(data: Gathered) -> Table | None:
             drafts = []
             for key, head, group, unit, measure in shown:
                 compute: Callable[[MethodRow], Cell] = partial(
-                    data.attack_cell, column=column, attack=attack.name, measure=measure, unit=unit
+                    data.robustness.cell, column=column, attack=attack.name, measure=measure, unit=unit
                 )
                 if key in ("n", "budget"):
                     compute = partial(attack_fact, data=data, column=column, attack=attack.name, key=key)
                 answers = None
                 if key == "gated":
-                    compute = partial(data.gated_cell, column=column, attack=attack.name)
-                    answers = partial(data.gated_answers, column=column, attack=attack.name)
+                    compute = partial(data.robustness.gated_cell, column=column, attack=attack.name)
+                    answers = partial(data.robustness.gated_answers, column=column, attack=attack.name)
                 if key == "people":
                     compute = partial(
-                        data.people_cell,
+                        data.robustness.people_cell,
                         column=column,
                         attack=attack.name,
                         measure=partial(accepted_robust, gate=data.source.gate),
                     )
                 if key in ("clean", "robust"):
                     answers = partial(
-                        data.attack_answers, column=column, attack=attack.name, robust=key == "robust"
+                        data.robustness.answers, column=column, attack=attack.name, robust=key == "robust"
                     )
                 if key == "success":
-                    answers = partial(data.success_answers, column=column, attack=attack.name)
+                    answers = partial(data.robustness.success_answers, column=column, attack=attack.name)
                 drafts.append(DraftColumn(Column(key, head, group, unit), compute, answers=answers))
             heading = f"{attack_head(data, attack)} on {data.head(column, data.attack_columns)}"
             rows += method_rows(data, drafts, group=heading, prefix=f"{attack.name}/{column.key}/")

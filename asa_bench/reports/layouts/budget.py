@@ -56,8 +56,8 @@ def budget(data: Gathered) -> Table | None:
             drafts = [
                 DraftColumn(
                     columns[0],
-                    partial(data.attack_cell, column=column, attack=name, measure=clean),
-                    answers=partial(data.attack_answers, column=column, attack=name, robust=False),
+                    partial(data.robustness.cell, column=column, attack=name, measure=clean),
+                    answers=partial(data.robustness.answers, column=column, attack=name, robust=False),
                 ),
                 *(
                     DraftColumn(
@@ -69,14 +69,14 @@ def budget(data: Gathered) -> Table | None:
                 ),
                 DraftColumn(
                     columns[1 + len(shown)],
-                    partial(data.attack_cell, column=column, attack=name, measure=robust),
-                    answers=partial(data.attack_answers, column=column, attack=name, robust=True),
+                    partial(data.robustness.cell, column=column, attack=name, measure=robust),
+                    answers=partial(data.robustness.answers, column=column, attack=name, robust=True),
                 ),
                 *(
                     DraftColumn(
                         each,
-                        partial(data.gated_cell, column=column, attack=name),
-                        answers=partial(data.gated_answers, column=column, attack=name),
+                        partial(data.robustness.gated_cell, column=column, attack=name),
+                        answers=partial(data.robustness.gated_answers, column=column, attack=name),
                     )
                     for each in columns[2 + len(shown) : -2]
                 ),

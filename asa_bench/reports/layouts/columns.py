@@ -67,10 +67,10 @@ def attack_columns(data: Gathered, group: str) -> list[DraftColumn]:
             drafts.append(
                 DraftColumn(
                     Column(f"{column.key}/{key}", head, group, subgroup=subgroup),
-                    partial(data.attack_cell, column=column, attack=attack, measure=measure),
+                    partial(data.robustness.cell, column=column, attack=attack, measure=measure),
                     averaged=measure is robust and key not in beside,
                     answers=partial(
-                        data.attack_answers, column=column, attack=attack, robust=measure is robust
+                        data.robustness.answers, column=column, attack=attack, robust=measure is robust
                     ),
                     faced=column,
                 )
@@ -79,9 +79,9 @@ def attack_columns(data: Gathered, group: str) -> list[DraftColumn]:
                 drafts.append(
                     DraftColumn(
                         Column(f"{column.key}/{key}{GATED}", f"{head}, gated", group, subgroup=subgroup),
-                        partial(data.gated_cell, column=column, attack=attack),
+                        partial(data.robustness.gated_cell, column=column, attack=attack),
                         averaged=False,  # they have an average of their own
-                        answers=partial(data.gated_answers, column=column, attack=attack),
+                        answers=partial(data.robustness.gated_answers, column=column, attack=attack),
                         faced=column,
                     )
                 )
@@ -92,10 +92,15 @@ def attack_columns(data: Gathered, group: str) -> list[DraftColumn]:
                 drafts.append(
                     DraftColumn(
                         Column(f"{column.key}/worst{end}", head, group, subgroup=subgroup),
-                        partial(data.ensemble_cell, column=column, attacks=ensemble, by_gate=bool(end)),
+                        partial(
+                            data.robustness.ensemble_cell, column=column, attacks=ensemble, by_gate=bool(end)
+                        ),
                         averaged=False,  # it is made of the columns beside it
                         answers=partial(
-                            data.ensemble_answers, column=column, attacks=ensemble, by_gate=bool(end)
+                            data.robustness.ensemble_answers,
+                            column=column,
+                            attacks=ensemble,
+                            by_gate=bool(end),
                         ),
                     )
                 )

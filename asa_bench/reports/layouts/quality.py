@@ -83,7 +83,7 @@ def quality(data: Gathered) -> Table | None:
     rows: list[Row] = []
     for column in data.attack_columns:
         for attack in data.attacks:
-            if not any(data.gated_outcomes(row, column, attack.name) for row in data.rows):
+            if not any(data.robustness.gated_outcomes(row, column, attack.name) for row in data.rows):
                 continue
             at = partial(_cell, data=data, column=column, attack=attack.name)
             drafts = [
@@ -94,17 +94,21 @@ def quality(data: Gathered) -> Table | None:
                 ),
                 DraftColumn(columns[-4], partial(at, measure=_passing, unit="percent")),
                 DraftColumn(
-                    columns[-3], partial(data.attack_cell, column=column, attack=attack.name, measure=clean)
+                    columns[-3],
+                    partial(data.robustness.cell, column=column, attack=attack.name, measure=clean),
                 ),
                 DraftColumn(
-                    columns[-2], partial(data.attack_cell, column=column, attack=attack.name, measure=robust)
+                    columns[-2],
+                    partial(data.robustness.cell, column=column, attack=attack.name, measure=robust),
                 ),
-                DraftColumn(columns[-1], partial(data.gated_cell, column=column, attack=attack.name)),
+                DraftColumn(
+                    columns[-1], partial(data.robustness.gated_cell, column=column, attack=attack.name)
+                ),
                 *(
                     DraftColumn(
                         each,
                         partial(
-                            data.people_cell,
+                            data.robustness.people_cell,
                             column=column,
                             attack=attack.name,
                             measure=partial(measured, gate=data.source.gate),
@@ -153,7 +157,7 @@ def _cell(
     measure: Callable[[Gathered, AttackOutcome], float | None],
     unit: Unit,
 ) -> Cell:
-    found = data.gated_outcomes(row, column, attack)
+    found = data.robustness.gated_outcomes(row, column, attack)
     values = {}
     for seed, outcomes in found.items():
         each = [value for value in (measure(data, outcome) for outcome in outcomes) if value is not None]

@@ -58,7 +58,7 @@ def attack_slices(data: Gathered) -> Table | None:
                     f"{column.key}/{attack.name}/{name}",
                     attack_slice_title(data, column, attack, name),
                     {value: size for value, (_, size) in scores.items()},
-                    partial(data.slice_cell, column=column, attack=attack.name, name=name),
+                    partial(data.robustness.slice_cell, column=column, attack=attack.name, name=name),
                     partial(data.sliced.robust_answers, column=column, attack=attack.name, name=name),
                 )
     what = (

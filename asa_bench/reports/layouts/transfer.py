@@ -51,7 +51,7 @@ def transfer(data: Gathered) -> Table | None:
                     continue
                 kept = _values([one for one in gated if _same(one, column, attack.name, row)])
                 cells = [
-                    data.attack_cell(row, column, attack.name, clean),
+                    data.robustness.cell(row, column, attack.name, clean),
                     *(_cell(data, row, column, attack.name, key, values) for key, _ in heads),
                     *(_cell(data, row, column, attack.name, key, kept) for key, _ in heads if by_gate),
                 ]

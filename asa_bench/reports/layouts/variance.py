@@ -97,7 +97,7 @@ def _tables(
 ) -> Mapping[str, NDArray[np.float64]]:
     """Training seed -> (attack seeds, examples)."""
     if attack:
-        return data.attack_seed_values(row, column, attack)
+        return data.robustness.seed_values(row, column, attack)
     answers = data.answers(row, column)
     return {} if answers is None else {seed: values[None] for seed, values in answers.values.items()}
 
