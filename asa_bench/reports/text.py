@@ -48,6 +48,12 @@ def shorten(text: str, width: int) -> str:
     return shown[:head] + "…" + shown[len(shown) - (width - 1 - head) :]
 
 
+def sentence(text: str) -> str:
+    """`text` with single spaces, ended as a sentence."""
+    shown = " ".join(text.split())
+    return shown if shown.endswith((".", "!", "?")) else shown + "."
+
+
 def wrap_head(text: str, width: int = 12, lines: int = 4) -> list[str]:
     """A column head on several short lines: broken at spaces and before '+', words cut only if need be."""
     # Far more than `lines` lines hold, so that the time does not grow with a head of hostile length.

@@ -9,9 +9,9 @@ import made_up
 import pytest
 
 from asa_bench.reports import latex, latex_widths, markdown
-from asa_bench.reports.assemble import attack_head
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.grid import panels
+from asa_bench.reports.recipes import attack_head
 from asa_bench.reports.tables import Cell, Column, Row, Table, make_cell
 
 

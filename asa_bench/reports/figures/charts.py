@@ -9,11 +9,11 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from asa_bench.reports import curves, drawn
-from asa_bench.reports.assemble import attack_head
 from asa_bench.reports.figures.canvas import FORMATS, plain_text, save, settings, shown
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.layouts import build_tables
 from asa_bench.reports.palette import DASHES, GREY, INKS, MARKS, METHODS, SHADES, shade_of
+from asa_bench.reports.recipes import attack_head
 from asa_bench.reports.text import guard
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ from functools import partial
 from asa_bench.measures import AttackMeasures, Proportion
 from asa_bench.reports.assemble import (
     DraftColumn,
-    attack_head,
     finish,
     method_rows,
 )
@@ -23,6 +22,7 @@ from asa_bench.reports.parts import (
     robust,
 )
 from asa_bench.reports.people import accepted_robust
+from asa_bench.reports.recipes import attack_head
 from asa_bench.reports.tables import Cell, Column, Row, Table, Unit
 
 _ATTACK_MEASURES: tuple[

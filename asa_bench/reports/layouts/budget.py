@@ -6,12 +6,13 @@ from functools import partial
 
 from asa_bench.measures import macro_average, robust_at
 from asa_bench.reports.answers import Answers, of_attacks
-from asa_bench.reports.assemble import DraftColumn, attack_head, finish, method_rows
+from asa_bench.reports.assemble import DraftColumn, finish, method_rows
 from asa_bench.reports.curves import half_budget, intervals_of, survivals
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.keys import MethodRow, TaskColumn
 from asa_bench.reports.outcomes import AttackOutcome
 from asa_bench.reports.parts import attack_fact, clean, gate_note, robust
+from asa_bench.reports.recipes import attack_head
 from asa_bench.reports.tables import UNDEFINED, Cell, Column, Row, Table, make_cell
 
 _BUDGETS = (10, 25, 50, 100, 200, 500, 1000, 2000)

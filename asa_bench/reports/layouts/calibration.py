@@ -20,10 +20,11 @@ from asa_bench.measures import (
     softmax,
 )
 from asa_bench.reports.answers import Answers, of_values, order_of
-from asa_bench.reports.assemble import DraftColumn, attack_head, finish, method_rows
+from asa_bench.reports.assemble import DraftColumn, finish, method_rows
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.keys import MethodRow, TaskColumn
 from asa_bench.reports.outcomes import FITTING, AttackOutcome, Evaluation
+from asa_bench.reports.recipes import attack_head
 from asa_bench.reports.tables import UNDEFINED, Cell, Column, Row, Table, Unit, hole, make_cell
 
 # What each example adds to a measure, from confidences and right answers; None where its differences are not shown.

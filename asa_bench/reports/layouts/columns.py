@@ -7,7 +7,6 @@ from functools import partial
 
 from asa_bench.reports.assemble import (
     DraftColumn,
-    attack_head,
     with_average,
 )
 from asa_bench.reports.gather import Gathered
@@ -16,6 +15,7 @@ from asa_bench.reports.parts import (
     clean,
     robust,
 )
+from asa_bench.reports.recipes import attack_head
 from asa_bench.reports.scores import metric, score_of
 from asa_bench.reports.tables import Column
 

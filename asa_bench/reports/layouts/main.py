@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from asa_bench.reports.assemble import (
-    attack_head,
     finish,
     method_rows,
 )
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.layouts.columns import attack_columns, score_columns
 from asa_bench.reports.parts import gate_note
+from asa_bench.reports.recipes import attack_head
 from asa_bench.reports.scores import metric
 from asa_bench.reports.tables import Table
 

@@ -11,12 +11,13 @@ import numpy as np
 
 from asa_bench.measures import macro_average
 from asa_bench.quality import QualityGate
-from asa_bench.reports.assemble import DraftColumn, attack_head, finish, method_rows
+from asa_bench.reports.assemble import DraftColumn, finish, method_rows
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.keys import MethodRow, TaskColumn
 from asa_bench.reports.outcomes import AttackOutcome, PeopleOutcome
 from asa_bench.reports.parts import clean, gate_note, people_note, robust
 from asa_bench.reports.people import accepted_robust, notes
+from asa_bench.reports.recipes import attack_head
 from asa_bench.reports.tables import BLANK, UNDEFINED, Cell, Column, Row, Table, Unit, make_cell
 from asa_bench.reports.text import visible
 

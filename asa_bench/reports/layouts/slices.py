@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from asa_bench.measures import METRICS, Pair, Proportion
 from asa_bench.reports.answers import Answers, paired
-from asa_bench.reports.assemble import attack_head, baseline_of, difference, difference_label, finish
+from asa_bench.reports.assemble import baseline_of, difference, difference_label, finish
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.keys import MethodRow, TaskColumn
 from asa_bench.reports.outcomes import Evaluation
+from asa_bench.reports.recipes import attack_head
 from asa_bench.reports.sliced import metric_of
 from asa_bench.reports.tables import Cell, Column, Row, Table, fact_cell
 from asa_bench.reports.tested import DifferenceRow

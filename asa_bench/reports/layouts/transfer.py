@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from asa_bench.measures import macro_average
-from asa_bench.reports.assemble import attack_head, finish
+from asa_bench.reports.assemble import finish
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.keys import MethodRow, TaskColumn, row_key, seed_text
 from asa_bench.reports.layouts.columns import GATED
 from asa_bench.reports.parts import clean, gate_note
+from asa_bench.reports.recipes import attack_head
 from asa_bench.reports.tables import BLANK, Cell, Column, Row, Table, hole, make_cell
 from asa_bench.reports.transfer import Transfer, transfers
 

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asa_bench.measures import VarianceSplit, variance_split
-from asa_bench.reports.assemble import attack_head, baseline_of, difference_label, finish
+from asa_bench.reports.assemble import baseline_of, difference_label, finish
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.keys import MethodRow, TaskColumn
+from asa_bench.reports.recipes import attack_head
 from asa_bench.reports.tables import BLANK, Cell, Column, Row, Table, fact_cell, format_number
 
 _SEED, _ATTACK, _EXAMPLE = "training seed", "attack seed", "example"

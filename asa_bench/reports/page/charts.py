@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from asa_bench.measures import robust_by_budget
-from asa_bench.reports.assemble import attack_head
 from asa_bench.reports.drawn import Matrix, colors, label_of, reliability, reliable
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.keys import TaskColumn
 from asa_bench.reports.palette import shade_of
+from asa_bench.reports.recipes import attack_head
 from asa_bench.reports.tables import Table, format_number
 
 WIDTH, HEIGHT = 300, 200  # of a picture's field, in its own units
