@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
-from importlib import metadata
 from typing import Any
 
-from asa_bench import checkpoints, corpus, judging, stored_sets
-from asa_bench.attacks import described, library, variants
+from asa_bench import checkpoints, corpus
 from asa_bench.cell import Cell
 from asa_bench.errors import BadInput, nearest
 from asa_bench.methods import METHODS
 from asa_bench.models import laboratory
+from asa_bench.questions import Questions
 from asa_bench.reports.outcomes import Subject
 from asa_bench.settings import LABORATORY_MODEL, Settings
 from asa_bench.tasks import TASKS, loading
 from asa_bench.tasks.base import Source, Task
-from asa_bench.tasks.laboratory.shortcuts import WITH_A_WORD
 
 
 @dataclass(frozen=True)
@@ -54,11 +52,7 @@ class Builder:
         self.machine = machine
         self.cells: list[Cell] = []
         self.used_maps: set[str] = set()
-        self._judges: dict[str, judging.Judge] | None = None
-        self._stored = stored_sets.find(settings.replay, settings.train)
-
-    def data(self, task: Task, split: str) -> Mapping[str, Any]:
-        return loading.identify(task, split, self.source)
+        self.questions = Questions(settings, source, machine.asked, self.cells, self.pretraining)
 
     def trained(self, model: str) -> None:
         """Train every method on every task with every seed, and face the challenges and attacks."""
@@ -187,11 +181,11 @@ class Builder:
                         fitted and spec["examples"] is None
                     ):  # where some are chosen, others are left to fit on
                         spec["held_out"] = fitted
-                    reads = {**encoder.reads, "data": self.data(task, "train")}
+                    reads = {**encoder.reads, "data": loading.identify(task, "train", self.source)}
                     train = Cell("train", spec, reads, waits, subject, encoder.context)
                     self.cells.append(train)
                     trained[method] = train.address
-                    self.asked(subject, task, {"model": train.address}, {}, encoder.context)
+                    self.questions.ask(subject, task, {"model": train.address}, {}, encoder.context)
 
     @staticmethod
     def in_order(methods: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, Mapping[str, Any]]]:
@@ -255,227 +249,7 @@ class Builder:
         if request.name in self.settings.methods:
             raise BadInput(f"{said}: is also the name of a method of this run; choose another name")
         context = {"model": identity.where, "revision": identity.revision}
-        self.asked(subject, task, {}, {"model": dict(identity.reads)}, context, labels)
-
-    def transferred(self) -> None:
-        """Face every attacked model with what the same attack made against the others; call it after all else."""
-        attacked = [
-            (cell, cell.subject)
-            for cell in self.cells
-            if cell.kind == "attack" and cell.subject and not described(cell.spec["attack"]).control_of
-        ]
-        same = ("task", "split", "attack", "attack_options", "attack_seed", "examples")
-        for target, subject in attacked:
-            for source, other in attacked:
-                if not _pairs(subject, other) or any(target.spec[k] != source.spec[k] for k in same):
-                    continue
-                kept = ("subject", "kind", "model_labels", "max_length", *self.machine.asked, *same)
-                self.cells.append(
-                    Cell(
-                        "replay",
-                        {**{key: target.spec[key] for key in kept}, "source": asdict(other)},
-                        {name: read for name, read in target.reads.items() if name == "model"},
-                        {
-                            **{r: at for r, at in target.waits.items() if r != "calibration"},
-                            "set": source.address,
-                        },
-                        subject,
-                        target.context,
-                    )
-                )
-
-    def asked(
-        self,
-        subject: Subject,
-        trained_on: Task,
-        waits: Mapping[str, str],
-        reads: Mapping[str, Any],
-        context: Mapping[str, Any],
-        labels: Sequence[str] | None = None,
-    ) -> None:
-        """The evaluations, probes of reliance, replays of stored sets and attacks of one model."""
-        settings = self.settings
-        shared = {
-            "subject": asdict(subject),
-            "kind": trained_on.kind,
-            "model_labels": list(labels or trained_on.labels),
-            "max_length": settings.training.max_length,
-            **self.machine.asked,
-        }
-        context = {**context, "source": self.source}
-        faced = [
-            trained_on,
-            *(t for t in map(TASKS.get, settings.challenges) if trained_on.name in t.train_tasks),
-        ]
-        for task in faced:
-            split = task.evaluation_split
-            spec = {
-                **shared,
-                "task": task.name,
-                "split": split,
-                "columns": list(task.columns),
-                "labels": list(task.labels),
-                "label_map": dict(task.label_map),
-                "slices": list(task.extra_columns),
-                "examples": settings.eval_examples,
-            }
-            self.cells.append(
-                Cell("evaluate", spec, {**reads, "data": self.data(task, split)}, waits, subject, context)
-            )
-        for task in faced if settings.reliance_examples else ():
-            # Words are left out of the training task's own data, and where a challenge set plants a shortcut word.
-            if task.kind != "classification" or not (task is trained_on or task.name in WITH_A_WORD):
-                continue
-            split = task.evaluation_split
-            spec = {
-                **shared,
-                "task": task.name,
-                "split": split,
-                "columns": list(task.columns),
-                "labels": list(task.labels),
-                "label_map": dict(task.label_map),
-                "slices": list(task.slices),
-                "examples": settings.reliance_examples,
-                "removed": sorted(settings.reliance_removed),
-                "max_words": settings.reliance_words,
-            }
-            self.cells.append(
-                Cell("reliance", spec, {**reads, "data": self.data(task, split)}, waits, subject, context)
-            )
-        for stored in self._stored:
-            header = stored.found.header
-            if header.task != trained_on.name:
-                continue
-            by, judged, waited, at = self.judges()
-            spec = {
-                **shared,
-                **by,
-                "max_length": header.max_length,  # so that whom it was made against meets what the attack met
-                "task": header.task,
-                "split": header.split,
-                "attack": header.attack,
-                "examples": len(stored.found.examples),
-                "source": asdict(stored.source),
-            }
-            told = {**context, **at, "set": str(stored.path), "stored": stored.name}
-            read = {**reads, **judged, "set": stored.found.address}
-            self.cells.append(Cell("replay", spec, read, {**waits, **waited}, subject, told))
-        temperature = self.calibrated(subject, trained_on, shared, waits, reads, context)
-        if settings.attack_tasks is not None and trained_on.name not in settings.attack_tasks:
-            return
-        if trained_on.kind != "classification":  # the attacks' goal is another label
-            return
-        wanted = [(name, o) for base, o in settings.attacks.items() for name in variants(base, o)]
-        for name, options in wanted:
-            attack = described(name)
-            if len(trained_on.columns) not in attack.inputs:
-                continue
-            split = trained_on.evaluation_split
-            resources = library.identify(attack, self.source.root) if attack.needs else {}
-            spec = {
-                **shared,
-                "task": trained_on.name,
-                "split": split,
-                "columns": list(trained_on.columns),
-                "labels": list(trained_on.labels),
-                "slices": list(trained_on.slices),
-                "attack_column": trained_on.attack_column,
-                "attack": name,
-                "attack_options": options.model_dump(
-                    mode="json", exclude={"lanes", "victim", "search_precision"}
-                ),
-                "attack_seed": settings.attack_seed,
-                "examples": settings.attack_examples,
-                "library": f"textattack {metadata.version('textattack')}",
-            }
-            cell = Cell(
-                "attack",
-                spec,
-                {
-                    **reads,
-                    "data": self.data(trained_on, split),
-                    **({"resources": resources} if resources else {}),
-                },
-                {**waits, **(temperature if attack.raw else {})},
-                subject,
-                {**context, "lanes": options.lanes},  # how many searches run at once decides no result
-            )
-            self.cells.append(cell)
-            if not attack.control_of:
-                self.judged(cell)
-
-    def calibrated(
-        self,
-        subject: Subject,
-        task: Task,
-        shared: Mapping[str, Any],
-        waits: Mapping[str, str],
-        reads: Mapping[str, Any],
-        context: Mapping[str, Any],
-    ) -> dict[str, str]:
-        """The temperature of one classifier: what an attack on the calibrated victim waits for; {} where none is asked for."""
-        settings = self.settings
-        if settings.calibration_examples is None or task.kind != "classification":
-            return {}
-        asked = (settings.eval_examples, settings.attack_examples, settings.reliance_examples or 1)
-        spec = {
-            **shared,
-            "task": task.name,
-            "split": "train",
-            "columns": list(task.columns),
-            "labels": list(task.labels),
-            "label_map": dict(task.label_map),
-            "examples": settings.calibration_examples,
-            "trained_on": settings.examples_of(task.name),
-            "reported": None if asked[0] is None else max(number or 1 for number in asked),
-        }
-        data = {"data": self.data(task, "train"), "reported": self.data(task, task.evaluation_split)}
-        cell = Cell("calibrate", spec, {**reads, **data}, waits, subject, context)
-        self.cells.append(cell)
-        return {"calibration": cell.address}
-
-    def judged(self, attack: Cell) -> None:
-        """The quality of what an attack made."""
-        kept = ("subject", "task", "split", "attack", "attack_options", "attack_seed", "examples")
-        spec, reads, waits, context = self.judges()
-        spec |= {name: attack.spec[name] for name in (*kept, *self.machine.asked)}
-        self.cells.append(
-            Cell("quality", spec, reads, {**waits, "set": attack.address}, attack.subject, context)
-        )
-
-    def judges(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, str], dict[str, Any]]:
-        """What measures quality: a part of a cell's spec, of what it reads, of what it waits for, and of its context."""
-        asked = self.settings.quality
-        if self._judges is None:
-            named = {"similarity": asked.similarity, "fluency": asked.fluency}
-            self._judges = {
-                role: judging.identify(name, self.settings.models[0], f"quality.{role}")
-                for role, name in named.items()
-                if name is not None
-            }
-        judges, waits = self._judges, {}
-        if any(judge.place is None for judge in judges.values()):
-            own = self.pretraining()
-            if all(cell.address != own.address for cell in self.cells):  # all models are loaded ones
-                self.cells.insert(0, own)
-            waits["encoder"] = own.address
-        return (
-            {role: judges[role].title if role in judges else None for role in judging.ROLES},
-            {role: dict(judge.reads) for role, judge in judges.items() if judge.place is not None},
-            waits,
-            {role: judge.place for role, judge in judges.items() if judge.place is not None},
-        )
-
-
-def _pairs(one: Subject, other: Subject) -> bool:
-    """Whether texts made against `other` are faced by `one`: same task and encoder (or a loaded one), same seed if both have
-    one."""
-    return (
-        one != other
-        and one.train_task == other.train_task
-        and (one.model == other.model or one.loaded or other.loaded)
-        and (one.seed == other.seed or None in (one.seed, other.seed))
-    )
+        self.questions.ask(subject, task, {}, {"model": dict(identity.reads)}, context, labels)
 
 
 def _fits(names: Sequence[str], task: Task) -> bool:

@@ -153,7 +153,7 @@ def make(
     for request in requests:
         builder.loaded(request, maps)
     if settings.transfer:
-        builder.transferred()
+        builder.questions.transferred()
     unused = sorted(set(maps) - builder.used_maps)
     if unused:
         raise BadInput(f"--label-map {unused[0]}: there is no --load of that name")
