@@ -13,25 +13,11 @@ import pandas as pd
 import pytest
 import torch
 from models_for_tests import WORDS, tiny_bert
+from toy_training import TASK
 
 from asa_bench.methods import METHODS, Loss, Method
-from asa_bench.tasks.base import Split, Task
 from asa_bench.training import TrainingOptions, TrainingSummary, load_model, load_tokenizer, train
 
-TASK = Task(
-    name="toy",
-    title="Toy",
-    family="sentiment",
-    role="train",
-    columns=("text",),
-    labels=("negative", "positive"),
-    splits={"train": Split(), "dev": Split()},
-    evaluation_split="dev",
-    attack_column="text",
-    licence="none",
-    citation="none",
-    homepage="none",
-)
 CLIP = 1e-3  # so low that every step of every method is clipped
 OPTIONS = TrainingOptions(
     epochs=2, learning_rate=1e-3, batch_size=8, max_length=12, max_grad_norm=CLIP, seed=7

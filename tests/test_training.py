@@ -15,66 +15,22 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
-from transformers import AutoModelForSequenceClassification, BertConfig, BertModel, BertTokenizerFast
+from safetensors.torch import load_file
+from toy_training import OPTIONS, TASK, rows, run, saved_encoder
+from transformers import AutoModelForSequenceClassification
 
 from asa_bench import training
-from asa_bench.errors import BadInput, Unavailable
+from asa_bench.errors import BadInput
 from asa_bench.methods import METHODS, Loss
 from asa_bench.methods.naive import Naive
-from asa_bench.tasks.base import Split, Task
-from asa_bench.training import TrainingOptions, load_model, load_tokenizer, resolve_precision, train
+from asa_bench.training import load_model, load_tokenizer, resolve_precision, train
 
-WORDS = ["good", "bad", "film", "plot", "the", "a", "is", "was", "very", "not"]
-TASK = Task(
-    name="toy",
-    title="Toy",
-    family="sentiment",
-    role="train",
-    columns=("text",),
-    labels=("negative", "positive"),
-    splits={"train": Split(), "dev": Split()},
-    evaluation_split="dev",
-    attack_column="text",
-    licence="none",
-    citation="none",
-    homepage="none",
-)
 THREE = TASK.model_copy(update={"labels": ("a", "b", "c")})
-OPTIONS = TrainingOptions(epochs=2, learning_rate=1e-3, batch_size=8, max_length=12, seed=7)
 
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny encoder without a head, with its tokenizer, as a folder."""
-    folder = tmp_path_factory.mktemp("encoder")
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
-    (folder / "vocab.txt").write_text("\n".join(vocabulary))
-    BertTokenizerFast(vocab_file=str(folder / "vocab.txt"), model_max_length=24).save_pretrained(folder)
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=24,
-        max_position_embeddings=24,
-    )
-    torch.manual_seed(0)
-    BertModel(config).save_pretrained(folder)
-    return folder
-
-
-def rows(count: int = 60) -> pd.DataFrame:
-    draw = random.Random(1)
-    texts = [" ".join(draw.choices(WORDS, k=draw.randint(2, 9))) for _ in range(count)]
-    labels = ["positive" if text.count("good") > text.count("bad") else "negative" for text in texts]
-    return pd.DataFrame({"id": [str(i) for i in range(count)], "text": texts, "label": labels})
-
-
-def run(encoder: Path, output: Path, method: str, **changes: Any) -> training.TrainingSummary:
-    options = OPTIONS.model_copy(update=changes)
-    model = load_model(encoder, TASK, options.seed)
-    return train(rows(), TASK, METHODS.get(method)(), model, load_tokenizer(encoder), options, output)
+    return saved_encoder(tmp_path_factory.mktemp("encoder"))
 
 
 def digest(folder: Path) -> str:
@@ -365,69 +321,6 @@ def test_bad_input_is_told_in_one_line(encoder: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="diverged"):
         attempt(rows(), Diverging)
     assert not (tmp_path / "never" / "model.safetensors").exists()
-
-
-def test_a_head_comes_from_the_seed_alone(encoder: Path, tmp_path: Path) -> None:
-    torch.manual_seed(1)
-    one = load_model(encoder, TASK, 5)
-    torch.manual_seed(2)
-    expected = torch.rand(1)
-    torch.manual_seed(2)
-    two = load_model(str(encoder), TASK, 5)
-    assert torch.equal(torch.rand(1), expected)
-    three = load_model(encoder, TASK, 6)
-    assert torch.equal(one.classifier.weight, two.classifier.weight)
-    assert not torch.equal(one.classifier.weight, three.classifier.weight)
-    run(encoder, tmp_path, "naive")  # a checkpoint with a trained head of two labels
-    assert torch.equal(load_model(tmp_path, TASK, 5).classifier.weight, one.classifier.weight)
-    assert load_model(tmp_path, THREE, 5).classifier.weight.shape == (3, 16)
-
-
-def test_weights_stored_in_half_precision_are_loaded_as_float32(encoder: Path, tmp_path: Path) -> None:
-    BertModel.from_pretrained(encoder).half().save_pretrained(tmp_path)
-    model = load_model(tmp_path, TASK, 0)
-    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
-
-
-def test_unusable_models_are_told_in_one_line(
-    encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-
-    def folder(name: str, *keep: str) -> Path:
-        made = tmp_path / name
-        made.mkdir()
-        for file in keep:
-            (made / file).write_bytes((encoder / file).read_bytes())
-        return made
-
-    with pytest.raises(BadInput, match=r"no config.json in it"):
-        load_model(folder("empty"), TASK, 0)
-    pickled = folder("pickled", "config.json")
-    (pickled / "pytorch_model.bin").write_bytes(b"\x80\x04.")
-    with pytest.raises(BadInput, match=r"pytorch_model.bin is a pickle.*safe_serialization=True"):
-        load_model(pickled, TASK, 0)
-    with pytest.raises(BadInput, match=r"no model.safetensors in it"):
-        load_model(folder("bare", "config.json"), TASK, 0)
-    torn = folder("torn", "config.json", "model.safetensors")
-    (torn / "model.safetensors").write_bytes((encoder / "model.safetensors").read_bytes()[:500])
-    with pytest.raises(BadInput, match="torn: cannot be loaded") as caught:
-        load_model(torn, TASK, 0)
-    assert "\n" not in str(caught.value)
-    partial = folder("partial", "config.json")
-    weights = load_file(encoder / "model.safetensors")
-    kept = {name: value for name, value in weights.items() if ".layer.1." not in name}
-    save_file(kept, partial / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(BadInput, match=r"its weights lack 'bert.encoder.layer.1"):
-        load_model(partial, TASK, 0)
-    with pytest.raises(BadInput, match="there is no such folder"):
-        load_model(tmp_path / "nowhere", TASK, 0)
-    with pytest.raises(BadInput, match="is a file"):
-        load_model(encoder / "config.json", TASK, 0)
-    with pytest.raises(Unavailable, match="not a folder, and the hub does not provide it"):
-        load_model("nobody/nothing-such", TASK, 0)
-    with pytest.raises(Unavailable, match="not a folder, and the hub does not provide it"):
-        load_tokenizer("nobody/nothing-such")
 
 
 def test_precision_is_resolved_from_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
