@@ -61,8 +61,8 @@ class SteadyProducts:
 
     Where torch has oneDNN, weights are packed once in the order in which its kernels read them, and kept so: memory for
     the linear layers' weights once more, and half of it for bf16. Under bf16 autocast the results are its own, to the
-    last bit, but where a GELU follows (`_activates`): that is computed with the product, before it
-    is rounded. What it gains is told in `docs/attack_profile.md`. Elsewhere the layers' own products are used.
+    last bit, but where a GELU follows (`_activates`): that is computed with the product, before it is rounded. What it
+    gains is told in `docs/attack_profile.md`. Elsewhere the layers' own products are used.
 
     Args:
         model: its weights may change between uses in any way that torch notices (`Tensor._version`).
