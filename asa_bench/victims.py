@@ -6,7 +6,7 @@ import contextlib
 import copy
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.pool import ThreadPool
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -215,8 +215,9 @@ class Victim:
             if threads > 1 and len(passes) > 1:
                 # The longest first, so that no thread is left with it at the end.
                 passes.sort(key=lambda item: -sum(encoded.lengths[same[0]] for same in item[0]))
-                pool = stack.enter_context(ThreadPoolExecutor(threads))
-                answers: Iterable[tuple[list[list[int]], np.ndarray]] = pool.map(
+                # Its threads are daemons that nobody waits for: one that hangs, with a time limit, ends neither pass nor process.
+                pool = stack.enter_context(ThreadPool(threads))
+                answers: Iterable[tuple[list[list[int]], np.ndarray]] = pool.imap(
                     lambda item: asked(*item), passes
                 )
             else:
@@ -310,9 +311,9 @@ class Victim:
             if self.model.device.type == "cpu":
                 threads = stack.enter_context(threads_apart())
                 if threads > 1 and len(batches) > 1:
-                    pool = stack.enter_context(ThreadPoolExecutor(threads))
+                    pool = stack.enter_context(ThreadPool(threads))
                     # The longest first, so that no thread is left with it at the end.
-                    answers = pool.map(asked, reversed(batches))
+                    answers = pool.imap(asked, reversed(batches))
             for chosen, logits in answers:
                 yield chosen, logits
                 done += len(chosen)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import signal
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -369,3 +370,32 @@ def test_the_number_of_lanes_is_no_part_of_an_address() -> None:
     assert [cell.address for cell in few] == [cell.address for cell in many]
     assert {cell.context["lanes"] for cell in many} == {64}
     assert not {cell.address for cell in few} & {cell.address for cell in limited}
+
+
+def test_a_pass_that_hangs_in_a_thread_of_its_own_is_given_up(tiny: Any) -> None:
+    model, tokenizer = tiny
+    victim = Victim(model, tokenizer, ("negative", "positive"))
+    rows = single_rows(*SENTENCES[:4], "good visually")
+    rows["label"] = victim.predict([(text,) for text in rows["sentence"]])
+    reference = attacked(victim, rows)
+    hangs = tokenizer("good visually")["input_ids"]
+    released, overran = threading.Event(), []
+
+    def hang(module: Any, given: Any, inputs: dict[str, Any]) -> None:
+        ids = inputs["input_ids"].flatten().tolist()
+        if any(ids[at : at + len(hangs)] == hangs for at in range(len(ids))) and not released.wait(60):
+            overran.append(ids)
+
+    hook, before = model.register_forward_pre_hook(hang, with_kwargs=True), torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        frame = attacked(victim, rows, time_limit_s=2.0)
+        assert torch.get_num_threads() == 2
+    finally:
+        released.set()
+        hook.remove()
+        torch.set_num_threads(before)
+    # Nobody waited for the thread that hangs, and the others are as ever.
+    assert not overran
+    assert frame["status"].tolist() == [*reference["status"][:4], "timed_out"]
+    assert frame["perturbed"].tolist()[:4] == reference["perturbed"].tolist()[:4]
