@@ -179,7 +179,7 @@ class Questions:
             if len(task.columns) not in attack.inputs:
                 continue
             split = task.evaluation_split
-            resources = library.identify(attack, self.source.root) if attack.needs else {}
+            resources = library.identify(attack, self.source.root)
             spec = {
                 **asked.shared,
                 "task": task.name,

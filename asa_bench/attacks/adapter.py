@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import importlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +36,15 @@ textattack = library.load_textattack()
 # mypy sees the library as Any and refuses attribute access in a base class.
 _ModelWrapper: Any = textattack.models.wrappers.ModelWrapper
 _Constraint: Any = textattack.constraints.Constraint
+
+# Whatever is one of these is described with all it holds, whoever wrote it.
+_COMPONENTS: tuple[Any, ...] = (
+    textattack.transformations.Transformation,
+    _Constraint,
+    textattack.constraints.PreTransformationConstraint,
+    textattack.search_methods.SearchMethod,
+    textattack.goal_functions.GoalFunction,
+)
 
 # A search asks for at most this many candidates at once. It bounds the memory; what a crash in the middle of a question
 # leaves behind depends on it, so it depends on nothing itself.
@@ -228,9 +239,15 @@ def describe(component: Any) -> Any:
         return {"count": len(words), "sha256": library.words_sha256(words)}
     if isinstance(component, (list, tuple)):
         return [describe(item) for item in component]
+    if isinstance(component, np.ndarray):
+        held = hashlib.sha256(np.ascontiguousarray(component).tobytes()).hexdigest()
+        return {"shape": list(component.shape), "dtype": str(component.dtype), "sha256": held}
+    if isinstance(component, re.Pattern):
+        return {"pattern": component.pattern, "flags": component.flags}
     module = type(component).__module__
     name = f"{module}.{type(component).__qualname__}"
-    if module.partition(".")[0] not in ("textattack", "asa_bench") or isinstance(component, VictimWrapper):
+    ours = module.partition(".")[0] in ("textattack", "asa_bench") or isinstance(component, _COMPONENTS)
+    if not ours or isinstance(component, VictimWrapper):
         return {"class": name}
     hidden = {"goal_function", "get_transformations", "get_goal_results", "get_indices_to_order"}
     hidden |= {"filter_transformations", "model"}

@@ -269,12 +269,14 @@ def wordnet_of(attack: Attack) -> str:
 
 
 def identify(attack: Attack, data_dir: Path | None = None) -> dict[str, str]:
-    """sha256 (hex) of every resource that `attack` reads, by its name in `Attack.needs`.
+    """sha256 (hex) of every resource that `attack` reads, by its name in `Attack.needs`; of a plug-in also that of its code.
+
+    The code is the file of the recipe's module, which is found without being imported; what that file imports is not seen.
 
     Raises:
         Unavailable: one of them is not here.
     """
-    found = {}
+    found = _code(attack)
     for need in attack.needs:
         requirement = _requirement(attack, need, data_dir)
         if not requirement.present:
@@ -283,6 +285,20 @@ def identify(attack: Attack, data_dir: Path | None = None) -> dict[str, str]:
             )
         found[need] = resources.checksum(Path(requirement.where), need)
     return found
+
+
+def _code(attack: Attack) -> dict[str, str]:
+    """sha256 of the module in which a plug-in's recipe is built; our own recipes have a version instead."""
+    module, _, function = attack.recipe.partition(":")
+    if not function or module.partition(".")[0] == "asa_bench":
+        return {}
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None or spec.origin is None or not Path(spec.origin).is_file():
+        return {}  # building the recipe will say so
+    return {f"code:{module}": hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()}
 
 
 def _fetchable(attack: Attack, need: str) -> str:

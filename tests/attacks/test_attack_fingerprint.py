@@ -186,3 +186,55 @@ def test_files_word_lists_and_encoders_count(tmp_path: Path, monkeypatch: pytest
         seen.append((library.identify(attack, data)[need], resolve(attack, data)["fingerprint"]))
         library.resources._sha256.cache_clear()
     assert len({one for one, _ in seen}) == len({two for _, two in seen}) == 4
+
+
+PLUGIN = """
+import re
+
+import numpy as np
+import textattack
+from textattack.transformations import WordSwap
+
+
+class Swap(WordSwap):
+    def __init__(self, n, words, table, pattern):
+        super().__init__()
+        self.n, self.words, self.table, self.pattern = n, words, np.array(table), re.compile(pattern)
+
+    def _get_replacement_words(self, word):
+        return self.words[: self.n]
+
+
+def build(wrapper):
+    goal = textattack.goal_functions.UntargetedClassification(wrapper)
+    swap = Swap(%r, %r, %r, %r)
+    return textattack.Attack(goal, [], swap, textattack.search_methods.GreedySearch())
+"""
+
+
+def test_arguments_and_code_of_somebody_elses_components_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plug-in is described like the library's parts, and its file is part of a cell's address."""
+    import sys
+
+    from asa_bench.attacks import library
+    from asa_bench.attacks.base import Attack
+
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    attack = Attack(name="own", title="Own", recipe="plugin_of_a_test:build", paper="none")
+    first: tuple[Any, ...] = (1, ["film"], [1.0, 2.0], "a+")
+    changed = [(2, *first[1:]), (1, ["plot"], *first[2:]), (*first[:2], [1.0, 3.0], "a+"), (*first[:3], "b+")]
+    seen, components = [], []
+    for values in (first, *changed, first):
+        (tmp_path / "plugin_of_a_test.py").write_text(PLUGIN % values)
+        sys.modules.pop("plugin_of_a_test", None)
+        (code,) = library.identify(attack).values()
+        assert "plugin_of_a_test" not in sys.modules  # planning imports no plug-in
+        found = resolve(attack)
+        seen.append((code, found["fingerprint"]))
+        components.append(json.dumps(found["transformation"], sort_keys=True))
+    monkeypatch.delitem(sys.modules, "plugin_of_a_test")
+    assert seen[0] == seen[-1]
+    assert len(set(seen[:-1])) == len({code for code, _ in seen[:-1]}) == len(set(components[:-1])) == 5
