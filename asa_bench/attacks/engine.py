@@ -32,6 +32,12 @@ if TYPE_CHECKING:
     from asa_bench.victims import Victim
 
 
+# A search holds up to some candidates for each character of its text, each as long as the text. Measured with
+# pruthi+stopwords, which makes the most: about 50 bytes for each pair of characters. So searches that run at once
+# hold 2 GB at most, but for a text of more than 5,600 characters, which is searched alone.
+MOST_CANDIDATES = 32 * 1000**2
+
+
 def attack_rows(
     attack: Attack,
     victim: Victim,
@@ -109,7 +115,9 @@ def attack_rows(
         (row for row, record in enumerate(records) if not record),
         key=lambda i: (-sum(map(len, texts[i])), names[i]),
     )
-    lanes: Lanes[dict[str, Any]] = Lanes(options.lanes, victim.steady_logits, options.time_limit_s)
+    lanes: Lanes[dict[str, Any]] = Lanes(
+        options.lanes, victim.steady_logits, options.time_limit_s, MOST_CANDIDATES
+    )
     quick = None if options.search_precision == "float32" else victim.in_bf16().steady_logits
     alone = options.search_precision == "bf16_alone"
     searchers: dict[int, Searcher] = {}
@@ -142,7 +150,13 @@ def attack_rows(
     with adapter.words_remembered(), reading:
         for lane in range(max(1, min(options.lanes, len(order)))):
             searchers[lane] = searcher()
-        lanes.run(len(order), work, lambda job: identity(order[job]), ended)
+        lanes.run(
+            len(order),
+            work,
+            lambda job: identity(order[job]),
+            ended,
+            lambda job: sum(map(len, texts[order[job]])) ** 2,
+        )
     columns = [*COLUMNS, *((GRADIENT_NORM,) if attack.box == "white" else ())]
     columns += [] if quick is None else [BF16_STATUS, BF16_QUERIES]
     columns += [FLOAT32_STATUS] if alone else []

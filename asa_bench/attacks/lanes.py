@@ -62,6 +62,7 @@ class _Lane(Generic[T]):
         number: which lane this is, 0 .. lanes - 1.
         job: which job it runs.
         question: the texts that it waits for.
+        weight: how much memory its job may take, in whatever unit.
         whom: who is to answer it; None: whoever answers where nobody is named.
         spent: seconds that it ran, and its share of the seconds in which its questions were answered.
     """
@@ -69,6 +70,7 @@ class _Lane(Generic[T]):
     number: int
     job: int
     greenlet: Any
+    weight: float = 0.0
     question: list[Texts] = field(default_factory=list)
     whom: Answer | None = None
     spent: float = 0.0
@@ -87,12 +89,16 @@ class Lanes(Generic[T]):
         time_limit: seconds for each job: while it runs, and its share of the time in which questions are answered.
             A job or an answer that never comes back is interrupted by a signal, which Python allows in the main
             thread only; in another one, a job is stopped when it asks next.
+        most: what the weights of the jobs that run at once add up to at most; a heavier job runs alone.
     """
 
-    def __init__(self, count: int, answer: Answer, time_limit: float | None = None) -> None:
+    def __init__(
+        self, count: int, answer: Answer, time_limit: float | None = None, most: float = math.inf
+    ) -> None:
         self.count = count
         self.answer = answer
         self.time_limit = math.inf if time_limit is None else time_limit
+        self.most = most
         self._hub: Any = None
         self._running: dict[Any, _Lane[T]] = {}
 
@@ -117,6 +123,7 @@ class Lanes(Generic[T]):
         work: Callable[[int, int], T],
         seed: Callable[[int], str],
         ended: Callable[[int, T], None],
+        weight: Callable[[int], float] = lambda _: 0.0,
     ) -> None:
         """Runs jobs 0 .. jobs - 1; what becomes of one depends neither on the others nor on the number of lanes.
 
@@ -124,6 +131,7 @@ class Lanes(Generic[T]):
             work: (job, lane) -> result; may call `ask`. Must not raise: what it raises ends the whole run.
             seed: job -> a text from which the random numbers of that job derive.
             ended: called with (job, its result) as they end, in no particular order.
+            weight: job -> how much memory it may take, see `most`.
         """
         self._hub = getcurrent()
         waiting: list[_Lane[T]] = []
@@ -141,8 +149,9 @@ class Lanes(Generic[T]):
         with random_state_kept():
             try:
                 while waiting or following < jobs:
-                    while free and following < jobs:
+                    while free and following < jobs and self._admits(weight(following)):
                         lane = self._start(free.pop(), following, work, seed(following))
+                        lane.weight = weight(following)
                         following += 1
                         self._resume(lane, lane.job, lane.number)
                         sort_out(lane)
@@ -157,6 +166,10 @@ class Lanes(Generic[T]):
                 for running in list(self._running):
                     running.throw()  # ends a greenlet silently
                 self._running.clear()
+
+    def _admits(self, weight: float) -> bool:
+        running = sum(lane.weight for lane in self._running.values())
+        return not self._running or running + weight <= self.most
 
     def _start(self, number: int, job: int, work: Callable[[int, int], T], seed: str) -> _Lane[T]:
         lane: _Lane[T] = _Lane(number, job, None)

@@ -399,3 +399,24 @@ def test_a_pass_that_hangs_in_a_thread_of_its_own_is_given_up(tiny: Any) -> None
     assert not overran
     assert frame["status"].tolist() == [*reference["status"][:4], "timed_out"]
     assert frame["perturbed"].tolist()[:4] == reference["perturbed"].tolist()[:4]
+
+
+def test_jobs_that_need_much_memory_do_not_run_at_once() -> None:
+    weights = [5, 7, 30, 1, 1, 1, 11]
+    running: set[int] = set()
+    held, order = [], []
+    lanes: Lanes[int] = Lanes(4, lambda texts: np.zeros((len(texts), 1)), most=12)
+
+    def work(job: int, lane: int) -> int:
+        running.add(job)
+        for _ in range(3):
+            held.append(sorted(running))
+            lanes.ask([(str(job),)])
+        running.discard(job)
+        return job
+
+    lanes.run(len(weights), work, str, lambda job, result: order.append(result), lambda job: weights[job])
+    assert sorted(order) == list(range(len(weights)))
+    assert [0, 1] in held and [2] in held and [3, 4, 5] in held
+    for jobs in held:
+        assert len(jobs) == 1 or sum(weights[job] for job in jobs) <= 12
