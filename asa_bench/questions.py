@@ -105,34 +105,33 @@ class Questions:
         return cell
 
     def _evaluated(self, asked: _Asked, task: Task) -> None:
-        split = task.evaluation_split
         spec = {
-            **asked.shared,
-            "task": task.name,
-            "split": split,
-            "columns": list(task.columns),
-            "labels": list(task.labels),
-            "label_map": dict(task.label_map),
+            **self._faced(asked, task),
             "slices": list(task.extra_columns),
             "examples": self.settings.eval_examples,
         }
-        self._add("evaluate", asked, spec, {"data": self._data(task, split)})
+        self._add("evaluate", asked, spec, {"data": self._data(task, task.evaluation_split)})
 
     def _probed(self, asked: _Asked, task: Task) -> None:
-        split = task.evaluation_split
         spec = {
-            **asked.shared,
-            "task": task.name,
-            "split": split,
-            "columns": list(task.columns),
-            "labels": list(task.labels),
-            "label_map": dict(task.label_map),
+            **self._faced(asked, task),
             "slices": list(task.slices),
             "examples": self.settings.reliance_examples,
             "removed": sorted(self.settings.reliance_removed),
             "max_words": self.settings.reliance_words,
         }
-        self._add("reliance", asked, spec, {"data": self._data(task, split)})
+        self._add("reliance", asked, spec, {"data": self._data(task, task.evaluation_split)})
+
+    def _faced(self, asked: _Asked, task: Task) -> dict[str, Any]:
+        """What a spec tells of the task that a model is asked on."""
+        return {
+            **asked.shared,
+            "task": task.name,
+            "split": task.evaluation_split,
+            "columns": list(task.columns),
+            "labels": list(task.labels),
+            "label_map": dict(task.label_map),
+        }
 
     def _replayed(self, asked: _Asked, stored: stored_sets.StoredSet) -> None:
         header = stored.found.header

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 # A search holds up to some candidates for each character of its text, each as long as the text. Measured with
 # pruthi+stopwords, which makes the most: about 50 bytes for each pair of characters. So searches that run at once
 # hold 2 GB at most, but for a text of more than 5,600 characters, which is searched alone.
-MOST_CANDIDATES = 32 * 1000**2
+MOST_CHARACTERS_SQUARED = 32 * 1000**2
 
 
 def attack_rows(
@@ -116,7 +116,7 @@ def attack_rows(
         key=lambda i: (-sum(map(len, texts[i])), names[i]),
     )
     lanes: Lanes[dict[str, Any]] = Lanes(
-        options.lanes, victim.steady_logits, options.time_limit_s, MOST_CANDIDATES
+        options.lanes, victim.steady_logits, options.time_limit_s, MOST_CHARACTERS_SQUARED
     )
     quick = None if options.search_precision == "float32" else victim.in_bf16().steady_logits
     alone = options.search_precision == "bf16_alone"

@@ -9,36 +9,20 @@ from typing import Any
 
 import pytest
 import torch
+from family_models import CASES, TINY
 from torch import Tensor
 from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification
 
 from asa_bench.models import unpadded
 from asa_bench.models.products import SteadyProducts
 
-PADDING = 1  # RoBERTa counts positions from the tokens that are not this one
-TINY = {
-    "vocab_size": 60,
-    "hidden_size": 16,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 24,
-    "max_position_embeddings": 24,
-    "pad_token_id": PADDING,
-    "initializer_range": 0.3,
-}
-FAMILIES: dict[str, dict[str, Any]] = {
-    "bert": {},
-    "roberta": {},
-    "electra": {"embedding_size": 8},
-    "distilbert": {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 24},
-    "albert": {"embedding_size": 8, "num_hidden_layers": 3},
-}
+FAMILIES = ("bert", "roberta", "electra", "distilbert", "albert")
 LENGTHS = (2, 3, 3, 3, 5, 9, 9, 20, 21, 22)
 Build = Callable[[Any], Any]
 
 
 def made(family: str, build: Build = AutoModelForSequenceClassification.from_config, **options: Any) -> Any:
-    config = AutoConfig.for_model(family, **TINY | FAMILIES.get(family, {}) | options)
+    config = AutoConfig.for_model(family, **TINY | CASES.get(family, {}) | options)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return build(config).eval()
