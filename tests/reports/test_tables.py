@@ -6,6 +6,7 @@ import random
 from dataclasses import replace
 
 import made_up
+import numpy as np
 import pytest
 
 from asa_bench.errors import BadInput
@@ -96,6 +97,30 @@ def test_attack_numbers_have_their_denominators(source: ReportInput, tables: dic
     assert dict(cell(table, row, "clean").values)[seed] == right / len(outcome.rows)
     assert cell(table, row, "n").number == str(len(outcome.rows))
     assert cell(table, row, "budget").number == "500"
+
+
+def test_what_was_skipped_errored_or_timed_out_is_counted_apart(source: ReportInput) -> None:
+    first, *others = source.attacks
+    status = first.rows["status"].to_numpy(object).copy()
+    searched = np.flatnonzero(status != "skipped")
+    status[searched[:3]], status[searched[3:8]] = "errored", "timed_out"
+    status[searched[8:]] = "failed"
+    broken = replace(first, rows=first.rows.assign(status=status))
+    (table,) = build_tables(replace(source, attacks=(broken, *others)), ("attacks",))
+    row, seed = "deepwordbug+stopwords/sst2/validation/sst2/minilm-l6/naive", str(first.subject.seed)
+    keys = ("skipped", "errored", "timed_out", "robust", "success", "n")
+    found = {key: dict(cell(table, row, key).values).get(seed) for key in keys}
+    total, skipped = len(status), len(status) - len(searched)
+    assert (found["skipped"], found["errored"], found["timed_out"]) == (skipped, 3, 5)
+    assert found["robust"] == (total - skipped - 8) / total and found["success"] == 0
+    assert cell(table, row, "n").number == str(total)
+    assert [c.head for c in table.columns if c.group == "Examples"] == [
+        "Skipped",
+        "Errored",
+        "Timed out",
+        "All",
+    ]
+    assert "crashed (errored) or ran out of time (timed out)" in " ".join(table.notes)
 
 
 def test_attack_seeds_are_averaged_before_the_spread_over_training(source: ReportInput) -> None:

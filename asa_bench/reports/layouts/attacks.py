@@ -36,7 +36,8 @@ _ATTACK_MEASURES: tuple[
     ("queries", "Queries", "Attack", "number", lambda found: found.mean_queries),
     ("budget", "Budget", "Attack", "count", lambda found: None),
     ("skipped", "Skipped", "Examples", "count", lambda found: float(found.skipped)),
-    ("errored", "Errored", "Examples", "count", lambda found: float(found.errored + found.timed_out)),
+    ("errored", "Errored", "Examples", "count", lambda found: float(found.errored)),
+    ("timed_out", "Timed out", "Examples", "count", lambda found: float(found.timed_out)),
     ("n", "All", "Examples", "count", lambda found: None),
 )
 
@@ -84,11 +85,9 @@ def attacks(data: Gathered) -> Table | None:
         for key, head, group, unit, _ in shown
     ]
     what = (
-        "Accuracy without and under attack, in percent of all examples.\nAn example that was wrong before "
-        "(skipped) or whose search crashed or timed out (errored) never counts as robust. Success rate in percent of the "
-        "examples that were right before. Queries: mean per completed search; budget: the most allowed.\n"
-        + gate_note(data)
-        + people_note(data)
-        + bf16_note(data)
+        "Accuracy without and under attack, in percent of all examples.\nAn example that was wrong before (skipped), or "
+        "whose search crashed (errored) or ran out of time (timed out), never counts as robust; each of the three is counted "
+        "among all examples. Success rate in percent of the examples that were right before. Queries: mean per completed "
+        "search; budget: the most allowed.\n" + gate_note(data) + people_note(data) + bf16_note(data)
     )
     return finish(data, "attacks", "Attacks in detail", what, columns, rows, data.attack_columns, sized=False)
