@@ -205,8 +205,9 @@ def replay(
         load: who faces them, each ``NAME[@TASK][#SEED]=FOLDER_OR_HUB_ID``.
         attack, task, source, seed: which of a folder's sets; all if None.
         threads: of the processor; by default as many as the set was made with.
-        similarity, fluency: models that judge the texts, folders or hub ids; None: words and characters alone.
-        gate: bounds of the quality gate, ``BOUND=VALUE`` each.
+        similarity, fluency: models that judge the texts, folders or hub ids.
+        gate: bounds of the quality gate, ``BOUND=VALUE`` each. With none of the three, a set of an output folder is judged
+            as its run judged it, and any other by words and characters alone.
 
     Returns:
         One entry per model and set; ``entry.replay.robust`` is its robust accuracy, ``entry.replay.gated`` the gated

@@ -10,6 +10,8 @@ from pathlib import Path
 from asa_bench import adversarial_sets, checkpoints, judging, last_run
 from asa_bench.adversarial_sets import AdversarialSet
 from asa_bench.errors import BadInput, StoreError, Unavailable, nearest
+from asa_bench.judging import RunJudgement
+from asa_bench.last_run import PlannedRun
 from asa_bench.quality import QualitySettings
 from asa_bench.replaying import Replay, replay
 from asa_bench.store import Store
@@ -31,6 +33,14 @@ class Which:
 
 
 @dataclass(frozen=True)
+class FoundSet:
+    """An adversarial set, and how the run that made it judged it; None where that is not known, as of a file."""
+
+    made: AdversarialSet
+    judgement: RunJudgement | None = None
+
+
+@dataclass(frozen=True)
 class Faced:
     """One model before one set.
 
@@ -44,10 +54,10 @@ class Faced:
     replay: Replay
 
 
-def find(where: str | Path, which: Which | None = None) -> list[AdversarialSet]:
+def find(where: str | Path, which: Which | None = None) -> list[FoundSet]:
     """The adversarial sets that `where` names: a file, an output folder, a record's folder, or an attack's address.
 
-    An address is looked for in the output folders under ``reports/runs``.
+    An address is looked for in the output folders under ``reports/runs``, first in those whose run judged the set.
 
     Args:
         which: keeps only some of a folder's sets.
@@ -69,11 +79,12 @@ def find(where: str | Path, which: Which | None = None) -> list[AdversarialSet]:
         holding = [store for store in stores if store.told("attack", str(where)) is not None]
         if not holding:
             raise Unavailable(f"{shown}: no output folder under {_RUNS} holds an attack of this address")
-        sets = [_of_record(holding[0], "attack", str(where))]
+        several = [_of_record(store, "attack", str(where)) for store in holding]
+        sets = [next((one for one in several if one.judgement is not None), several[0])]
     else:
-        sets = [adversarial_sets.read(path)]
+        sets = [FoundSet(adversarial_sets.read(path))]
     recipes: dict[str, AdversarialSet] = {}
-    for one in sets:
+    for one in (found.made for found in sets):
         first = recipes.setdefault(one.header.attack, one)
         if first.header.recipe != one.header.recipe:
             raise BadInput(
@@ -83,15 +94,38 @@ def find(where: str | Path, which: Which | None = None) -> list[AdversarialSet]:
     return sets
 
 
-def _of_record(store: Store, kind: str, at: str) -> AdversarialSet:
+def _of_record(store: Store, kind: str, at: str, run: PlannedRun | None = None) -> FoundSet:
     record = store.find(kind, at)
     if record is None:
         raise StoreError(f"{store.folder(kind, at)}: the record is damaged; run its suite again")
-    return adversarial_sets.of_record(record)
+    return FoundSet(adversarial_sets.of_record(record), _judgement(store, at, run))
 
 
-def _of_run(store: Store, which: Which, shown: str) -> list[AdversarialSet]:
-    cells = [cell for cell in last_run.planned(store).cells if cell.kind == "attack" and cell.subject]
+def _judgement(store: Store, attack: str, run: PlannedRun | None) -> RunJudgement | None:
+    """How the last run of a folder judged what the attack at this address made; None where it did not."""
+    if run is None:
+        try:
+            run = last_run.planned(store)
+        except (BadInput, StoreError):  # a record that was taken out of its folder can be faced, too
+            return None
+    about = {(cell.subject, cell.task, cell.attack) for cell in run.cells if cell.address == attack}
+    for cell in run.cells:
+        if cell.kind != "quality" or (cell.subject, cell.task, cell.attack) not in about:
+            continue
+        manifest = store.told("quality", cell.address)
+        if manifest is not None and manifest.get("waits", {}).get("set") == attack:
+            suite = f"suite {run.suite}, profile {run.profile}"
+            judges = manifest["result"].get("judges")
+            if not isinstance(judges, dict):
+                where = store.folder("quality", cell.address)
+                raise StoreError(f"{where}: does not say by what it was judged; run its suite again")
+            return RunJudgement(store, cell.address, suite, run.quality.gate, judges)
+    return None
+
+
+def _of_run(store: Store, which: Which, shown: str) -> list[FoundSet]:
+    run = last_run.planned(store)
+    cells = [cell for cell in run.cells if cell.kind == "attack" and cell.subject]
     for name, wanted, known in (
         ("attack", which.attack, [cell.attack or "" for cell in cells]),
         ("task", which.task, [cell.task or "" for cell in cells]),
@@ -110,14 +144,14 @@ def _of_run(store: Store, which: Which, shown: str) -> list[AdversarialSet]:
         and which.source in (None, cell.subject.method)
         and which.seed in (None, cell.subject.seed)
     ]
-    found = [_of_record(store, "attack", c.address) for c in chosen if store.told("attack", c.address)]
+    found = [_of_record(store, "attack", c.address, run) for c in chosen if store.told("attack", c.address)]
     if not found:
         raise BadInput(f"{shown}: holds no recorded attack" + (" of these" if cells else ""))
     return found
 
 
 def face(
-    sets: Sequence[AdversarialSet],
+    found: Sequence[FoundSet],
     loads: Sequence[str],
     label_maps: Sequence[str] = (),
     *,
@@ -132,11 +166,13 @@ def face(
         loads: ``NAME[@TASK][#SEED]=FOLDER_OR_HUB_ID`` each; without TASK a checkpoint faces the sets whose labels are its.
         label_maps: ``NAME=LABEL,LABEL`` each, in the order of the outputs.
         threads: of the processor; by default as many as the set was made with.
-        quality: how the texts' quality is measured, and the gate; by default words and characters alone.
+        quality: how the texts' quality is measured, and the gate. If None, a set is judged as the run that made it judged
+            it; where that is not known, by words and characters alone.
         progress: called with (name, texts asked, all texts).
 
     Raises:
         BadInput: no set is of a checkpoint's task, or labels or weights cannot be used.
+        StoreError: the record of a run's judgement is damaged.
         Unavailable: a checkpoint is not here.
     """
     import torch
@@ -155,7 +191,8 @@ def face(
         raise BadInput(f"--load {twice[0]}: given twice; add #SEED or another name")
     faced = []
     before = torch.get_num_threads()
-    judged = {one.address: judging.judge(one, quality or QualitySettings(), device) for one in sets}
+    sets = [one.made for one in found]
+    judged = {one.made.address: _judged(one, quality, device) for one in found}
     try:
         for request in requests:
             said = f"--load {request.name}"
@@ -183,6 +220,13 @@ def face(
     finally:
         torch.set_num_threads(before)
     return faced
+
+
+def _judged(found: FoundSet, quality: QualitySettings | None, device: str) -> judging.Judged:
+    run = found.judgement
+    if quality is None and run is not None:
+        return judging.judged_by_run(found.made, run)
+    return judging.judge(found.made, quality or QualitySettings(), device, run)
 
 
 def _named(progress: Callable[[str, int, int], None], name: str) -> Callable[[int, int], None]:

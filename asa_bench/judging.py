@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from asa_bench import checkpoints
+from asa_bench.errors import StoreError
 from asa_bench.measures import change
 from asa_bench.models import laboratory
 from asa_bench.quality import OWN, QualityGate, QualitySettings, describe
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from asa_bench.adversarial_sets import AdversarialSet
     from asa_bench.models.fluency import MaskedScorer
     from asa_bench.models.similarity import SentenceEncoder
+    from asa_bench.store import Store
 
 # Columns of the rows, one row per attacked example: counts are -1, other numbers nan, where there is no perturbed text.
 COLUMNS = (
@@ -94,24 +96,97 @@ def _loaded(role: str, where: str, revision: str | None, device: str) -> Any:
 
 
 @dataclass(frozen=True)
+class RunJudgement:
+    """How the run that made an adversarial set judged it: by which record, and by which gate its tables are made.
+
+    Attributes:
+        store: the run's output folder.
+        address: of the record of kind quality.
+        suite: the run's suite and profile, for people.
+        wanted: the gate of the run's suite.
+        judges: how quality was measured, see `asa_bench.quality.describe`.
+    """
+
+    store: Store
+    address: str
+    suite: str
+    wanted: QualityGate
+    judges: Mapping[str, Any]
+
+    @property
+    def gate(self) -> QualityGate:
+        """The bounds that the run asked."""
+        return self.wanted.applied(self.judges)
+
+
+@dataclass(frozen=True)
 class Judged:
     """An adversarial set held against a gate.
 
     Attributes:
         passes: (examples,) which perturbed texts pass; False where there is none.
-        gate: the bounds that were asked.
+        wanted: the gate; a bound of it that nothing measured was not asked, see `gate`.
         judges: how quality was measured, see `asa_bench.quality.describe`.
         rows: what was measured, see `measure`.
+        run: how the run that made the set judged it, where that is known.
+        by_run: whether `rows` are that run's; else they were measured now.
     """
 
     passes: NDArray[np.bool_]
-    gate: QualityGate
+    wanted: QualityGate
     judges: Mapping[str, Any]
     rows: pd.DataFrame
+    run: RunJudgement | None = None
+    by_run: bool = False
+
+    @property
+    def gate(self) -> QualityGate:
+        """The bounds that were asked."""
+        return self.wanted.applied(self.judges)
+
+    def to_json(self) -> dict[str, Any]:
+        """Gate, judges, and where the judgement comes from, as plain dictionaries."""
+        run = self.run
+        return {
+            "gate": self.gate.model_dump(),
+            "judges": dict(self.judges),
+            "judged": "in the run" if self.by_run else "here",
+            "run": None
+            if run is None
+            else {
+                "suite": run.suite,
+                "quality_cell": run.address,
+                "gate": run.gate.model_dump(),
+                "judges": dict(run.judges),
+            },
+        }
 
 
-def judge(found: AdversarialSet, settings: QualitySettings, device: str = "cpu") -> Judged:
+def judged_by_run(found: AdversarialSet, run: RunJudgement) -> Judged:
+    """A set as its own run judged it; nothing is measured.
+
+    Raises:
+        StoreError: the run's record is damaged, or of other examples.
+    """
+    record = run.store.find("quality", run.address)
+    where = run.store.folder("quality", run.address)
+    if record is None:
+        raise StoreError(f"{where}: the record is damaged; run its suite again")
+    rows = record.rows()
+    ids = [example.id for example in found.examples]
+    if sorted(rows["id"].tolist()) != sorted(ids):
+        raise StoreError(f"{where}: is not of the examples of {found.title}; run its suite again")
+    rows = rows.set_index("id", drop=False).loc[ids].reset_index(drop=True)
+    return Judged(run.gate.passes(rows), run.wanted, run.judges, rows, run, by_run=True)
+
+
+def judge(
+    found: AdversarialSet, settings: QualitySettings, device: str = "cpu", run: RunJudgement | None = None
+) -> Judged:
     """Measures the quality of a set's texts and holds it against the settings' gate.
+
+    Args:
+        run: how the run that made the set judged it; only remembered.
 
     Raises:
         BadInput: a model cannot be used.
@@ -121,8 +196,8 @@ def judge(found: AdversarialSet, settings: QualitySettings, device: str = "cpu")
     who = {role: identify(name, name, f"--{role}") for role, name in named.items() if name is not None}
     encoder, scorer = load({role: one.place for role, one in who.items() if one.place is not None}, device)
     judges = describe(*(who[role].title if role in who else None for role in ROLES))
-    rows, gate = measure(found, encoder, scorer), settings.gate.applied(judges)
-    return Judged(gate.passes(rows), gate, judges, rows)
+    rows = measure(found, encoder, scorer)
+    return Judged(settings.gate.applied(judges).passes(rows), settings.gate, judges, rows, run)
 
 
 def measure(

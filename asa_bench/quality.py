@@ -54,6 +54,13 @@ class QualityGate(Frozen):
             }
         )
 
+    def unasked(self, judges: Mapping[str, Any]) -> QualityGate:
+        """The bounds that `applied` leaves out, and no other."""
+        left = self.applied(judges).model_dump()
+        return QualityGate(
+            **{name: value if left[name] is None else None for name, value in self.model_dump().items()}
+        )
+
     def passes(self, rows: pd.DataFrame) -> NDArray[np.bool_]:
         """(rows,) which perturbed texts pass; False where there is none. Ask it of an `applied` gate.
 
@@ -123,8 +130,8 @@ class QualitySettings(Frozen):
 
 def quality_settings(
     similarity: str | None, fluency: str | None, gate: Sequence[str] = ()
-) -> QualitySettings:
-    """Settings from options of a command line.
+) -> QualitySettings | None:
+    """Settings from options of a command line; None where none was given.
 
     Args:
         gate: ``BOUND=VALUE`` each; the value null lifts a bound.
@@ -132,6 +139,8 @@ def quality_settings(
     Raises:
         BadInput: no such bound, or a value that it cannot have.
     """
+    if similarity is None and fluency is None and not gate:
+        return None
     bounds: dict[str, Any] = {}
     for text in gate:
         name, equals, value = text.partition("=")

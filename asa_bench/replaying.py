@@ -97,9 +97,7 @@ class Replay:
             "clean_accuracy": asdict(self.clean),
             "robust_accuracy": asdict(self.robust),
             "gated_robust_accuracy": None if self.gated is None else asdict(self.gated),
-            "quality": None
-            if self.judged is None
-            else {"gate": self.judged.gate.model_dump(), "judges": dict(self.judged.judges)},
+            "quality": None if self.judged is None else self.judged.to_json(),
             "transfer_rate": None if self.transfer is None else asdict(self.transfer),
             "outcomes": {name: self.count(name) for name in ("robust", "fooled", "wrong", "unknown")},
             "rows": self.rows.to_dict(orient="records"),

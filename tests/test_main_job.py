@@ -12,6 +12,8 @@ import pytest
 import asa_bench
 from asa_bench.cli import main
 from asa_bench.errors import BadInput
+from asa_bench.gathering import gather
+from asa_bench.reports.gather import Gathered
 from asa_bench.store import Store
 
 SUITE = """\
@@ -126,6 +128,31 @@ def test_a_replay_gives_the_attacked_model_its_own_robust_accuracy(
         status = record.rows().set_index("id")["status"]
         robust = again.replay.rows.set_index("id")["outcome"] == "robust"
         assert robust.to_dict() == (status == "failed").to_dict()
+
+
+@pytest.mark.parametrize("task", ["laboratory/sentiment", "laboratory/inference"])
+def test_a_replay_of_the_attacked_model_gives_the_gated_number_of_the_report(
+    results: asa_bench.Results, task: str
+) -> None:
+    """Example by example, by whatever bound of the run's judges decides."""
+    report = Gathered(gather(Store(results.folder)))
+    model = _trained(results, "naive", task, 1)
+    again = asa_bench.replay(results.folder, [f"own={model}"], task=task, source="naive", seed=1)
+    assert len(again) == 2
+    for one in again:
+        header = one.replay.source.header
+        (outcome,) = (
+            item
+            for item in report.source.attacks
+            if (item.subject.method, item.subject.seed) == ("naive", 1)
+            and (item.task.name, item.attack.name) == (task, header.attack)
+        )
+        survives, expected = one.replay.survives(by_gate=True), report.robustness.gated(outcome)
+        assert survives is not None and expected is not None
+        assert dict(zip(one.replay.rows["id"], survives, strict=True)) == dict(
+            zip(outcome.rows["id"], expected, strict=True)
+        )
+        assert one.replay.judged is not None and one.replay.judged.by_run
 
 
 def test_a_training_records_its_texts_and_an_evaluation_how_many_of_its_own_are_among_them(

@@ -46,9 +46,8 @@ def export(
             f"{folder}: is one record; give the output folder, and choose with --attack and --task"
         )
     store = Store(folder)
-    chosen = annotating.export(
-        store, facing.find(folder, facing.Which(attack, task, source, seed)), output, examples
-    )
+    found = facing.find(folder, facing.Which(attack, task, source, seed))
+    chosen = annotating.export(store, [one.made for one in found], output, examples)
     typer.echo(
         f"{output}: {len(chosen):,} pairs of texts. Copy it once for each person, named after who fills it in."
     )

@@ -15,6 +15,7 @@ from asa_bench.cli.options import LabelMapOption
 
 if TYPE_CHECKING:
     from asa_bench.facing import Faced
+    from asa_bench.judging import Judged, RunJudgement
 
 AttackOption = Annotated[str | None, typer.Option(metavar="NAME", help="Of a folder: only this attack.")]
 TaskOption = Annotated[str | None, typer.Option(metavar="NAME", help="Of a folder: only this task.")]
@@ -75,7 +76,9 @@ def face(
     similarity: Annotated[
         str | None,
         typer.Option(
-            metavar="MODEL", help="Sentence encoder that tells how alike texts are: a folder or hub id."
+            metavar="MODEL",
+            help="Sentence encoder that tells how alike texts are: a folder or hub id. "
+            "[default: as the set's run judged; of a file, none]",
         ),
     ] = None,
     fluency: Annotated[
@@ -140,14 +143,15 @@ def export(
 
     if not folder.is_dir():
         raise BadInput(f"{folder}: there is no such folder")
-    found = facing.find(folder, facing.Which(attack, task, source, seed))
+    found = [one.made for one in facing.find(folder, facing.Which(attack, task, source, seed))]
     if len(found) > 1:
         raise BadInput(
             f"{folder}: holds {len(found)} such sets, the first two are '{found[0].title}' and '{found[1].title}'; "
             "name one with --attack, --task, --source and --seed"
         )
-    adversarial_sets.write(found[0], output)
-    typer.echo(visible(f"{output}: {found[0].title}, {len(found[0].examples)} examples, {found[0].address}"))
+    (made,) = found
+    adversarial_sets.write(made, output)
+    typer.echo(visible(f"{output}: {made.title}, {len(made.examples)} examples, {made.address}"))
 
 
 def _print(found: Sequence[Faced]) -> None:
@@ -176,27 +180,72 @@ def _print(found: Sequence[Faced]) -> None:
         if len(several) < 2:
             continue
         label = shorten(f"{_called(name, seed)} on {task}", 60)
+        # Texts that were judged in different ways have no worst case in common.
+        alike: dict[str, list[Faced]] = {}
+        for one in several:
+            alike.setdefault("" if one.replay.judged is None else _how(one.replay.judged), []).append(one)
+        parts = [(several, False, ""), *((part, True, ", gated") for part in alike.values() if len(part) > 1)]
         try:
-            for by_gate, end in ((False, ""), (True, ", gated")):
-                worst = worst_case([one.replay for one in several], by_gate)
-                typer.echo(f"worst of {len(several)} sets{end}, {label}: {printing.share(worst)}")
+            for part, by_gate, end in parts:
+                worst = worst_case([one.replay for one in part], by_gate)
+                typer.echo(f"worst of {len(part)} sets{end}, {label}: {printing.share(worst)}")
         except ValueError as error:
             typer.echo(f"no worst case, {label}: {error}")
-    judged = found[0].replay.judged if found else None
-    if judged is not None:
-        by = "; ".join(
-            f"{role} by {told['model']}" for role, told in judged.judges.items() if isinstance(told, dict)
-        )
-        typer.echo(
-            shorten(
-                f"Gated: a text counts only if it passes: {judged.gate.sentence()}{'; ' + by if by else ''}.",
-                400,
-            )
-        )
+    _gates(found)
     typer.echo(
         "95 % intervals. Robust: right about the original and about the perturbed text, over all examples; one whose "
         "search had errored or timed out is never robust."
     )
+
+
+def _gates(found: Sequence[Faced]) -> None:
+    """Says by which gates texts counted, and who judged them."""
+    from asa_bench.reports.text import shorten
+
+    told: dict[str, dict[str, str]] = {}
+    for one in found:
+        judged, made = one.replay.judged, one.replay.source
+        if judged is not None:
+            for line in (_how(judged), *_beside(judged)):
+                told.setdefault(line, {})[made.address] = made.title
+    total = len({one.replay.source.address for one in found})
+    for line, its in told.items():
+        first = shorten(next(iter(its.values())), 100)
+        which = "" if len(its) == total else f" ({first})" if len(its) == 1 else f" ({len(its)} of the sets)"
+        typer.echo(shorten(line, 400) + which)
+
+
+def _how(judged: Judged) -> str:
+    where = f" as judged in that run ({judged.run.suite})" if judged.by_run and judged.run else ""
+    return f"Gated{where}: a text counts only if it passes: {_bounds(judged)}."
+
+
+def _bounds(judged: Judged | RunJudgement) -> str:
+    by = [f"{role} by {told['model']}" for role, told in judged.judges.items() if isinstance(told, dict)]
+    return "; ".join([judged.gate.sentence(), *by])
+
+
+def _beside(judged: Judged) -> list[str]:
+    """What else is to be known of a gate, a line each."""
+    lines = []
+    if judged.run is not None and not judged.by_run:
+        lines.append(
+            f"This gate is by the options given, not that of the run ({judged.run.suite}), by which a text counts only if it "
+            f"passes: {_bounds(judged.run)}."
+        )
+    left = judged.wanted.unasked(judged.judges)
+    if left.min_similarity is not None or left.max_perplexity_ratio is not None:
+        options = [
+            option
+            for option, bound in (
+                ("--similarity", left.min_similarity),
+                ("--fluency", left.max_perplexity_ratio),
+            )
+            if bound is not None
+        ]
+        help_ = "" if judged.by_run else f"; {' and '.join(options)} MODEL would"
+        lines.append(f"Not asked, because nothing measured it: {left.sentence()}{help_}.")
+    return lines
 
 
 def _model(one: Faced) -> None:

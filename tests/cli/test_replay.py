@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from command_line import command
 from models_for_tests import tiny_bert
@@ -13,6 +16,11 @@ from models_for_tests import tiny_bert
 import asa_bench
 from asa_bench import adversarial_sets
 from asa_bench.adversarial_sets import AdversarialSet, Example, SetHeader
+from asa_bench.judging import COLUMNS as JUDGED
+from asa_bench.last_run import PlannedCell, PlannedRun
+from asa_bench.quality import QualityGate, QualitySettings, describe
+from asa_bench.reports.outcomes import Subject
+from asa_bench.store import Store
 from asa_bench.tasks.base import row_hash
 
 HOSTILE = "minilm\x1b[31m"
@@ -195,3 +203,182 @@ def test_by_the_gate_a_flip_counts_only_by_a_text_that_passes() -> None:
     assert bare.gated is None and bare.to_json()["gated_robust_accuracy"] is None
     with pytest.raises(ValueError, match="not judged"):
         worst_case([one, bare], by_gate=True)
+
+
+WHOM = Subject(model="minilm", method="naive", method_title="Naive", loaded=False, train_task="sst2", seed=1)
+TEXTS = (
+    ("the doctor was good", "the doctro was good"),
+    ("a fine film", "a fien film"),
+    ("bad actors here", "bda actors here"),
+)
+QUALITY_AT = "b" * 20
+
+
+def an_output_folder(
+    where: Path, similarities: tuple[float, ...], gate: QualityGate | None = None, *, judged: bool = True
+) -> Store:
+    """What a run leaves behind that attacked one model and had a sentence encoder judge the texts."""
+    store = Store(where)
+    store.prepare()
+    texts = [
+        (
+            f"r{i}",
+            row_hash((before,))[:16],
+            "positive",
+            "successful",
+            json.dumps([before]),
+            json.dumps([after]),
+        )
+        for i, (before, after) in enumerate(TEXTS)
+    ]
+    rows = pd.DataFrame(texts, columns=["id", "text_hash", "label", "status", "original", "perturbed"])
+    header = made().header
+    spec = {
+        **{
+            name: getattr(header, name)
+            for name in ("task", "split", "attack", "attack_column", "attack_seed")
+        },
+        **{"columns": ["sentence"], "labels": list(header.labels), "max_length": 16, "threads": 1},
+        **{"subject": asdict(WHOM), "attack_options": {"query_budget": 50}},
+    }
+    result = {"fingerprint": "f", "recipe": {"fingerprint": "r"}}
+    store.write("attack", "a" * 20, {"spec": spec, "result": result}, rows, {})
+    numbers = [
+        (*row[:4], 3, 1, 2, similarity, np.nan, np.nan)
+        for row, similarity in zip(texts, similarities, strict=True)
+    ]
+    # The record's own order is another than the attack's: each text must get its own judgement.
+    frame = pd.DataFrame(numbers[::-1], columns=list(JUDGED))
+    manifest = {
+        "spec": {"task": "sst2"},
+        "waits": {"set": "a" * 20},
+        "result": {"judges": describe("the-encoder", None)},
+    }
+    if judged:
+        store.write("quality", QUALITY_AT, manifest, frame, {})
+    cells = [("attack", "a" * 20), ("quality", QUALITY_AT)]
+    plan = PlannedRun(
+        suite="s",
+        title="S",
+        profile="p",
+        fingerprint="f",
+        tasks=("sst2",),
+        methods=("naive",),
+        attacks=("pruthi",),
+        quality=QualitySettings(similarity="x", gate=gate or QualityGate()),
+        exposures={},
+        settings={},
+        cells=tuple(
+            PlannedCell(kind=kind, address=at, label=kind, subject=WHOM, task="sst2", attack="pruthi")
+            for kind, at in cells
+        ),
+    )
+    store.write_plan(plan.model_dump(mode="json"))
+    return store
+
+
+@pytest.fixture(scope="module")
+def fooled(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    """Loads a model with weights large enough that some of `TEXTS` fools it."""
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification
+
+    folder = tmp_path_factory.mktemp("fooled")
+    where = tiny_bert(folder / "fooled", ["negative", "positive"])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        model = BertForSequenceClassification(BertConfig.from_pretrained(where, initializer_range=0.5))
+    model.save_pretrained(where, safe_serialization=True)
+    texts = [example(number, *pair, "successful") for number, pair in enumerate(TEXTS)]
+    adversarial_sets.write(AdversarialSet(made().header, tuple(texts)), folder / "set.jsonl")
+    (one,) = asa_bench.replay(folder / "set.jsonl", [f"m={where}"])
+    assert one.replay.count("fooled")
+    return ("--load", f"m={where}")
+
+
+def faced(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
+    code, out, err = run(capsys, *arguments, "--json")
+    assert (code, err) == (0, "")
+    (found,) = json.loads(out)
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.mark.parametrize("record", [False, True])
+def test_a_set_of_a_run_is_judged_as_that_run_judged_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, fooled: tuple[str, ...], record: bool
+) -> None:
+    """The stored similarities decide, text by text, though no encoder is named or loaded."""
+    hits = []
+    for number, similarities in enumerate(((0.1, 0.1, 0.1), (0.95, 0.1, 0.1), (0.1, 0.95, 0.1), (0.95,) * 3)):
+        store = an_output_folder(tmp_path / str(number), similarities)
+        found = faced(capsys, store.folder("attack", "a" * 20) if record else store.root, *fooled)
+        quality, outcomes = found["quality"], [row["outcome"] for row in found["rows"]]
+        assert (quality["judged"], quality["run"]["quality_cell"]) == ("in the run", QUALITY_AT)
+        assert quality["judges"] == describe("the-encoder", None) and quality["gate"]["min_similarity"] == 0.8
+        counted = [o == "fooled" and s >= 0.8 for o, s in zip(outcomes, similarities, strict=True)]
+        hits.append(found["gated_robust_accuracy"]["hits"])
+        assert hits[-1] == len(TEXTS) - outcomes.count("wrong") - sum(counted)
+    assert hits[0] > hits[-1]
+
+
+def test_the_runs_own_bounds_are_asked(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, fooled: tuple[str, ...]
+) -> None:
+    gate = QualityGate(min_similarity=0.97)
+    strict = faced(capsys, an_output_folder(tmp_path / "strict", (0.95,) * 3, gate).root, *fooled)
+    loose = faced(capsys, an_output_folder(tmp_path / "loose", (0.95,) * 3).root, *fooled)
+    assert strict["quality"]["gate"]["min_similarity"] == 0.97
+    assert strict["gated_robust_accuracy"]["hits"] > loose["gated_robust_accuracy"]["hits"]
+
+
+def test_whose_gate_it_was_stands_below(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, model: Path, fooled: tuple[str, ...]
+) -> None:
+    folder = an_output_folder(tmp_path / "out", (0.95, 0.1, 0.1)).root
+    _, out, _ = run(capsys, folder, *fooled)
+    assert "Gated as judged in that run (suite s, profile p): a text counts only if" in out
+    assert "similarity by the-encoder" in out and "not that of the run" not in out
+    _, out, _ = run(capsys, folder, *fooled, "--gate", "max_words_changed=0.3")
+    told = [line for line in out.splitlines() if "not that of the run (suite s, profile p)" in line]
+    assert len(told) == 1 and "similarity of at least 0.8" in told[0] and "by the-encoder" in told[0]
+    own = faced(capsys, folder, *fooled, "--similarity", model)["quality"]
+    assert own["judged"] == "here" and own["judges"]["similarity"]["model"] == "model"
+    assert own["run"]["judges"]["similarity"]["model"] == "the-encoder"
+
+
+def test_of_a_file_the_bounds_that_nothing_measured_are_told(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, model: Path, fooled: tuple[str, ...]
+) -> None:
+    folder, file = an_output_folder(tmp_path / "out", (0.95, 0.1, 0.1)).root, tmp_path / "set.jsonl"
+    assert run(capsys, "export", folder, "-o", file)[0] == 0
+    _, out, _ = run(capsys, file, *fooled)
+    assert (
+        "Not asked, because nothing measured it: similarity of at least 0.8; --similarity MODEL would." in out
+    )
+    assert "in that run" not in out
+    assert faced(capsys, file, *fooled)["quality"]["run"] is None
+    _, out, _ = run(capsys, file, *fooled, "--similarity", model, "--gate", "max_perplexity_ratio=2")
+    assert "perplexity at most 2 times the original's; --fluency MODEL would." in out
+    _, out, _ = run(capsys, file, *fooled, "--similarity", model)
+    assert "Not asked" not in out
+
+
+def test_without_a_recorded_judgement_it_is_measured_here(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, fooled: tuple[str, ...]
+) -> None:
+    store = an_output_folder(tmp_path / "out", (0.1,) * 3, judged=False)
+    assert faced(capsys, store.root, *fooled)["quality"]["judged"] == "here"
+    (store.root / "plan.json").write_text("{")
+    quality = faced(capsys, store.folder("attack", "a" * 20), *fooled)["quality"]
+    assert (quality["judged"], quality["run"]) == ("here", None)
+
+
+def test_a_damaged_judgement_is_refused_in_a_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, fooled: tuple[str, ...]
+) -> None:
+    store = an_output_folder(tmp_path / "out", (0.1,) * 3)
+    (store.folder("quality", QUALITY_AT) / "rows.parquet").write_bytes(b"PAR1")
+    code, out, err = run(capsys, store.root, *fooled)
+    assert (code != 0, out) == (True, "")
+    assert "the record is damaged; run its suite again" in err and len(err.strip().splitlines()) == 1
