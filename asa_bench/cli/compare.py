@@ -79,8 +79,8 @@ def _print(found: Compared, flips: int) -> None:
         f"Differences in percentage points (coefficients times 100), second minus first, with {100 * told.level:.0f} % "
         f"intervals of each alone. "
         f"Holm: p adjusted over the {told.family} differences. MDE: the difference that would be found with "
-        f"{100 * told.power:.0f} % power at alpha {told.alpha:.2g}. Better or worse is said where Holm rejects and the "
-        "difference is at least the MDE; cannot tell does not mean equal."
+        f"{100 * told.power:.0f} % power at alpha {told.alpha:.2g} (none: not even the largest possible). Better or worse is "
+        "said where Holm rejects and the difference is at least the MDE; cannot tell does not mean equal."
     )
     for note in found.notes:
         typer.echo(visible(note))

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from asa_bench.gating.decision import Broken, Decision, Judged
+from asa_bench.reports.detectable import format_detectable
 from asa_bench.reports.markdown import escape
 from asa_bench.reports.text import shorten, visible
 
@@ -59,7 +60,7 @@ def _change(one: Judged) -> str:
     low, high = (100 * end for end in one.against.interval)
     return (
         f"{100 * one.before:.1f} -> {now} ({100 * one.against.difference:+.1f} [{low:+.1f}, {high:+.1f}], "
-        f"margin {one.rule.margin:g}, MDE {100 * one.against.detectable:.1f} beyond it)"
+        f"margin {one.rule.margin:g}, MDE {format_detectable(one.against)} beyond it)"
     )
 
 
@@ -98,7 +99,7 @@ def markdown(decision: Decision) -> str:
                 f"{100 * one.against.difference:+.1f}",
                 f"{low:+.1f} to {high:+.1f}",
                 f"{one.rule.margin:g}",
-                f"{100 * one.against.detectable:.1f}",
+                format_detectable(one.against),
             ]
         lines.append("| " + " | ".join(cells) + " |")
     if len(decision.judged) > _MOST_ROWS:
@@ -118,7 +119,8 @@ def markdown(decision: Decision) -> str:
         lines += [
             "",
             "Points of accuracy in percent; intervals are adjusted for all scores (Holm), over examples and seeds. "
-            "MDE: so much more than the margin would have to be lost to be found with 80 % power.",
+            "MDE: so much more than the margin would have to be lost to be found with 80 % power; none: "
+            "the loss of everything would not be found so surely.",
         ]
     if decision.new:
         lines += [

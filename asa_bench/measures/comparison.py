@@ -42,6 +42,8 @@ class Comparison:
             at `alpha`.
         alpha: the level that `detectable` is for: 1 - `level`, divided by the size of the family.
         power: see `detectable`.
+        largest: how large the difference can be, either way: 1 for shares, 2 for correlations; infinite where that is not
+            known.
         notes: what a reader must know, e.g. that there is one seed.
         family: in how large a family it was adjusted; 1 where it stands alone.
         adjusted_p: Holm's; equals `p` where it stands alone. With several seeds a family's p values are the cautious
@@ -70,6 +72,7 @@ class Comparison:
     detectable: float
     alpha: float
     power: float
+    largest: float
     notes: tuple[str, ...]
     family: int
     adjusted_p: float
@@ -83,9 +86,8 @@ class Comparison:
 
     @property
     def findable(self) -> bool:
-        """Whether a difference that there can be would be found with probability `power`."""
-        # Shares differ by 1 at most, correlations and falls of a probability by 2: at that, nothing can be found.
-        return abs(self.detectable - 1) >= 1e-9 and self.detectable <= 2 - 1e-9
+        """Whether any difference would be found with probability `power`; not where it would take the largest one."""
+        return self.detectable < self.largest - 1e-9
 
     @property
     def conclusive(self) -> bool:
@@ -194,6 +196,7 @@ def _comparison(
         detectable=strict.detectable(alpha, power),
         alpha=alpha,
         power=power,
+        largest=tests.largest,
         notes=tests.notes,
         family=family,
         adjusted_p=adjusted_p,

@@ -29,7 +29,8 @@ class AgainstMargin:
         interval: adjusted for the family by Holm's procedure: it excludes minus the margin exactly where that is rejected.
         level: of confidence, of `interval`.
         margin: a share, 0 or more.
-        detectable: a loss of the margin and so much more would be found 'worse' with probability `power`; a share.
+        detectable: a loss of the margin and so much more would be found 'worse' with probability `power`; a share. Where
+            none would (`findable`), with the margin a loss of everything.
         unchanged: not one value differs. Then there is nothing to test, and the finding is 'not worse'.
         more_examples: how many examples in all would tell a difference as large as this one from the margin with
             probability `power`; None where no number would, or the finding is clear.
@@ -55,6 +56,11 @@ class AgainstMargin:
     examples: int
     clusters: int
     family: int
+
+    @property
+    def findable(self) -> bool:
+        """Whether any loss beyond the margin would be found with probability `power`; not where it would take all."""
+        return self.margin + self.detectable < 1 - 1e-9
 
 
 def against_margins(

@@ -42,7 +42,7 @@ def detectable_beyond(background: int, total: int, margin: float, alpha: float, 
         alpha: two-sided level.
 
     Returns:
-        A share; what is left up to a loss of everything where even that would not be found.
+        A share; 1 - margin, a loss of everything, where no loss would be found.
     """
     share = min(background / total, 1.0)
     most = 1.0 - share - margin
@@ -55,13 +55,13 @@ def detectable_beyond(background: int, total: int, margin: float, alpha: float, 
         regions = _Regions(total, margin, alpha)
 
         def found(extra: float) -> float:
-            return regions.power(share / 2, share / 2 + margin + extra)
+            return regions.power(share / 2, min(share / 2 + margin + extra, 1.0))
 
-    low, high = 0.0, 1.0 / total
-    while high < most and found(high) < power:
-        low, high = high, 2 * high
-    if high >= most:
-        return max(most, 0.0)
+    low, high = 0.0, min(1.0 / total, most)
+    while most <= 0 or found(high) < power:
+        if high >= most:
+            return 1.0 - margin
+        low, high = high, min(2 * high, most)
     while high - low > 1e-5:
         middle = (low + high) / 2
         low, high = (middle, high) if found(middle) < power else (low, middle)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from asa_bench.measures import Comparison
+from asa_bench.measures import AgainstMargin, Comparison
 from asa_bench.reports.tables import BLANK, Cell, Column, Row, Table, format_number
 
 LABEL = "MDE"
@@ -48,6 +48,6 @@ def _cell(cell: Cell, digits: int) -> Cell:
     return Cell("value", mean=cell.comparison.detectable, number=format_detectable(cell.comparison, digits))
 
 
-def format_detectable(found: Comparison, digits: int = 1) -> str:
-    """In points; "none" where not even the largest difference that there can be would have been found."""
+def format_detectable(found: Comparison | AgainstMargin, digits: int = 1) -> str:
+    """In points; "none" where not even the largest difference, or loss, that there can be would have been found."""
     return format_number(found.detectable, "percent", digits=digits) if found.findable else "none"

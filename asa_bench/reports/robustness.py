@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -108,7 +107,7 @@ class Robustness:
             ]
             for seed, outcomes in found.items()
         }
-        return of_ratios(found, totals, math.inf)
+        return of_ratios(found, totals, 1.0)
 
     def seed_values(
         self, row: MethodRow, column: TaskColumn, attack: str

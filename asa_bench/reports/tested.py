@@ -11,7 +11,6 @@ from asa_bench.measures import Combination, Comparison, Pair, compare_all
 from asa_bench.reports.tables import DAGGER, Cell, Column, Row
 from asa_bench.reports.text import count_range, shorten
 
-_ALL = 99.9  # points: no difference of shares is larger
 _SIGNS = {"high": 1, "low": -1, "neither": 0}
 _MOST = 6  # how many columns a note names before it says that there are others
 
@@ -132,13 +131,13 @@ def _marked(
 
 def findable(found: Sequence[Comparison]) -> str:
     """How small a difference could have been found at all: in the surest column, and in the one in the middle of all."""
-    values = sorted(100 * one.detectable for one in found)
+    values = sorted(100 * one.detectable if one.findable else math.inf for one in found)
     least, middle = values[0], values[len(values) // 2]
-    if least > _ALL:
+    if math.isinf(least):
         return "none at all, with so few seeds or examples"
     if f"{least:.1f}" == f"{values[-1]:.1f}":
         return f"{least:.1f} points"
-    if middle > _ALL:
+    if math.isinf(middle):
         return f"{least:.1f} points in the surest column, and in most of them none"
     return f"{least:.1f} points in the surest column, {middle:.1f} in the median one"
 

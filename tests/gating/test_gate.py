@@ -84,6 +84,18 @@ def test_the_same_weights_that_answer_worse_fail(
     assert f"| 2 | {found} |" in files["s.md"].read_text() and f"margin 2, MDE {found} beyond it" in out
 
 
+def test_where_no_loss_could_be_found_that_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Three examples: the loss of all of them would not be told from chance."""
+    make_run(tmp_path / "old", {1: answers(3)})
+    assert command("baseline", "save", str(tmp_path / "old"), "-o", str(tmp_path / "b.json")) == 0
+    make_run(tmp_path / "new", {1: answers(3, range(1))})
+    gate(tmp_path / "new", tmp_path / "b.json", "--summary", str(tmp_path / "s.md"))
+    assert "MDE none beyond it" in capsys.readouterr().out
+    assert "| 2 | none |" in (tmp_path / "s.md").read_text()
+
+
 @pytest.mark.parametrize(("action", "code"), [("fail", 1), ("warn", 0), ("pass", 0)])
 def test_what_nobody_can_tell_does_what_the_policy_says(
     baseline: Path, tmp_path: Path, action: str, code: int, capsys: pytest.CaptureFixture[str]

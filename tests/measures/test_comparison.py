@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asa_bench.measures import Pair, compare, compare_all, mcnemar_p, score_interval
+from asa_bench.measures import Combination, Pair, Part, compare, compare_all, mcnemar_p, score_interval
 from asa_bench.measures.paired import score_p
 
 
@@ -181,10 +181,29 @@ def test_a_metric_differs_by_no_more_than_it_can() -> None:
 
 
 @pytest.mark.parametrize(
-    ("detectable", "findable"),
-    [(0.3, True), (0.999, True), (1.0, False), (1.2, True), (2.0, False), (math.inf, False)],
+    ("detectable", "largest", "findable"),
+    [
+        *((0.3, 1.0, True), (0.999, 1.0, True), (1.0, 1.0, False)),
+        *((1.0, 2.0, True), (1.2, 2.0, True), (2.0, 2.0, False)),
+        *((1.2, 1.5, True), (1.5, 1.5, False)),
+        *((1.2, math.inf, True), (math.inf, math.inf, False)),
+    ],
 )
 def test_what_can_be_found_lies_below_the_largest_difference_that_there_can_be(
-    detectable: float, findable: bool
+    detectable: float, largest: float, findable: bool
 ) -> None:
-    assert replace(compare(*flips(8, 2, 100)), detectable=detectable).findable is findable
+    told = replace(compare(*flips(8, 2, 100)), detectable=detectable, largest=largest)
+    assert told.findable is findable
+
+
+def test_the_largest_difference_is_that_of_the_metric() -> None:
+    """Of an average half of accuracy (1) and half of a correlation (2) it is 1.5."""
+    right, wrong = np.ones((2, 40)), np.zeros((2, 40))
+    turned = np.stack([right[0], wrong[0]]), np.stack([wrong[0], right[0]])
+    shares, numbers = Pair(*turned), Pair(*turned, linear=True, largest=2.0)
+    both = Combination((Part(shares, 0.5, "m", "a"), Part(numbers, 0.5, "m", "b")))
+    alone = [compare_all({"": each})[""] for each in (shares, numbers, both)]
+    assert [one.largest for one in alone] == [1.0, 2.0, 1.5]
+    # Two seeds that disagree wholly: not even the largest would be found, whatever it is.
+    assert [one.detectable for one in alone] == [1.0, 2.0, 1.5]
+    assert not any(one.findable for one in alone)

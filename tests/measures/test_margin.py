@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from asa_bench.measures import Pair, against_margins, difference_of_means, findings
 from asa_bench.measures.margin import detectable_loss
-from asa_bench.measures.margin_power import spread_growth
+from asa_bench.measures.margin_power import detectable_beyond, spread_growth
 from asa_bench.measures.paired import score_interval
 
 
@@ -111,6 +113,24 @@ def test_what_is_detectable_of_one_score_is_what_the_family_is_told() -> None:
     assert {key: detectable_loss(key, pairs, margins) for key in pairs} == {
         key: found.detectable for key, found in told.items()
     }
+
+
+def test_a_loss_of_all_is_not_one_that_could_be_found() -> None:
+    told = against_margins({"few": flips(1, 0, 3), "many": flips(10, 20, 300)}, {"few": 0.02, "many": 0.02})
+    assert not told["few"].findable and told["many"].findable
+    assert told["few"].detectable == 0.98
+    assert replace(told["many"], detectable=0.97).findable
+    assert not replace(told["many"], detectable=0.98).findable, "with the margin that is all there is to lose"
+
+
+def test_of_six_examples_all_must_be_lost_to_be_told() -> None:
+    """Six losses alone have an exact p of 2/64, five of 2/32: so all six must be lost, which a loss of x does in x^6 of cases."""
+    needed = 0.8 ** (1 / 6)
+    assert detectable_beyond(0, 6, 0.02, 0.05, 0.8) == pytest.approx(needed - 0.02, abs=1e-4)
+    assert detectable_beyond(0, 5, 0.02, 0.05, 0.8) == 0.98
+    assert detectable_beyond(6, 6, 0.02, 0.05, 0.8) == 0.98, (
+        "where all flip anyway nothing is left to be lost"
+    )
 
 
 @pytest.mark.parametrize(("margin", "alpha"), [(-0.1, 0.05), (1.0, 0.05), (0.1, 0.0), (0.1, 1.0)])

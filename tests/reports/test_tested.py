@@ -18,6 +18,7 @@ from made_up import HANS, QQP, SST2
 from asa_bench.measures import Combination, Pair, Part, compare_all, crossed_mean, matthews_values
 from asa_bench.reports import latex, markdown, write
 from asa_bench.reports import tested as differences
+from asa_bench.reports.detectable import format_detectable
 from asa_bench.reports.head_to_head import Side, compare_sides
 from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.layouts import build_tables
@@ -249,10 +250,9 @@ def test_every_difference_that_people_read_has_its_minimum_detectable_effect_bes
             own = next(row for row in table.rows if row.key == key).cells[at].comparison
             assert own is not None
             number = lines[f"{key}/mde"].cells[at].number
-            # Not even a difference of 100 points: that is told in a word.
-            assert number == (
-                "none" if own.detectable == 1 or own.detectable >= 2 else f"{100 * own.detectable:.1f}"
-            ), table.name
+            # Not even the largest difference that there can be: that is told in a word.
+            nothing = own.detectable == own.largest
+            assert number == ("none" if nothing else f"{100 * own.detectable:.1f}"), table.name
             found.add(number)
         assert sum(row.kind == "detectable" for row in shown.rows) == len({key for key, _ in tested})
     assert "none" in found and len(found) > 1
@@ -268,6 +268,65 @@ def test_every_difference_that_people_read_has_its_minimum_detectable_effect_bes
         assert row.cells[at].number == (
             "none" if comparison.detectable == 1 else f"{100 * comparison.detectable:.2f}"
         )
+
+
+def disagreeing() -> ReportInput:
+    """Naive and ASA, whose two seeds contradict each other wholly: no difference could be found."""
+    made = made_up.report(seeds=(1, 2), scale=5)
+
+    def first(subject: Subject) -> bool:
+        return (subject.method == "naive") == (subject.seed == 1)
+
+    attacks = tuple(
+        replace(item, rows=item.rows.assign(status="failed" if first(item.subject) else "successful"))
+        for item in made.attacks
+    )
+    probes = tuple(
+        replace(
+            item,
+            rows=item.rows.assign(
+                prediction=item.rows["label"],
+                fall_1=1.0 if first(item.subject) else -1.0,
+                importance_gini=1.0 if first(item.subject) else 0.0,
+            ),
+        )
+        for item in made.probes
+    )
+    return replace(made, attacks=attacks, probes=probes)
+
+
+def test_nothing_to_be_found_is_told_by_what_each_measure_can_reach() -> None:
+    source = disagreeing()
+    known = {
+        ("attacks", "robust"): 1.0,
+        ("attacks", "success"): 1.0,
+        ("keywords", "fall_1"): 2.0,
+        ("keywords", "importance_gini"): 1.0,
+    }
+    for (name, key), largest in known.items():
+        (table,) = build_tables(source, (name,))
+        at = [column.key for column in table.columns].index(key)
+        comparisons = [c for row in table.rows if (c := row.cells[at].comparison) is not None]
+        assert comparisons, (name, key)
+        assert {(one.largest, one.detectable) for one in comparisons} == {(largest, largest)}, (name, key)
+        shown = [row.cells[at].number for row in Look().page(table).rows if row.kind == "detectable"]
+        assert set(shown) == {"none"}, (name, key)
+
+
+def test_a_note_names_the_surest_effect_and_says_where_there_is_none() -> None:
+    right, wrong = np.ones((2, 40)), np.zeros((2, 40))
+    turned = (np.stack([right[0], wrong[0]]), np.stack([wrong[0], right[0]]))
+    nothing = compare_all({"": Pair(*turned, linear=True, largest=2.0)})[""]
+    sure = compare_all({"": Pair(np.array([NAIVE], float), np.array([BETTER], float))})[""]
+    beyond = replace(nothing, detectable=1.2)
+    number = f"{100 * sure.detectable:.1f}"
+    assert (format_detectable(nothing), format_detectable(beyond)) == ("none", "120.0")
+    assert differences.findable([nothing]) == "none at all, with so few seeds or examples"
+    assert differences.findable([sure]) == f"{number} points"
+    assert differences.findable([nothing, nothing, sure]).startswith(
+        f"{number} points in the surest column, and in most"
+    )
+    assert differences.findable([nothing, beyond, sure]).endswith("120.0 in the median one")
 
 
 def test_every_writer_tells_it() -> None:

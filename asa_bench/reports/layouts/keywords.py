@@ -22,14 +22,20 @@ Mask = NDArray[np.bool_]
 Compute = Callable[..., Cell]  # of (row, data, column)
 
 _FALL = "fall_"
+_FALLS = 2.0  # two falls of a probability, each from -1 to 1, differ by no more
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """What is measured of each example, and which examples count."""
+    """What is measured of each example, and which examples count.
+
+    Attributes:
+        largest: how large a difference of two means of it can be.
+    """
 
     of: Callable[[Probe], Values]
     among: Callable[..., Mask]
+    largest: float
 
     def told(
         self, probe: Probe, seed: str, row: MethodRow, data: Gathered, column: TaskColumn
@@ -55,7 +61,9 @@ def keywords(data: Gathered) -> Table | None:
         Column(f"{name}_gini", name.capitalize(), "Gini coefficient", better="neither")
         for name in ("importance", "attention")
     ]
-    asked: list[_Asked] = [_Asked(partial(_numbers, name=c.key), _compared) for c in columns]
+    asked = [
+        _Asked(partial(_numbers, name=c.key), _compared, _FALLS if c.key in names else 1.0) for c in columns
+    ]
     columns += [Column(name, name.capitalize(), "Examples", "count") for name in ("compared", "all")]
     what = (
         "By how many percentage points the probability of the gold label falls when words are left out: the one "
@@ -81,12 +89,15 @@ def shortcut_word(data: Gathered) -> Table | None:
     fall, relative = (partial(_numbers, name=f"shortcut_{n}") for n in ("fall", "rank_normalized"))
     rank = partial(_numbers, name="shortcut_rank")
     parts: list[tuple[Column, _Asked | Compute]] = [
-        (Column("agrees/fall", "Fall", agrees, "points", better="neither"), _Asked(fall, with_it)),
-        (Column("agrees/first", "Most important", agrees, better="neither"), _Asked(_first, with_it)),
-        (Column("agrees/rank", "Rank", agrees, "number"), _Asked(rank, with_it)),
-        (Column("agrees/relative", "Relative rank", agrees, better="neither"), _Asked(relative, with_it)),
+        (Column("agrees/fall", "Fall", agrees, "points", better="neither"), _Asked(fall, with_it, _FALLS)),
+        (Column("agrees/first", "Most important", agrees, better="neither"), _Asked(_first, with_it, 1.0)),
+        (Column("agrees/rank", "Rank", agrees, "number"), _Asked(rank, with_it, math.inf)),
+        (
+            Column("agrees/relative", "Relative rank", agrees, better="neither"),
+            _Asked(relative, with_it, 1.0),
+        ),
         (Column("agrees/n", "n", agrees, "count"), partial(_how_many, among=with_it)),
-        (Column("reversed/fall", "Fall", turned, "points", better="neither"), _Asked(fall, against)),
+        (Column("reversed/fall", "Fall", turned, "points", better="neither"), _Asked(fall, against, _FALLS)),
         (Column("reversed/n", "n", turned, "count"), partial(_how_many, among=against)),
     ]
     columns = [column for column, _ in parts]
@@ -196,7 +207,7 @@ def _values(row: MethodRow, data: Gathered, column: TaskColumn, asked: _Asked) -
     for seed, probe in found.items():
         values, counts = asked.told(probe, seed, row, data, column)
         totals[seed] = [(np.where(counts, values, 0.0), counts)]
-    return of_ratios({seed: [probe] for seed, probe in found.items()}, totals, math.inf)
+    return of_ratios({seed: [probe] for seed, probe in found.items()}, totals, asked.largest)
 
 
 def _how_many_compared(row: MethodRow, data: Gathered, column: TaskColumn) -> Cell:
