@@ -109,7 +109,7 @@ def _files(task: Task, split: str, source: Source) -> str:
 
 def _attacks(settings: Settings, source: Source) -> Iterator[Need]:
     for attack in map(ATTACKS.get, settings.attacks):
-        needed = library.requirements(attack, source.root)
+        needed = library.requirements(attack, source.attack_files)
         if not needed:
             yield Need(f"attack {attack.name}", True, "needs nothing beside the installed packages")
         for one in needed:
@@ -126,8 +126,24 @@ def _attacks(settings: Settings, source: Source) -> Iterator[Need]:
                     where,
                     f"{place.url}, {place.size:,} bytes" if place.size else place.url,
                     one.name,
-                    lambda progress, name=one.name: sources.fetch(name, source.root, progress),  # type: ignore[misc]
+                    lambda progress, name=one.name: sources.fetch(name, source.attack_files, progress),  # type: ignore[misc]
                 )
+
+
+def note(settings: Settings, source: Source) -> str:
+    """Which files of a folder attacks read beside the laboratory's rows, in a line; empty where there is no such folder."""
+    if source.resources is None:
+        return ""
+    read = {
+        need
+        for attack in map(ATTACKS.get, settings.attacks)
+        for need in library.needs_of_folder(attack)
+        if library.lies_in(attack, need, source.resources)
+    }
+    found = ", ".join(sorted(read)) or "it has none of them"
+    return (
+        f"--data-dir {source.resources}: for files of attacks alone ({found}); the data are the laboratory's"
+    )
 
 
 def _told(what: str, look: Callable[[], str]) -> Need:

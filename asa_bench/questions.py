@@ -178,7 +178,7 @@ class Questions:
             if len(task.columns) not in attack.inputs:
                 continue
             split = task.evaluation_split
-            resources = library.identify(attack, self.source.root)
+            resources = library.identify(attack, self.source.attack_files)
             spec = {
                 **asked.shared,
                 "task": task.name,

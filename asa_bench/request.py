@@ -9,6 +9,7 @@ from typing import Any
 
 from asa_bench import plan as planning
 from asa_bench import suite as suites
+from asa_bench.attacks import ATTACKS, library
 from asa_bench.errors import BadInput
 from asa_bench.plan import Plan
 from asa_bench.settings import Settings
@@ -22,7 +23,8 @@ class Request:
         suite: a suite's name or file.
         overrides: dotted setting -> (value, where it was said, for messages).
         tasks: names of training and challenge tasks to keep; all of the suite's if None.
-        data_dir: folder with the data sets, instead of the hub.
+        data_dir: folder with the data sets, instead of the hub; of a profile that generates its own data, with files that
+            its attacks need.
         output: output folder; ``reports/runs/<suite>-<profile>`` if None.
         load: checkpoints to evaluate, ``NAME[@TASK][#SEED]=FOLDER_OR_HUB_ID``.
         label_map: what their outputs mean, ``NAME=LABEL,LABEL``.
@@ -46,16 +48,7 @@ class Request:
         suite = suites.load(self.suite)
         profile = self.profile or suite.file.default_profile
         overrides = dict(self.overrides)
-        if self.data_dir is not None:
-            written = suite.settings(profile)
-            if written.source == "laboratory":
-                others = [
-                    name for name in suite.profile_names() if suite.settings(name).source != "laboratory"
-                ]
-                raise BadInput(
-                    f"--data-dir: profile {profile!r} of suite {suite.name!r} generates its own data; "
-                    f"add --profile {' or '.join(others) or 'of another suite'}"
-                )
+        if self.data_dir is not None and suite.settings(profile).source != "laboratory":
             overrides.setdefault("source", ("folder", "--data-dir"))
         if self.tasks is not None:
             # Which tasks stay depends on what the suite names, so names are resolved on its own lists first.
@@ -71,7 +64,21 @@ class Request:
             named = [given] if isinstance(given, str) else list(given)
             kept = [name for name in suite.settings(profile).ensemble if name in named]
             overrides["ensemble"] = (kept if len(kept) > 1 else [], "--attacks")
-        return suite, profile, suite.settings(profile, overrides)
+        settings = suite.settings(profile, overrides)
+        if self.data_dir is not None and settings.source == "laboratory":
+            self._check_folder_is_read(suite, profile, settings)
+        return suite, profile, settings
+
+    def _check_folder_is_read(self, suite: suites.Suite, profile: str, settings: Settings) -> None:
+        """Of a folder beside generated data attacks alone read; where none does, whoever names it means something else."""
+        if any(library.needs_of_folder(ATTACKS.get(name)) for name in settings.attacks):
+            return
+        others = [name for name in suite.profile_names() if suite.settings(name).source != "laboratory"]
+        raise BadInput(
+            f"--data-dir {self.data_dir}: nothing of it would be read, since profile {profile!r} of suite {suite.name!r} "
+            f"generates its own data and none of its attacks needs a file; for data of a folder "
+            f"{'add --profile ' + ' or '.join(others) if others else 'choose another suite'}"
+        )
 
     def plan(self) -> tuple[Plan, Path]:
         """The plan, and the output folder.

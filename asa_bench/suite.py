@@ -340,16 +340,20 @@ def load(name_or_file: str | Path) -> Suite:
 
 
 def source_of(settings: Settings, data_dir: Path | None) -> Source:
-    """Where this run's rows come from.
+    """Where this run's rows come from. With the laboratory's rows, attacks alone read of `data_dir`.
 
     Raises:
-        BadInput: `data_dir` is not a folder, or the source is a folder and none was given.
+        BadInput: `data_dir` is not a folder, the source is a folder and none was given, or the source is the hub and one was.
     """
+    if data_dir is not None and not data_dir.is_dir():
+        raise BadInput(f"--data-dir {data_dir}: there is no such folder")
     if settings.source == "folder":
         if data_dir is None:
             raise BadInput("source 'folder' needs --data-dir FOLDER")
-        if not data_dir.is_dir():
-            raise BadInput(f"--data-dir {data_dir}: there is no such folder")
         return Source(kind="folder", root=data_dir)
+    if settings.source == "hub" and data_dir is not None:
+        raise BadInput(
+            f"--data-dir {data_dir}: nothing of it would be read with source 'hub'; leave one of them out"
+        )
     options = LaboratoryOptions(strength=settings.laboratory.strength)
-    return Source(kind=settings.source, laboratory=options)
+    return Source(kind=settings.source, resources=data_dir, laboratory=options)

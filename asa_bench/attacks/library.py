@@ -245,7 +245,7 @@ def _requirement(attack: Attack, need: str, data_dir: Path | None) -> Requiremen
         where = ", ".join(found.looked)
         if need in sources.CHOSEN:
             return Requirement(need, False, f"not in {where}; {sources.CHOSEN[need]}")
-        if need.startswith(resources.FILE) and data_dir is None:
+        if not need.startswith(HUB) and data_dir is None:
             where += "; --data-dir names a folder that may have it"
         return Requirement(need, False, f"not in {where}" + (f" ({found.refused})" if found.refused else ""))
     if found.unfit:
@@ -254,6 +254,17 @@ def _requirement(attack: Attack, need: str, data_dir: Path | None) -> Requiremen
         f"NLTK would refuse it, because {found.refused}; a private copy is read" if found.refused else ""
     )
     return Requirement(need, True, str(found.path), refused)
+
+
+def needs_of_folder(attack: Attack) -> list[str]:
+    """What of `Attack.needs` a data folder may have."""
+    return [need for need in attack.needs if not need.startswith(HUB)]
+
+
+def lies_in(attack: Attack, need: str, folder: Path) -> bool:
+    """Whether what an attack reads for a need is in this data folder, and not in a place that is looked into later."""
+    path = resources.find(need, folder, wordnet_of(attack)).path
+    return path is not None and path.is_relative_to(folder)
 
 
 def fetching_helps(attack: Attack, need: str) -> bool:

@@ -17,7 +17,7 @@ def command(
         str | None, typer.Option("--suite", "-s", help="Also check what this suite needs.")
     ] = None,
     profile: o.ProfileOption = None,
-    data_dir: o.DataDirOption = None,
+    data_dir: o.RunDataDirOption = None,
     model: o.ModelOption = None,
 ) -> None:
     """Look at the machine: packages, processor, memory, disk, and, for a suite, its data, models and attacks.
@@ -61,7 +61,9 @@ def _suite(name: str, profile: str | None, data_dir: Path | None, model: list[st
     from asa_bench.suite import source_of
 
     _, _, settings = o.request(name, profile=profile, model=model, data_dir=data_dir).settings()
-    found = needs.of(settings, source_of(settings, data_dir))
+    source = source_of(settings, data_dir)
+    o.tell_of_folder(settings, source)
+    found = needs.of(settings, source)
     for need in found:
         rest = ""
         if not need.present:

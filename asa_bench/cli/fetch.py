@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def command(
     suite: o.SuiteOption = "robustness",
     profile: o.ProfileOption = None,
-    data_dir: o.DataDirOption = None,
+    data_dir: o.RunDataDirOption = None,
     model: o.ModelOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be fetched, and whence.")
@@ -41,6 +41,7 @@ def command(
 
     _, _, settings = o.request(suite, profile=profile, model=model, data_dir=data_dir).settings()
     source = source_of(settings, data_dir)
+    o.tell_of_folder(settings, source)
     missing = [need for need in needs.of(settings, source) if not need.present]
     if not missing:
         typer.echo("nothing is missing")

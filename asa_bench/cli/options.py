@@ -13,6 +13,8 @@ from asa_bench.errors import BadInput, nearest
 if TYPE_CHECKING:
     from asa_bench.executors import Executor
     from asa_bench.request import Request
+    from asa_bench.settings import Settings
+    from asa_bench.tasks.base import Source
 
 SuiteOption = Annotated[
     str, typer.Option("--suite", "-s", metavar="NAME_OR_FILE", help="A suite's name or its YAML file.")
@@ -30,6 +32,15 @@ DataDirOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FOLDER", help="Folder with the data sets in their original layouts, instead of the hub."
+    ),
+]
+RunDataDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        metavar="FOLDER",
+        help="Folder with the data sets in their original layouts, instead of the hub, and with files that attacks need; "
+        "beside the laboratory's data, with the latter alone.",
     ),
 ]
 MethodsOption = Annotated[
@@ -240,6 +251,16 @@ def request(
         load=tuple(load or ()),
         label_map=tuple(label_map or ()),
     )
+
+
+def tell_of_folder(settings: Settings, source: Source) -> None:
+    """Says on stderr that nothing of ``--data-dir`` is data where the rows are the laboratory's."""
+    from asa_bench import needs
+    from asa_bench.errors import one_line
+
+    told = needs.note(settings, source)
+    if told:
+        typer.echo(one_line(told), err=True)
 
 
 def _trained_on(texts: Sequence[str]) -> dict[str, list[str]]:

@@ -16,7 +16,7 @@ def command(
     suite: o.SuiteOption = "robustness",
     profile: o.ProfileOption = None,
     model: o.ModelOption = None,
-    data_dir: o.DataDirOption = None,
+    data_dir: o.RunDataDirOption = None,
     methods: o.MethodsOption = None,
     tasks: o.TasksOption = None,
     seeds: o.SeedsOption = None,
@@ -94,6 +94,7 @@ def command(
         trained_on=trained_on,
     )
     plan, folder = request.plan()
+    o.tell_of_folder(plan.settings, plan.source)
 
     from asa_bench.estimate import estimate
     from asa_bench.stores import open_store

@@ -13,7 +13,7 @@ def command(
     suite: o.SuiteOption = "robustness",
     profile: o.ProfileOption = None,
     model: o.ModelOption = None,
-    data_dir: o.DataDirOption = None,
+    data_dir: o.RunDataDirOption = None,
     methods: o.MethodsOption = None,
     tasks: o.TasksOption = None,
     seeds: o.SeedsOption = None,
@@ -81,6 +81,7 @@ def command(
         trained_on=trained_on,
     )
     plan, folder = request.plan()
+    o.tell_of_folder(plan.settings, plan.source)
     place = o.executor(
         executor, ray_address, cpus_per_cell, gpus_per_cell, memory_per_cell, attack_shards, ray_silence
     )

@@ -61,7 +61,7 @@ def recipe(cell: Cell) -> dict[str, Any]:
     """
     from asa_bench.attacks import engine
 
-    return engine.resolve(recipe_of(cell.spec["attack"]), cell.context["source"].root)
+    return engine.resolve(recipe_of(cell.spec["attack"]), cell.context["source"].attack_files)
 
 
 def attacked(
@@ -82,7 +82,7 @@ def attacked(
         rows.iloc[part::parts],
         seed=cell.spec["attack_seed"],
         options=AttackOptions(**told),
-        data_dir=cell.context["source"].root,
+        data_dir=cell.context["source"].attack_files,
         progress=progress,
         journal=Journal(partial, _circumstances(), f"{part}-of-{parts}" if parts > 1 else ""),
         temperature=temperature_of(waits),

@@ -63,7 +63,16 @@ class Source(Frozen):
 
     kind: Literal["laboratory", "folder", "hub"] = "laboratory"
     root: Path | None = Field(default=None, description="the folder, for kind 'folder'")
+    resources: Path | None = Field(
+        default=None,
+        description="a folder that attacks alone read, for kind 'laboratory'; no row comes from it",
+    )
     laboratory: LaboratoryOptions = LaboratoryOptions()
+
+    @property
+    def attack_files(self) -> Path | None:
+        """The folder in which files of attacks are looked for first."""
+        return self.resources if self.kind == "laboratory" else self.root
 
 
 class Layout(Frozen):
