@@ -15,6 +15,7 @@ from asa_bench.measures.accuracy import (
 )
 from asa_bench.measures.agreement import Agreement, agreement
 from asa_bench.measures.attacks import (
+    UNDECIDED,
     AttackMeasures,
     Disagreement,
     attack_measures,
@@ -68,6 +69,7 @@ from asa_bench.measures.shares import Share, share
 __all__ = [
     "HANS_CELLS",
     "METRICS",
+    "UNDECIDED",
     "AgainstMargin",
     "Agreement",
     "AttackMeasures",

@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from asa_bench.measures.accuracy import Proportion
 
 STATUSES = ("successful", "failed", "skipped", "errored", "timed_out")
+#: Of searches that broke off: nobody knows whether the example would have been flipped.
+UNDECIDED = ("errored", "timed_out")
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,11 @@ class AttackMeasures:
     timed_out: int
     total: int
     mean_queries: float | None
+
+    @property
+    def undecided(self) -> int:
+        """How many ids count as not robust although no success was found, at this budget and at every smaller one."""
+        return self.errored + self.timed_out
 
 
 def attack_measures(statuses: ArrayLike, clean_correct: ArrayLike, queries: ArrayLike) -> AttackMeasures:
@@ -159,7 +166,7 @@ def robust_by_budget(
 
     An id is robust at budget B if it was right before, its search was neither errored nor timed out, and a search of
     budget B does not succeed. An errored or timed-out id counts as not robust at every budget, also at those below the
-    query at which it stopped.
+    query at which it stopped: so the curve is a lower bound, by the share of such ids (`AttackMeasures.undecided`) at most.
 
     Args:
         statuses: (ids,) see `attack_measures`.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from asa_bench.measures import Share, robust_at, share
+from asa_bench.measures import UNDECIDED, Share, robust_at, share
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.keys import MethodRow, TaskColumn
 
@@ -34,6 +34,7 @@ _HEAD = (
     "low",
     "high",
     "n",
+    "undecided",
 )
 _Intervals = list[list[tuple[int, int | None]]]
 
@@ -49,6 +50,7 @@ class Curve:
         seeds: names of the training seeds ("" for none).
         robust: (seeds, budgets), shares in [0, 1].
         mean: over seeds, with its 95 % interval over seeds and examples, one per budget.
+        undecided: by seed: how many ids count as not robust at every budget because their search errored or timed out.
     """
 
     row: MethodRow
@@ -59,6 +61,7 @@ class Curve:
     seeds: tuple[str, ...]
     robust: tuple[tuple[float, ...], ...]
     mean: tuple[Share, ...]
+    undecided: tuple[int, ...]
 
 
 def curves(data: Gathered) -> list[Curve]:
@@ -96,6 +99,7 @@ def _curve(
         seeds=tuple(told),
         robust=tuple(tuple(float(v) for v in table.mean(axis=1)) for table in tables),
         mean=tuple(share(np.stack([table[at] for table in tables])) for at in range(len(budgets))),
+        undecided=tuple(int(outcome.rows["status"].isin(UNDECIDED).sum()) for outcome in outcomes.values()),
     )
 
 
@@ -156,12 +160,15 @@ def to_csv(found: Sequence[Curve], guard: Callable[[str], str]) -> str:
         limit = "" if curve.search_budget is None else curve.search_budget
         texts = [*map(guard, (task.task.name, task.split, curve.attack))]
         who = [*map(guard, (curve.row.model, curve.row.method))]
-        for seed, values in zip(curve.seeds, curve.robust, strict=True):
+        for seed, values, undecided in zip(curve.seeds, curve.robust, curve.undecided, strict=True):
             for budget, value, whole in zip(curve.budgets, values, curve.mean, strict=True):
-                writer.writerow([*texts, limit, *who, seed, budget, repr(value), "", "", whole.examples])
+                writer.writerow(
+                    [*texts, limit, *who, seed, budget, repr(value), "", "", whole.examples, undecided]
+                )
+        mean = repr(sum(curve.undecided) / len(curve.undecided))
         for budget, whole in zip(curve.budgets, curve.mean, strict=True):
             low, high = (repr(float(end)) for end in whole.interval)
             writer.writerow(
-                [*texts, limit, *who, "mean", budget, repr(whole.value), low, high, whole.examples]
+                [*texts, limit, *who, "mean", budget, repr(whole.value), low, high, whole.examples, mean]
             )
     return buffer.getvalue()

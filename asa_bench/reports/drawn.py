@@ -117,6 +117,16 @@ def transfers(table: Table | None) -> list[Matrix]:
     return found
 
 
+def undecided(counts: Sequence[int], examples: int) -> str:
+    """What a curve over budgets says of the examples whose search broke off, which it takes for not robust; "" for none.
+
+    Args:
+        counts: how many there are, of each search behind the curves.
+    """
+    most = max(counts, default=0)
+    return f"{'up to ' if min(counts) < most else ''}{most} of {examples} undecided" if most else ""
+
+
 def _mean(values: Sequence[float]) -> float | None:
     return math.fsum(values) / len(values) if values else None
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from asa_bench.measures import Proportion, flags, robust_by_budget
+from asa_bench.measures import UNDECIDED, Proportion, flags, robust_by_budget
 from asa_bench.measures.flags import Flag
 from asa_bench.measures.label_flags import answers_contradict, slice_at_extreme
 from asa_bench.reports import markdown
@@ -88,7 +88,7 @@ def _of_evaluation(item: Evaluation) -> Iterator[Flag]:
 def _of_attack(outcome: AttackOutcome, clean: Evaluation | None) -> Iterator[Flag]:
     rows = outcome.rows
     yield from _saturated(rows["original_logits"], outcome)
-    crashed = rows["status"].isin(("errored", "timed_out"))
+    crashed = rows["status"].isin(UNDECIDED)
     yield flags.crash_rate(int(crashed.sum()), len(rows))
     yield from _budgets(rows)
     if clean is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from asa_bench.measures import AttackMeasures, Proportion, attack_measures, gated, macro_average
+from asa_bench.measures import UNDECIDED, AttackMeasures, Proportion, attack_measures, gated, macro_average
 from asa_bench.reports.answers import Answers, of_attacks, of_ratios
 from asa_bench.reports.outcomes import quality_of
 from asa_bench.reports.scores import label_named_by, survivors, value_of, worst_case
@@ -72,11 +72,7 @@ class Robustness:
         return np.array(
             [
                 status in ("successful", "failed")
-                or (
-                    status in ("errored", "timed_out")
-                    and own
-                    and label_named_by(scores, outcome.task.labels) == label
-                )
+                or (status in UNDECIDED and own and label_named_by(scores, outcome.task.labels) == label)
                 for status, label, scores in zip(statuses, labels, logits, strict=True)
             ],
             dtype=np.bool_,

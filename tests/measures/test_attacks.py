@@ -48,6 +48,7 @@ def test_contradictions_are_refused(status: list[str], correct: list[bool], word
 
 def test_timed_out_is_neither_robust_nor_a_success() -> None:
     found = attack_measures(["timed_out", "failed", "successful"], [True, True, True], [9, 4, 6])
+    assert found.undecided == 1
     assert (found.timed_out, found.robust, found.success) == (1, Proportion(1, 3), Proportion(1, 3))
     assert found.mean_queries == 5
 

@@ -15,10 +15,13 @@ from made_up import DEEPWORDBUG, PRUTHI, SST2, report
 from asa_bench.errors import BadInput
 from asa_bench.measures import Proportion
 from asa_bench.reports.curves import curves, half_budget, to_csv
+from asa_bench.reports.drawn import undecided
+from asa_bench.reports.figures.charts import render
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.inputs import ReportInput
 from asa_bench.reports.layouts import build_tables
 from asa_bench.reports.outcomes import AttackOutcome, Hole, ReplayOutcome, Subject
+from asa_bench.reports.page.charts import budget_panels
 from asa_bench.reports.scores import worst_case
 from asa_bench.reports.tables import Table
 from asa_bench.reports.text import guard
@@ -180,10 +183,34 @@ def test_the_table_names_its_budgets() -> None:
         "full": 2 / 6,
         "budget": None,
         "half": 12.0,
+        "undecided": 0,
     }
     short = table(made(attacks=(long, attacked(ASA, PRUTHI, "ssfkfs", BUDGETS, limit=20))), "budget")
     assert means(short, "ASA")["at/25"] is None  # beyond its own search
     assert means(short, "ASA")["at/10"] == 3 / 6
+
+
+def test_who_was_neither_flipped_nor_robust_is_counted_as_undecided() -> None:
+    """Of eight, one search errored and two ran out of time in the first seed, one errored in the second."""
+    intervals: list[Any] = [[[3, None]], *([[]] * 7)]
+    first = attacked(NAIVE, PRUTHI, "sfkefttf", intervals)
+    second = attacked(replace(NAIVE, seed=2), PRUTHI, "sfkfffef", intervals)
+    source = made(attacks=(first, second))
+    (curve,) = curves(Gathered(source))
+    assert curve.undecided == (3, 1)
+    assert curve.robust[0][0] == 4 / 8, "not robust even at one query"
+    found = table(source, "budget")
+    assert means(found, "Naive")["undecided"] == 2
+    assert "count as not robust at every budget" in " ".join(found.notes)
+    lines = list(csv.DictReader(io.StringIO(contents(source)["budget_curves.csv"])))
+    assert {(line["seed"], float(line["undecided"])) for line in lines} == {("1", 3), ("2", 1), ("mean", 2)}
+    (panel,) = budget_panels(Gathered(source))
+    assert panel.title.endswith("; up to 3 of 8 undecided")
+    figure = csv.DictReader(io.StringIO(render(Gathered(source))["budgets.csv"].decode()))
+    assert {float(line["undecided"]) for line in figure} == {2}
+    (whole,) = budget_panels(Gathered(CURVED))
+    assert "undecided" not in whole.title
+    assert undecided([2, 2], 9) == "2 of 9 undecided" and undecided([0, 0], 9) == ""
 
 
 def test_searches_that_tell_no_budgets_have_no_curve() -> None:

@@ -119,14 +119,16 @@ def _budgets(data: Gathered) -> _Made:
     if not panels:
         return None
     lines: list[Sequence[Any]] = [
-        ("task", "split", "attack", "model", "method", "budget", "robust", "low", "high", "examples")
+        (
+            *("task", "split", "attack", "model", "method", "budget"),
+            *("robust", "low", "high", "examples", "undecided"),
+        )
     ]
     attacks = {attack.name: attack for attack in data.attacks}
     figure, boxes = _grid(len(panels), 1.35, data)
     for box, panel in zip(boxes, panels, strict=True):
-        for curve in found:
-            if (curve.column.key, curve.attack) != panel:
-                continue
+        drawn_here = [curve for curve in found if (curve.column.key, curve.attack) == panel]
+        for curve in drawn_here:
             _title(
                 box,
                 attack_head(data, attacks[curve.attack]),
@@ -140,23 +142,26 @@ def _budgets(data: Gathered) -> _Made:
                 box.fill_between(
                     curve.budgets, low, high, step="post", color=METHODS[color], alpha=0.15, linewidth=0
                 )
-            task = curve.column
+            task, undecided = curve.column, sum(curve.undecided) / len(curve.undecided)
             lines += [
                 (
                     *(task.task.name, task.split, curve.attack, curve.row.model, curve.row.method, budget),
-                    *(share.value, *map(float, share.interval), share.examples),
+                    *(share.value, *map(float, share.interval), share.examples, undecided),
                 )
                 for budget, share in zip(curve.budgets, curve.mean, strict=True)
             ]
-        most = max(
-            budget for curve in found if (curve.column.key, curve.attack) == panel for budget in curve.budgets
-        )
+        most = max(budget for curve in drawn_here for budget in curve.budgets)
         box.set_xscale("log")
         box.set_xticks(
             marks := [10**power for power in range(7) if 10**power <= most], [f"{mark:,}" for mark in marks]
         )
         box.minorticks_off()
         box.set_ylim(-3, 103)
+        broken = drawn.undecided(
+            [count for curve in drawn_here for count in curve.undecided], drawn_here[0].mean[0].examples
+        )
+        # Where few queries are allowed, curves are high.
+        box.annotate(broken, (0.03, 0.04), xycoords="axes fraction", fontsize=5.8, color="#404040")
         box.set_xlabel("queries allowed", fontsize=7, labelpad=1)
         _finish(box)
     return figure, lines

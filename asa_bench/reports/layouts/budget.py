@@ -42,6 +42,7 @@ def budget(data: Gathered) -> Table | None:
         *([Column("gated", "Full, gated", _GROUP)] if data.judged else []),
         Column("budget", "Full is", "Queries", "count"),
         Column("half", "Half fall at", "Queries", "number"),
+        Column("undecided", "Undecided", "Examples", "count"),
     ]
     rows: list[Row] = []
     for column in data.attack_columns:
@@ -79,12 +80,22 @@ def budget(data: Gathered) -> Table | None:
                         partial(data.robustness.gated_cell, column=column, attack=name),
                         answers=partial(data.robustness.gated_answers, column=column, attack=name),
                     )
-                    for each in columns[2 + len(shown) : -2]
+                    for each in columns[2 + len(shown) : -3]
                 ),
                 DraftColumn(
-                    columns[-2], partial(attack_fact, data=data, column=column, attack=name, key="budget")
+                    columns[-3], partial(attack_fact, data=data, column=column, attack=name, key="budget")
                 ),
-                DraftColumn(columns[-1], partial(_half, data=data, column=column, attack=name)),
+                DraftColumn(columns[-2], partial(_half, data=data, column=column, attack=name)),
+                DraftColumn(
+                    columns[-1],
+                    partial(
+                        data.robustness.cell,
+                        column=column,
+                        attack=name,
+                        measure=lambda found: float(found.undecided),
+                        unit="count",
+                    ),
+                ),
             ]
             heading = f"{attack_head(data, attack)} on {data.head(column, data.attack_columns)}"
             rows += method_rows(data, drafts, group=heading, prefix=f"{name}/{column.key}/")
@@ -92,7 +103,8 @@ def budget(data: Gathered) -> Table | None:
         "Robust accuracy in percent of all examples if a search may ask the model so many times per example, the look at "
         "the original and the probes of words' importance included.\nFull: the budget of the search that was run, from "
         "which the smaller ones are read. Half fall at: the smallest budget at which half of the examples that were "
-        "right before have been flipped."
+        "right before have been flipped.\nUndecided: examples whose search crashed or ran out of time; they count as not "
+        "robust at every budget, though nobody knows whether they would have been flipped."
     )
     if data.judged:
         what += f"\n{gate_note(data)} Texts of smaller budgets are not kept, so nothing is gated there."

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from asa_bench.attacks.labels import label_groups, pool
 from asa_bench.errors import BadInput
 from asa_bench.measures import (
+    UNDECIDED,
     Calibration,
     calibration,
     calibration_error_values,
@@ -217,7 +218,7 @@ def _logits(data: Gathered, item: Evaluation | AttackOutcome) -> _Told | None:
         return None
     counts = (item.rows["label"] != "").to_numpy(np.bool_)
     if isinstance(item, AttackOutcome):
-        counts = counts & ~item.rows["status"].isin(("errored", "timed_out")).to_numpy(np.bool_)
+        counts = counts & ~item.rows["status"].isin(UNDECIDED).to_numpy(np.bool_)
     rows = item.rows[counts]
     if isinstance(item, AttackOutcome):
         logits = [

@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from asa_bench.measures import robust_by_budget
-from asa_bench.reports.drawn import Matrix, colors, label_of, reliability, reliable
+from asa_bench.measures import UNDECIDED, robust_by_budget
+from asa_bench.reports.drawn import Matrix, colors, label_of, reliability, reliable, undecided
 from asa_bench.reports.gather import Gathered
 from asa_bench.reports.keys import TaskColumn
 from asa_bench.reports.palette import shade_of
@@ -187,7 +187,9 @@ def budget_panels(data: Gathered) -> list[LinePanel]:
             marks = [mark for mark in (1, 10, 100, 1000, 10000) if mark <= most]
             ticks = tuple((WIDTH * math.log(mark) / math.log(most), f"{mark:,}") for mark in marks)
             title = f"{attack_head(data, attack)} on {data.head(column, data.attack_columns)}"
-            panels.append(LinePanel(title, tuple(lines), ticks))
+            statuses = [status for searches in curves.values() for status, _ in searches]
+            broken = undecided([sum(s in UNDECIDED for s in each) for each in statuses], len(statuses[0]))
+            panels.append(LinePanel(f"{title}; {broken}" if broken else title, tuple(lines), ticks))
     return panels
 
 
