@@ -33,6 +33,7 @@ ATTACKS: Registry[Attack] = Registry(
         "deepwordbug": "asa_bench.attacks.recipes:DEEPWORDBUG",
         "pruthi": "asa_bench.attacks.recipes:PRUTHI",
         "pwws": "asa_bench.attacks.recipes:PWWS",
+        "leap": "asa_bench.attacks.recipes:LEAP",
     },
 )
 

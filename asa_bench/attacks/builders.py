@@ -211,6 +211,12 @@ def pwws_open_english_wordnet(wrapper: adapter.VictimWrapper) -> Any:
     return textattack.attack_recipes.PWWSRen2019.build(wrapper)
 
 
+def leap(wrapper: adapter.VictimWrapper) -> Any:
+    """LEAP with Princeton WordNet, as the library builds it."""
+    _check_wordnet("leap", resources.PRINCETON)
+    return textattack.attack_recipes.LEAP2023.build(wrapper)
+
+
 def leap_open_english_wordnet(wrapper: adapter.VictimWrapper) -> Any:
     """LEAP, as the library builds it, with Open English WordNet 2024 as WordNet."""
     _check_wordnet("leap+oewn2024", resources.OPEN_ENGLISH)

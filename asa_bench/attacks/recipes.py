@@ -95,14 +95,26 @@ PWWS = Attack(
     note=_REN_NOTE,
 )
 
+_XIAO = "Xiao, Xiao, Dong, Ji and Zhang, 2023, ASE; arXiv:2308.11284"
+_XIAO_NOTE = "a particle swarm over WordNet synonyms of all words at once; takes thousands of queries, so give it a budget"
+
 LEAP_OPEN_ENGLISH_WORDNET = Attack(
     name="leap+oewn2024",
     title="LEAP (Open English WordNet)",
     recipe="asa_bench.attacks.builders:leap_open_english_wordnet",
-    paper="Xiao, Xiao, Dong, Ji and Zhang, 2023, ASE; arXiv:2308.11284",
+    paper=_XIAO,
     substitutes=(_OPEN_ENGLISH,),
     needs=("nltk:corpora/wordnet", "nltk:corpora/stopwords"),
-    note="a particle swarm over WordNet synonyms of all words at once; takes thousands of queries, so give it a budget",
+    note=_XIAO_NOTE,
+)
+
+LEAP = Attack(
+    name="leap",
+    title="LEAP",
+    recipe="asa_bench.attacks.builders:leap",
+    paper=_XIAO,
+    needs=("nltk:corpora/wordnet", "nltk:corpora/stopwords"),
+    note=_XIAO_NOTE,
 )
 
 TEXTFOOLER_NEIGHBOURS = Attack(

@@ -111,6 +111,8 @@ def attacks(as_json: JsonOption = False) -> None:
     recipes = []
     for recipe in RECIPES:
         state = f"{recipe.status}: {recipe.why}" if recipe.why else recipe.status
+        if recipe.given:
+            state += f"{', given' if recipe.status == 'runs' else '; reads'} {', '.join(recipe.given)}"
         offered = f"; here as {', '.join(recipe.attacks)}" if recipe.attacks else ""
         texts = " or ".join(map(str, recipe.inputs))
         recipes.append(

@@ -1,12 +1,10 @@
-"""Recipes that need data: as textattack's own Attacker runs them, what they need, and the catalogue of all recipes."""
+"""Recipes that need data: as textattack's own Attacker runs them, and what they need."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import lzma
-import socket
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +14,8 @@ import pytest
 from attack_victims import PAIR, SINGLE, KeywordVictim, pair_rows, single_rows
 
 from asa_bench.attacks import ATTACKS, Attack, library
-from asa_bench.attacks.adapter import VictimWrapper, build, prepare, textattack
+from asa_bench.attacks.adapter import VictimWrapper, prepare, textattack
 from asa_bench.attacks.base import AttackOptions
-from asa_bench.attacks.catalogue import RECIPES
 from asa_bench.attacks.engine import attack_rows, resolve
 from asa_bench.errors import BadInput, Unavailable
 
@@ -232,45 +229,3 @@ def test_what_nltk_refuses_is_copied(tmp_path: Path) -> None:
     with library.offline_nltk(False, tmp_path, ["nltk:corpora/stopwords"]):
         assert Path(str(nltk.data.find("corpora/stopwords/english"))).read_text() == "the\nfilm\n"
     assert nltk.data.path == path
-
-
-def test_the_catalogue_names_every_recipe() -> None:
-    known = {
-        name
-        for name, value in vars(textattack.attack_recipes).items()
-        if isinstance(value, type) and name != "AttackRecipe"
-    }
-    assert {recipe.name for recipe in RECIPES} == known
-    offered = [name for recipe in RECIPES for name in recipe.attacks]
-    assert sorted(offered) == sorted(ATTACKS.names())
-    for recipe in RECIPES:
-        assert bool(recipe.why) == (recipe.status != "runs")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
-def test_the_status_of_a_recipe_is_what_trying_it_gives(
-    recipe: Any, shared: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    def blocked(*_: Any, **__: Any) -> None:
-        raise OSError("the network is blocked")
-
-    monkeypatch.setattr(socket.socket, "connect", blocked)
-    monkeypatch.setattr(socket, "getaddrinfo", blocked)
-    monkeypatch.setattr(sys.modules["textattack.shared.utils.install"], "TEXTATTACK_CACHE_DIR", str(tmp_path))
-    attack = Attack(name="tried", title="tried", recipe=recipe.name, paper="none")
-    wrapper = VictimWrapper(Graded(), np.array([1, 0]), data_dir=shared / "data")  # type: ignore[arg-type]
-    try:
-        built = build(attack, wrapper)
-        built.goal_function.query_budget = 40
-        with library.offline_nltk(False, shared / "data"):
-            result = built.attack("A wonderful film about the 3 people of London, which isn't dull .", 1)
-        found = "runs" if result.num_queries > 1 else "nothing was tried"
-    except Exception as error:
-        found = f"{type(error).__name__}: {error}"
-    assert (found == "runs") == (recipe.status == "runs"), found
-    expected = {
-        "broken": ("homoglyphs", "tokenizer", "Language esp", "goal_function_type"),
-        "other goal": ("",),
-    }
-    assert recipe.status not in expected or any(word in found for word in expected[recipe.status])

@@ -6,10 +6,12 @@ import hashlib
 import io
 import json
 import lzma
+import re
 import zipfile
 from pathlib import Path
 
 import counter_fitted
+import numpy as np
 import pytest
 from file_server import serve
 
@@ -188,6 +190,45 @@ def test_a_wordnet_of_another_edition_does_not_hide_the_one_that_is_meant(
                 assert resources.edition_that_nltk_read() == library.wordnet_of(attack)
     finally:
         nltk.corpus.wordnet._unload()
+
+
+@pytest.mark.parametrize("name", ["pwws", "leap"])
+def test_an_attack_is_built_with_the_wordnet_that_it_means_alone(
+    fetched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    import nltk
+
+    from asa_bench.attacks import adapter, builders
+
+    monkeypatch.setattr(nltk.data, "path", [])
+    build = {
+        (name, PRINCETON): getattr(builders, name),
+        (f"{name}+oewn2024", OPEN): getattr(builders, f"{name}_open_english_wordnet"),
+    }
+
+    def forget() -> None:
+        nltk.corpus.wordnet._unload()
+        nltk.corpus.stopwords._unload()
+
+    try:
+        for (attack, meant), builder in build.items():
+            assert ATTACKS.get(attack).recipe == f"{builders.__name__}:{builder.__name__}"
+            for head in (PRINCETON, OPEN):
+                folder = tmp_path / f"{attack}-{head == PRINCETON}"
+                wordnet(folder, head)
+                (folder / "nltk_data" / "corpora" / "stopwords.zip").write_bytes(stop_words("the"))
+                wrapper = adapter.VictimWrapper(None, np.arange(2), data_dir=folder)
+                forget()
+                if head == meant:
+                    adapter.build(ATTACKS.get(attack), wrapper)
+                    continue
+                with (
+                    library.offline_nltk(False, folder),
+                    pytest.raises(Unavailable, match=f"'{re.escape(attack)}'.*another attack"),
+                ):
+                    builder(wrapper)
+    finally:
+        forget()
 
 
 def test_what_nltk_prefers_does_not_hide_the_data_folder(fetched: Path, tmp_path: Path) -> None:
