@@ -59,6 +59,8 @@ def run(
 
     Args:
         suite: a suite's name or file.
+        data_dir: folder with the data sets, instead of the hub; of a profile that generates its own data, with files that its
+            attacks need.
         settings: any setting by its dotted name, e.g. ``{"train_examples": 500, "methods.asa.tau": 0.3}``.
         replay: stored adversarial sets that models of their task face: files, or folders of them.
         load: checkpoints to evaluate too, each ``NAME[@TASK][#SEED]=FOLDER_OR_HUB_ID``.

@@ -41,13 +41,17 @@ class Need:
     fetch: Callable[[fetching.Progress], str] | None = None
 
 
-def of(settings: Settings, source: Source) -> list[Need]:
-    """Everything that a suite needs beside the installed packages, and those packages that attacks need."""
+def of(settings: Settings, source: Source, accepted: sources.Accepted | None = None) -> list[Need]:
+    """Everything that a suite needs beside the installed packages, and those packages that attacks need.
+
+    Args:
+        accepted: checksums that a user vouches for where nobody publishes one; they count when something is fetched.
+    """
     return [
         *_models(settings),
         *_corpus(settings, source),
         *_data(settings, source),
-        *_attacks(settings, source),
+        *_attacks(settings, source, accepted),
     ]
 
 
@@ -107,26 +111,28 @@ def _files(task: Task, split: str, source: Source) -> str:
     return ", ".join(found.get("files", {})) or str(found["kind"])
 
 
-def _attacks(settings: Settings, source: Source) -> Iterator[Need]:
+def _attacks(settings: Settings, source: Source, accepted: sources.Accepted | None) -> Iterator[Need]:
     for attack in map(ATTACKS.get, settings.attacks):
         needed = library.requirements(attack, source.attack_files)
         if not needed:
             yield Need(f"attack {attack.name}", True, "needs nothing beside the installed packages")
         for one in needed:
-            what, place = f"attack {attack.name}: {one.name}", sources.PLACES.get(one.name)
+            what = f"attack {attack.name}: {one.name}"
             where = f"{one.where} ({one.note})" if one.note else one.where
             if one.name.startswith(library.HUB):
                 yield _hub_model(what, one.name.removeprefix(library.HUB), one.present, where)
-            elif place is None or not library.fetching_helps(attack, one.name):
+            elif not library.fetching_helps(attack, one.name):
                 yield Need(what, one.present, where)
             else:
                 yield Need(
                     what,
                     one.present,
                     where,
-                    f"{place.url}, {place.size:,} bytes" if place.size else place.url,
+                    sources.whence(one.name, source.attack_files),
                     one.name,
-                    lambda progress, name=one.name: sources.fetch(name, source.attack_files, progress),  # type: ignore[misc]
+                    lambda progress, name=one.name: sources.fetch(  # type: ignore[misc]
+                        name, source.attack_files, progress, accepted
+                    ),
                 )
 
 
@@ -139,6 +145,7 @@ def note(settings: Settings, source: Source) -> str:
         for attack in map(ATTACKS.get, settings.attacks)
         for need in library.needs_of_folder(attack)
         if library.lies_in(attack, need, source.resources)
+        or (need == sources.VECTORS and sources.given_vectors(source.resources))
     }
     found = ", ".join(sorted(read)) or "it has none of them"
     return (

@@ -17,9 +17,10 @@ import yaml
 from file_server import serve
 from hub import COMMIT, HubServer, environment, parquet
 
-from asa_bench.attacks.sources import PLACES
+from asa_bench.attacks.sources import PLACES, VECTORS
 from asa_bench.cli import main
 
+STOP_WORDS = "nltk:corpora/stopwords"
 ATTACKS = ["deepwordbug", "pwws", "pwws+oewn2024", "textfooler+neighbours+nouse", "iga"]
 
 
@@ -201,6 +202,76 @@ def test_fetch_over_a_wordnet_of_another_edition(
     assert told(capsys, "doctor", "--suite", str(suite))[0] == code
 
 
+@pytest.fixture
+def with_vectors(suite: Path) -> Path:
+    """A suite on the laboratory's data whose one attack reads counter-fitted vectors."""
+    settings = yaml.safe_load(suite.read_text())
+    settings["profiles"]["small"] |= {
+        "source": "laboratory",
+        "models": ["laboratory"],
+        "train": ["laboratory/sentiment"],
+        "challenges": [],
+        "attacks": ["iga"],
+    }
+    suite.write_text(yaml.safe_dump(settings))
+    return suite
+
+
+def test_what_nobody_publishes_a_checksum_of_is_accepted_by_the_user(
+    with_vectors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From the machine's first question to the converted file."""
+    import nltk
+
+    monkeypatch.setenv("ASA_BENCH_RESOURCES", str(tmp_path / "fetched"))
+    monkeypatch.setenv("TA_CACHE_DIR", str(tmp_path / "textattack"))
+    monkeypatch.setattr(nltk.data, "path", [str(tmp_path / "nltk")])
+    archive = counter_fitted.archive(counter_fitted.files())
+    files, digest = {PLACES[VECTORS].path: archive}, hashlib.sha256(archive).hexdigest()
+    monkeypatch.setitem(
+        PLACES, STOP_WORDS, PLACES[STOP_WORDS]._replace(sha256=hashlib.sha256(b"w").hexdigest())
+    )
+    files[PLACES[STOP_WORDS].path] = b"w"
+    fetch = ("fetch", "--suite", str(with_vectors))
+    with serve(files) as place:
+        monkeypatch.setenv("ASA_BENCH_GITHUB_URL", place)
+        monkeypatch.setenv("ASA_BENCH_TEXTATTACK_URL", place)
+        for asked in (("doctor", "--suite", str(with_vectors)), (*fetch, "--dry-run")):
+            code, lines = told(capsys, *asked)
+            assert code == 1 and sum("given with --accept" in line for line in lines) == 1
+        code, lines = told(capsys, *fetch)
+        (line,) = (line for line in lines if line.startswith("FAILED"))
+        assert code == 1 and digest in line and "--accept SHA256" in line
+        kept = tmp_path / "fetched" / "vectors" / "paragramcf.zip"
+        assert kept.read_bytes() == archive
+        _, lines = told(capsys, *fetch, "--dry-run")
+        assert any(f"from {kept}, which was downloaded" in line for line in lines)
+        code, lines = told(capsys, *fetch, "--accept", "a" * 64)
+        (line,) = (line for line in lines if line.startswith("FAILED"))
+        assert code == 1 and f"sha256 {digest}, not the accepted {'a' * 64}" in line
+        code, lines = told(capsys, *fetch, "--accept", digest)
+        assert code == 0 and not kept.exists()
+        assert any(line.startswith("fetched") and "as accepted" in line for line in lines)
+    code, lines = told(capsys, "doctor", "--suite", str(with_vectors))
+    assert code == 0
+
+
+def test_an_accepted_checksum_that_nothing_asked_for_is_told(
+    with_vectors: Path, blocked: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for arguments, reason in (
+        (("--suite", "robustness", "--profile", "embedded"), "nothing that was fetched asks for it"),
+        (("--suite", str(with_vectors), "--dry-run"), "--dry-run fetches nothing"),
+    ):
+        with pytest.raises(SystemExit):
+            main(["fetch", *arguments, "--accept", "b" * 64])
+        assert capsys.readouterr().err == f"--accept {'b' * 64}: not used, since {reason}\n"
+    with pytest.raises(SystemExit) as ended:
+        main(["fetch", "--suite", str(with_vectors), "--accept", "bbb"])
+    out, err = capsys.readouterr()
+    assert (ended.value.code, out) == (2, "") and "--accept 'bbb': expected a sha256" in err
+
+
 @pytest.mark.slow
 def test_fetch_gets_all_and_doctor_then_needs_no_network(tmp_path: Path, suite: Path) -> None:
     """As a user, with an empty home, a hub, NLTK's and TextAttack's places on the loopback."""
@@ -216,6 +287,8 @@ def test_fetch_gets_all_and_doctor_then_needs_no_network(tmp_path: Path, suite: 
             content = wordnet() if need.endswith("wordnet") else f"what is at {need}".encode()
             pin = hashlib.sha256(content).hexdigest()
             pins += f"\nPLACES[{need!r}] = PLACES[{need!r}]._replace(sha256={pin!r})"
+        else:
+            accepted = hashlib.sha256(content).hexdigest()
         files[place.path] = content
     settings = yaml.safe_load(suite.read_text())
     settings["profiles"]["small"] |= {
@@ -235,8 +308,8 @@ def test_fetch_gets_all_and_doctor_then_needs_no_network(tmp_path: Path, suite: 
             "ASA_BENCH_TEXTATTACK_URL": place,
         }
 
-        def run(command: str, **changes: str) -> subprocess.CompletedProcess[str]:
-            code = f"{pins}\nfrom asa_bench.cli import main\nmain({[command, '--suite', str(suite)]!r})"
+        def run(*command: str, **changes: str) -> subprocess.CompletedProcess[str]:
+            code = f"{pins}\nfrom asa_bench.cli import main\nmain({[*command, '--suite', str(suite)]!r})"
             return subprocess.run(
                 [sys.executable, "-c", code],
                 env={**given, **changes},
@@ -245,7 +318,7 @@ def test_fetch_gets_all_and_doctor_then_needs_no_network(tmp_path: Path, suite: 
                 check=False,
             )
 
-        done = run("fetch")
+        done = run("fetch", "--accept", accepted)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "pytorch_model.bin" not in " ".join(hub.requests)
         assert COMMIT in done.stdout and "as pinned" in done.stdout

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import lzma
 import os
+import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from asa_bench import fetching
 from asa_bench.attacks import vectors
+from asa_bench.disk import file_sha256
 from asa_bench.errors import BadInput, Unavailable
 
 FOLDER = "ASA_BENCH_RESOURCES"
@@ -27,7 +29,7 @@ class Place(NamedTuple):
     Attributes:
         mirror: the entry of `MIRRORS` that the path is below.
         path: the rest of the address.
-        sha256: of the bytes that come, hex; None where nobody publishes it.
+        sha256: of the bytes that come, hex; None where nobody publishes it: then a user must accept it, see `Accepted`.
         size: bytes; 0 where unknown.
         form: what is done with them: kept as they are, packed with xz, or converted to safetensors.
     """
@@ -53,6 +55,8 @@ def _nltk(name: str, sha256: str, size: int, commit: str = _NLTK_DATA) -> Place:
     return Place("ASA_BENCH_GITHUB_URL", f"nltk/nltk_data/{commit}/packages/{name}.zip", sha256, size)
 
 
+#: The counter-fitted word vectors among `PLACES`.
+VECTORS = f"file:{vectors.NAME}"
 #: By the names in `Attack.needs`.
 PLACES: dict[str, Place] = {
     "nltk:corpora/stopwords": _nltk(
@@ -85,9 +89,7 @@ PLACES: dict[str, Place] = {
         1_977_338,
         "xz",
     ),
-    f"file:{vectors.NAME}": Place(
-        "ASA_BENCH_TEXTATTACK_URL", "word_embeddings/paragramcf", None, 0, "vectors"
-    ),
+    VECTORS: Place("ASA_BENCH_TEXTATTACK_URL", "word_embeddings/paragramcf", None, 0, "vectors"),
 }
 
 # What no one place provides, and why.
@@ -108,32 +110,100 @@ def target(need: str) -> Path:
     return folder() / "nltk_data" / f"{name}.zip" if kind == "nltk" else folder() / name
 
 
-def pickled(data_dir: Path | None) -> list[Path]:
-    """Where TextAttack's own files of word vectors may lie already: a data folder, and the library's cache."""
+class Accepted:
+    """The checksums (sha256, hex) that a user has compared and vouches for, where nobody publishes one.
+
+    Attributes:
+        used: those of them that something was converted by.
+    """
+
+    def __init__(self, digests: Iterable[str] = ()) -> None:
+        """Remembers `digests`.
+
+        Raises:
+            BadInput: one is no sha256.
+        """
+        self._digests = []
+        for digest in digests:
+            if not re.fullmatch("[0-9a-fA-F]{64}", digest):
+                raise BadInput(f"--accept {digest!r}: expected a sha256, 64 hexadecimal digits")
+            self._digests.append(digest.lower())
+        self.used: set[str] = set()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(self._digests))
+
+    def vouches(self, digest: str) -> bool:
+        """Whether the user accepts what has this checksum, which then counts as used."""
+        if digest not in self._digests:
+            return False
+        self.used.add(digest)
+        return True
+
+
+def unread() -> Path:
+    """Where TextAttack's archive of word vectors waits, unopened, for somebody to accept its checksum."""
+    return folder() / "vectors" / "paragramcf.zip"
+
+
+def given_vectors(data_dir: Path | None) -> Path | None:
+    """TextAttack's own folder of word vectors in a data folder; None where there is none."""
+    if data_dir is None:
+        return None
+    places = (data_dir / "paragramcf", data_dir / "word_embeddings" / "paragramcf")
+    return next((place for place in places if place.is_dir()), None)
+
+
+def cached_vectors() -> Path | None:
+    """The same in the library's cache."""
     cache = Path(os.environ.get("TA_CACHE_DIR") or "~/.cache/textattack").expanduser()
-    roots = [data_dir] if data_dir is not None else []
-    return [
-        *(root / name for root in roots for name in ("paragramcf", "word_embeddings/paragramcf")),
-        cache / "word_embeddings" / "paragramcf",
-    ]
+    found = cache / "word_embeddings" / "paragramcf"
+    return found if found.is_dir() else None
 
 
-def fetch(need: str, data_dir: Path | None = None, progress: fetching.Progress = fetching.ignore) -> str:
+def whence(need: str, data_dir: Path | None = None) -> str:
+    """From where `fetch` would get one of `PLACES`, for people; reads no file."""
+    place = PLACES[need]
+    if place.form != "vectors":
+        return f"{place.url}, {place.size:,} bytes" if place.size else place.url
+    given = given_vectors(data_dir)
+    if given is not None:
+        return str(given)
+    if place.sha256 is not None:
+        return place.url
+    condition = "only once its sha256, which nobody publishes and fetch tells, is given with --accept"
+    cached = cached_vectors()
+    if cached is not None:
+        return f"{cached}, {condition}"
+    if unread().is_file():
+        return f"{unread()}, which was downloaded and is read {condition}"
+    return f"{place.url}, which is read {condition}"
+
+
+def fetch(
+    need: str,
+    data_dir: Path | None = None,
+    progress: fetching.Progress = fetching.ignore,
+    accepted: Accepted | None = None,
+) -> str:
     """Get a resource into `folder`.
+
+    Args:
+        accepted: checksums by which that is converted of which nobody publishes one.
 
     Returns:
         What was done, with checksum, for people.
 
     Raises:
-        Unavailable: it is not to be had from where it was looked for.
-        BadInput: what is there is something else.
+        Unavailable: it is not to be had from where it was looked for, or nobody has accepted its checksum.
+        BadInput: what is there is something else than it should be, or than was accepted.
     """
     place, goal = PLACES.get(need), target(need)
     if place is None:
         raise Unavailable(f"{need}: nobody is known to publish it; give --data-dir FOLDER that has it")
     try:
         if place.form == "vectors":
-            return _vectors(place, goal, pickled(data_dir), progress)
+            return _vectors(place, goal, data_dir, progress, accepted or Accepted())
         if place.form == "verbatim":
             sha256 = fetching.download(place.url, goal, place.sha256, progress)
             return f"{goal} (sha256 {sha256}, as pinned)"
@@ -149,18 +219,58 @@ def fetch(need: str, data_dir: Path | None = None, progress: fetching.Progress =
         raise Unavailable(f"{need}: {goal} cannot be written: {error.strerror or error}") from error
 
 
-def _vectors(place: Place, goal: Path, near: Sequence[Path], progress: fetching.Progress) -> str:
-    for path in near:
-        if path.is_dir():
-            sha256 = vectors.convert(vectors.raw_files(path), goal, str(path))
-            return f"{goal} (from {path}; sha256 {sha256}, noted beside it)"
-    with tempfile.TemporaryDirectory(prefix="asa-bench-") as scratch:
-        archive = Path(scratch, "paragramcf.zip")
-        came = fetching.download(place.url, archive, place.sha256, progress)
+def _vectors(
+    place: Place, goal: Path, data_dir: Path | None, progress: fetching.Progress, accepted: Accepted
+) -> str:
+    """Converts TextAttack's word vectors: of a folder that the user names, or of what has a checksum that he accepts.
+
+    Nothing is trusted because it came first: what nobody vouches for is not opened.
+    """
+    given = given_vectors(data_dir)
+    if given is not None:
+        sha256 = vectors.convert(vectors.raw_files(given), goal, str(given))
+        return f"{goal} (from {given}; sha256 {sha256}, noted beside it)"
+    refused: list[tuple[str, str]] = []  # what lies where, and its checksum
+    cached = cached_vectors()
+    if cached is not None:
+        files = vectors.raw_files(cached)
+        digest = vectors.digest(files)
+        if accepted.vouches(digest):
+            sha256 = vectors.convert(files, goal, str(cached))
+            return f"{goal} (from {cached}, sha256 {digest} as accepted; converted sha256 {sha256}, noted beside it)"
+        refused.append(
+            (f"{cached} (the sha256 of what `sha256sum {' '.join(sorted(files))}` prints)", digest)
+        )
+    archive = unread()
+    # Whoever accepts another checksum than the cache's means the archive, and waits for a download.
+    if cached is None or archive.is_file() or list(accepted):
         try:
+            digest = (
+                file_sha256(archive)
+                if archive.is_file()
+                else fetching.download(place.url, archive, None, progress)
+            )
+        except Unavailable as error:
+            if not refused:
+                raise
+            raise Unavailable(f"{_refusal(refused, accepted)}; and {error}") from error
+        if digest == place.sha256 or accepted.vouches(digest):
             sha256 = vectors.convert(vectors.raw_files(archive), goal, place.url)
-        except BadInput as error:
-            raise BadInput(str(error).replace(str(archive), place.url)) from error
+            archive.unlink()
+            how = "as pinned" if digest == place.sha256 else "as accepted"
+            return f"{goal} (archive sha256 {digest}, {how}; converted sha256 {sha256}, noted beside it)"
+        refused.append((f"{archive}, from {place.url},", digest))
+    if list(accepted):
+        raise BadInput(_refusal(refused, accepted))
+    raise Unavailable(_refusal(refused, accepted))
+
+
+def _refusal(refused: Sequence[tuple[str, str]], accepted: Accepted) -> str:
+    """Why nothing was converted, with every checksum that there is and every one that was accepted."""
+    found = " and ".join(f"{what} has sha256 {digest}" for what, digest in refused)
+    if list(accepted):
+        return f"{found}, not the accepted {', '.join(accepted)}; nothing of it was read"
     return (
-        f"{goal} (archive sha256 {came}, which nobody publishes; converted sha256 {sha256}, noted beside it)"
+        f"{found}; asa-bench knows of no published one, so nothing of it was read. Compare it with a colleague's or "
+        "another download's; `asa-bench fetch ... --accept SHA256` then converts it"
     )

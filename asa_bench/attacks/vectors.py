@@ -124,6 +124,15 @@ def raw_files(place: Path) -> dict[str, bytes]:
     return found
 
 
+def digest(files: Mapping[str, bytes]) -> str:
+    """One checksum (sha256, hex) of TextAttack's files together: that of what ``sha256sum`` prints of them by name.
+
+    In the folder: ``sha256sum nn.npy paragram.npy wordlist.pickle | sha256sum``.
+    """
+    lines = [f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(FILES)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
 def convert(files: Mapping[str, bytes], target: Path, said: str) -> str:
     """Write TextAttack's files as one safetensors file, and its checksum beside it.
 

@@ -7,7 +7,9 @@ import io
 import json
 import lzma
 import re
+import subprocess
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import counter_fitted
@@ -16,11 +18,11 @@ import pytest
 from file_server import serve
 
 from asa_bench.attacks import ATTACKS, library, resources, sources, vectors
-from asa_bench.errors import Unavailable
+from asa_bench.errors import BadInput, Unavailable
 
 STOP_WORDS = "nltk:corpora/stopwords"
 NEIGHBOURS = "file:counterfitting/counterfitted_neighbors.json.xz"
-VECTORS = f"file:{vectors.NAME}"
+VECTORS = sources.VECTORS
 
 
 @pytest.fixture
@@ -96,24 +98,130 @@ def test_packing_gives_the_bytes_of_the_data_folder(
     assert library.resource(NEIGHBOURS, None).read_bytes() == packed
 
 
-def test_vectors_are_converted_on_the_way(fetched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    content = counter_fitted.archive(counter_fitted.files())
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, list[str]]]:
+    """TextAttack's place with its archive: the archive's sha256, and what was asked for."""
+    content, asked = counter_fitted.archive(counter_fitted.files()), list[str]()
+    with serve({sources.PLACES[VECTORS].path: content}, asked) as url:
+        monkeypatch.setenv("ASA_BENCH_TEXTATTACK_URL", url)
+        yield hashlib.sha256(content).hexdigest(), asked
+
+
+def files_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.rglob("*") if path.is_file()}
+
+
+CONVERTED = {"paragramcf.safetensors", "paragramcf.safetensors.sha256"}
+
+
+def test_the_archive_of_vectors_waits_unread_until_its_checksum_is_accepted(
+    fetched: Path, bucket: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest, asked = bucket
+    with monkeypatch.context() as closed:
+        closed.setattr(vectors, "raw_files", lambda place: pytest.fail(f"{place} was opened"))
+        for _ in range(2):
+            with pytest.raises(
+                Unavailable, match=rf"has sha256 {digest}; .*nothing of it was read.*--accept SHA256"
+            ):
+                sources.fetch(VECTORS)
+            assert files_in(fetched) == {"paragramcf.zip"}
+        other = sources.Accepted(["a" * 64])
+        with pytest.raises(BadInput, match=rf"has sha256 {digest}, not the accepted {'a' * 64}"):
+            sources.fetch(VECTORS, accepted=other)
+        assert files_in(fetched) == {"paragramcf.zip"} and not other.used
+    assert len(asked) == 1
+    accepted = sources.Accepted(["b" * 64, digest.upper()])
+    told = sources.fetch(VECTORS, accepted=accepted)
+    assert f"archive sha256 {digest}, as accepted" in told and accepted.used == {digest}
+    assert tuple(vectors.load(library.resource(VECTORS, None)).words) == counter_fitted.WORDS
+    assert files_in(fetched) == CONVERTED and len(asked) == 1
+
+
+def test_an_accepted_archive_is_downloaded_and_converted_at_once(
+    fetched: Path, bucket: tuple[str, list[str]]
+) -> None:
+    sources.fetch(VECTORS, accepted=sources.Accepted([bucket[0]]))
+    assert files_in(fetched) == CONVERTED
+
+
+def test_an_archive_that_changed_while_it_waited_is_refused(
+    fetched: Path, bucket: tuple[str, list[str]]
+) -> None:
+    digest, _ = bucket
+    with pytest.raises(Unavailable):
+        sources.fetch(VECTORS)
+    with sources.unread().open("ab") as archive:
+        archive.write(b"more")
+    with pytest.raises(BadInput, match=rf"not the accepted {digest}"):
+        sources.fetch(VECTORS, accepted=sources.Accepted([digest]))
+    assert files_in(fetched) == {"paragramcf.zip"}
+
+
+def test_an_accepted_archive_is_still_not_executed(fetched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checksum says which bytes they are, not that they are good."""
+    bad = {**counter_fitted.files(), "wordlist.pickle": b"cos\nsystem\n(S'true'\ntR."}
+    content = counter_fitted.archive(bad)
     with serve({sources.PLACES[VECTORS].path: content}) as url:
         monkeypatch.setenv("ASA_BENCH_TEXTATTACK_URL", url)
-        told = sources.fetch(VECTORS)
-    assert hashlib.sha256(content).hexdigest() in told
-    assert tuple(vectors.load(library.resource(VECTORS, None)).words) == counter_fitted.WORDS
-    names = {path.name for path in fetched.rglob("*") if path.is_file()}
-    assert names == {"paragramcf.safetensors", "paragramcf.safetensors.sha256"}
+        with pytest.raises(BadInput, match="nothing of it was executed"):
+            sources.fetch(VECTORS, accepted=sources.Accepted([hashlib.sha256(content).hexdigest()]))
+    assert not CONVERTED & files_in(fetched)
 
 
-def test_vectors_of_the_librarys_own_cache_are_not_fetched_again(fetched: Path, tmp_path: Path) -> None:
-    own = tmp_path / "cache" / "word_embeddings" / "paragramcf"
-    own.mkdir(parents=True)
-    for name, content in counter_fitted.files().items():
-        (own / name).write_bytes(content)
-    assert str(own) in sources.fetch(VECTORS)
+@pytest.mark.parametrize("digest", ["", "abc", "g" * 64, "a" * 63, "a" * 65, f"{'a' * 64}\n"])
+def test_what_is_accepted_must_be_a_checksum(digest: str) -> None:
+    with pytest.raises(BadInput, match="expected a sha256, 64 hexadecimal digits"):
+        sources.Accepted([digest])
+
+
+def put(folder: Path, content: dict[str, bytes]) -> Path:
+    folder.mkdir(parents=True)
+    for name, data in content.items():
+        (folder / name).write_bytes(data)
+    return folder
+
+
+def sum_of_sums(folder: Path) -> str:
+    """As the documentation tells a user to make it."""
+    command = "sha256sum nn.npy paragram.npy wordlist.pickle | sha256sum"
+    done = subprocess.run(command, shell=True, cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.split()[0]
+
+
+def test_vectors_of_the_librarys_own_cache_must_be_accepted_too(
+    fetched: Path, tmp_path: Path, bucket: tuple[str, list[str]]
+) -> None:
+    own = put(tmp_path / "cache" / "word_embeddings" / "paragramcf", counter_fitted.files())
+    digest = sum_of_sums(own)
+    with pytest.raises(
+        Unavailable, match=rf"{own} .*has sha256 {digest}; asa-bench knows of no published one"
+    ):
+        sources.fetch(VECTORS)
+    assert files_in(fetched) == set() and bucket[1] == []
+    assert str(own) in sources.fetch(VECTORS, accepted=sources.Accepted([digest]))
     assert fetched / vectors.NAME == library.resource(VECTORS, None)
+    assert bucket[1] == [] and files_in(own) == set(vectors.FILES)
+
+
+def test_whoever_accepts_the_archive_gets_it_beside_a_cache_of_other_files(
+    fetched: Path, tmp_path: Path, bucket: tuple[str, list[str]]
+) -> None:
+    own = put(tmp_path / "cache" / "word_embeddings" / "paragramcf", counter_fitted.files(("one", "two")))
+    with pytest.raises(BadInput) as refused:
+        sources.fetch(VECTORS, accepted=sources.Accepted(["a" * 64]))
+    assert all(digest in str(refused.value) for digest in (sum_of_sums(own), bucket[0], "a" * 64))
+    sources.fetch(VECTORS, accepted=sources.Accepted([bucket[0]]))
+    assert tuple(vectors.load(library.resource(VECTORS, None)).words) == counter_fitted.WORDS
+
+
+def test_a_folder_that_the_user_names_is_his_own_word(
+    fetched: Path, tmp_path: Path, bucket: tuple[str, list[str]]
+) -> None:
+    own = put(tmp_path / "data" / "paragramcf", counter_fitted.files())
+    assert str(own) == sources.whence(VECTORS, tmp_path / "data")
+    assert str(own) in sources.fetch(VECTORS, tmp_path / "data")
+    assert files_in(fetched) == CONVERTED and bucket[1] == []
 
 
 def test_a_resource_that_nobody_publishes(fetched: Path) -> None:
