@@ -382,3 +382,33 @@ def test_a_damaged_judgement_is_refused_in_a_line(
     code, out, err = run(capsys, store.root, *fooled)
     assert (code != 0, out) == (True, "")
     assert "the record is damaged; run its suite again" in err and len(err.strip().splitlines()) == 1
+
+
+def test_sets_that_were_judged_in_different_ways_have_no_gated_worst_case(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As in a folder with a control, which a run does not judge."""
+    from asa_bench.cli.replay import _print
+    from asa_bench.facing import Faced
+    from asa_bench.judging import Judged
+    from asa_bench.replaying import COLUMNS, Replay
+
+    rows = pd.DataFrame({name: [f"{name}{i}" for i in range(2)] for name in COLUMNS})
+    rows["outcome"] = ["fooled", "robust"]
+
+    def one(attack: str, encoder: str | None) -> Faced:
+        judged = Judged(np.array([False, False]), QualityGate(), describe(encoder, None), rows)
+        return Faced("m", None, Replay(made(attack), rows, judged))
+
+    _print([one("pruthi", "e"), one("pwws", "e"), one("random", None)])
+    out = capsys.readouterr().out
+    assert (
+        "worst of 3 sets, m on sst2:  50.0 %" in out and "worst of 2 sets, gated, m on sst2: 100.0 %" in out
+    )
+    assert "worst of 3 sets, gated" not in out
+    gates = [line for line in out.splitlines() if line.startswith(("Gated", "Not asked"))]
+    assert [line.rpartition(" (")[2] for line in gates] == [
+        "2 of the sets)",
+        "random on sst2 against minilm\\x1b[31m naive seed 1)",
+        "random on sst2 against minilm\\x1b[31m naive seed 1)",
+    ]
