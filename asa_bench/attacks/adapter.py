@@ -9,6 +9,7 @@ import contextlib
 import functools
 import hashlib
 import importlib
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -49,6 +50,9 @@ _COMPONENTS: tuple[Any, ...] = (
 # A search asks for at most this many candidates at once. It bounds the memory; what a crash in the middle of a question
 # leaves behind depends on it, so it depends on nothing itself.
 _CHUNK = 512
+
+# Lists of more items are told by a checksum.
+_LISTED = 64
 
 # Strings up to this length are words and worth remembering; whole texts hardly ever come twice.
 _WORD = 48
@@ -221,24 +225,39 @@ def prepare(attack: Attack, wrapper: VictimWrapper, task: Task, options: AttackO
 def describe(component: Any) -> Any:
     """A component of a recipe as plain data: class name and every attribute, nested components too.
 
-    Sets and long lists of words are told by their length and sha256, so that nothing hides behind a `repr`.
+    Sets, and lists and tables of more than 64 items, are told by their length and sha256 (of a list, in its order), arrays and
+    tensors by that of their numbers, so that nothing hides behind a `repr`. Functions are left out, and so are private attributes
+    of the library's classes and ours, which follow from the others.
     """
+    return _described(component, ())
+
+
+def _described(component: Any, within: tuple[int, ...]) -> Any:
+    """See `describe`; `within` are the ids of the components that this one is a part of, which it may know."""
     if component is None or isinstance(component, (bool, int, str)):
         return component
     if isinstance(component, float):
         return component if np.isfinite(component) else str(component)
     if isinstance(component, dict):
-        return {
-            str(key): describe(value)
-            for key, value in sorted(component.items(), key=lambda item: str(item[0]))
-        }
-    if isinstance(component, (set, frozenset)) or (
-        isinstance(component, (list, tuple)) and len(component) > 64
-    ):
+        return _shortened(
+            {
+                str(key): _described(value, within)
+                for key, value in sorted(component.items(), key=lambda item: str(item[0]))
+            }
+        )
+    if isinstance(component, (set, frozenset)):
         words = [str(item) for item in component]
         return {"count": len(words), "sha256": library.words_sha256(words)}
     if isinstance(component, (list, tuple)):
-        return [describe(item) for item in component]
+        return _shortened([_described(item, within) for item in component])
+    if isinstance(component, np.generic):
+        return _described(component.item(), within)
+    if isinstance(component, bytes):
+        return {"count": len(component), "sha256": hashlib.sha256(component).hexdigest()}
+    if isinstance(component, torch.Tensor):
+        numbers = component.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+        held = hashlib.sha256(numbers.tobytes()).hexdigest()
+        return {"shape": list(component.shape), "dtype": str(component.dtype), "sha256": held}
     if isinstance(component, np.ndarray):
         held = hashlib.sha256(np.ascontiguousarray(component).tobytes()).hexdigest()
         return {"shape": list(component.shape), "dtype": str(component.dtype), "sha256": held}
@@ -246,14 +265,26 @@ def describe(component: Any) -> Any:
         return {"pattern": component.pattern, "flags": component.flags}
     module = type(component).__module__
     name = f"{module}.{type(component).__qualname__}"
-    ours = module.partition(".")[0] in ("textattack", "asa_bench") or isinstance(component, _COMPONENTS)
-    if not ours or isinstance(component, VictimWrapper):
+    known = module.partition(".")[0] in ("textattack", "asa_bench")
+    told = known or isinstance(component, _COMPONENTS)
+    if not told or isinstance(component, VictimWrapper) or id(component) in within:
         return {"class": name}
     hidden = {"goal_function", "get_transformations", "get_goal_results", "get_indices_to_order"}
     hidden |= {"filter_transformations", "model"}
+    # These are arguments, by names that are private; vectors from a file are told by the file.
+    private = {"_word2index", "_index2word"} if type(component) is textattack.shared.WordEmbedding else set()
     attributes = {
-        key: describe(value)
+        key: _described(value, (*within, id(component)))
         for key, value in sorted(vars(component).items())
-        if key not in hidden and not key.startswith("_") and not callable(value)
+        if key not in hidden
+        and (key in private or not (known and key.startswith("_")))
+        and (isinstance(value, _COMPONENTS) or not callable(value))
     }
     return {"class": name, **attributes}
+
+
+def _shortened(items: Any) -> Any:
+    """A list or table of plain data as it is, or by its length and sha256 if it is long."""
+    if len(items) <= _LISTED:
+        return items
+    return {"count": len(items), "ordered_sha256": hashlib.sha256(json.dumps(items).encode()).hexdigest()}

@@ -4,23 +4,72 @@ from __future__ import annotations
 
 import inspect
 import json
-import lzma
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import counter_fitted
 import numpy as np
 import pytest
+import tiny_resources
+import torch
 from attack_victims import WITHOUT_RANDOMNESS
+from tiny_resources import OPEN_ENGLISH, PRINCETON, data_folder
 
-from asa_bench.attacks import ATTACKS
-from asa_bench.attacks.adapter import VictimWrapper, describe, textattack
-from asa_bench.attacks.builders import NeighbourLists
+from asa_bench.attacks import (
+    ATTACKS,
+    Attack,
+    control,
+    encoders,
+    infilling,
+    library,
+    resources,
+    vectors,
+    white_box,
+)
+from asa_bench.attacks.adapter import VictimWrapper, build, describe, textattack
+from asa_bench.attacks.builders import CounterFitted, NeighbourLists
 from asa_bench.attacks.engine import fingerprint, resolve
 
 transformations = textattack.transformations
 constraints = textattack.constraints
 before = constraints.pre_transformation
 searches = textattack.search_methods
+semantics = constraints.semantics
+WRAPPER = VictimWrapper(None, np.arange(2))
+
+
+class Together(dict[str, Any]):
+    """Values of several arguments of which none can be changed alone."""
+
+
+def embedding(*words: str) -> Any:
+    """Word vectors, the same ones whatever the words are."""
+    numbers = {word: number for number, word in enumerate(words)}
+    return textattack.shared.WordEmbedding(np.eye(len(words)), numbers, dict(enumerate(words)))
+
+
+def masked(name: str) -> Any:
+    """What a transformation keeps of a masked language model; its files have a checksum of their own."""
+    return SimpleNamespace(name=name, written="bert", tokenizer=object(), max_length=64)
+
+
+FILLED = {
+    "shared": masked("OtherForMaskedLM"),
+    "window_size": 5,
+    "max_candidates": 7,
+    "min_confidence": 0.5,
+    "batch_size": 3,
+}
+GENETIC = {
+    "pop_size": 10,
+    "max_iters": 3,
+    "temp": 0.5,
+    "give_up_if_no_improvement": True,
+    "post_crossover_check": False,
+    "max_crossover_retries": 3,
+}
 ENDS = {"skip_first_char": True, "skip_last_char": True}
 LETTERS = {"letters_to_insert": "xyz"}
 
@@ -67,6 +116,61 @@ COMPONENTS: list[tuple[Any, dict[str, Any], dict[str, Any]]] = [
         {},
         {"pop_size": 10, "max_iters": 3, "post_turn_check": False},
     ),
+    (searches.ParticleSwarmOptimization, {}, {"pop_size": 10, "max_iters": 3, "post_turn_check": False}),
+    (searches.AlzantotGeneticAlgorithm, {}, GENETIC),
+    (searches.ImprovedGeneticAlgorithm, {}, {**GENETIC, "max_replace_times_per_index": 2}),
+    (searches.GreedySearch, {}, {}),
+    (control.RandomWalks, {"per_word": 5}, {"per_word": 4}),
+    (white_box.GradientBeam, {}, {"beam_width": 3}),
+    (white_box.GradientRanked, {"gradients": None}, {}),
+    (
+        white_box.GradientSwap,
+        {"gradients": None, "top_n": 1, "min_cos_sim": 0.5, "max_neighbours": 50},
+        {"top_n": 2, "min_cos_sim": 0.4, "max_neighbours": 40},
+    ),
+    (before.RepeatModification, {}, {}),
+    (constraints.overlap.MaxWordsPerturbed, {"max_num_words": 2}, {"max_num_words": 3, "max_percent": 0.5}),
+    (
+        semantics.WordEmbeddingDistance,
+        {"embedding": embedding("film", "movie"), "min_cos_sim": 0.5},
+        {
+            "embedding": embedding("film", "plot"),
+            "include_unknown_words": False,
+            "min_cos_sim": 0.6,
+            "max_mse_dist": Together(min_cos_sim=None, max_mse_dist=0.5),
+            "cased": True,
+            "compare_against_original": False,
+        },
+    ),
+    (
+        encoders.EncoderSimilarity,
+        {"wrapper": WRAPPER, "encoder": None},
+        {
+            "threshold": 0.9,
+            "metric": "angular",
+            "compare_against_original": False,
+            "window_size": 15,
+            "skip_text_shorter_than_window": True,
+        },
+    ),
+    (transformations.WordSwapWordNet, {}, {"language": "fra"}),
+    (
+        transformations.WordSwapEmbedding,
+        {"embedding": embedding("film", "movie")},
+        {"max_candidates": 8, "embedding": embedding("film", "plot"), **LETTERS},
+    ),
+    (
+        transformations.CompositeTransformation,
+        {"transformations": [transformations.WordSwapQWERTY()]},
+        {"transformations": [transformations.WordSwapQWERTY(random_one=False)]},
+    ),
+    (
+        infilling.SharedSwap,
+        {"wrapper": WRAPPER, "shared": masked("BertForMaskedLM")},
+        {**FILLED, "method": "bert-attack", **LETTERS},
+    ),
+    (infilling.SharedInsertion, {"wrapper": WRAPPER, "shared": masked("BertForMaskedLM")}, FILLED),
+    (infilling.SharedMerge, {"wrapper": WRAPPER, "shared": masked("BertForMaskedLM")}, FILLED),
     (
         textattack.goal_functions.UntargetedClassification,
         {"model_wrapper": VictimWrapper(None, np.arange(2))},
@@ -80,10 +184,22 @@ COMPONENTS: list[tuple[Any, dict[str, Any], dict[str, Any]]] = [
         },
     ),
 ]
-# These change no answer: how much is remembered; who is asked, which is recorded on its own; the language of stop words
-# that are given; retries, which the library sets to 20 whatever is said. PartOfSpeech's taggers other than NLTK's are
-# models that are not here.
-WITHOUT_EFFECT = {"model_cache_size", "model_wrapper", "language", "max_turn_retries", "tagger_type"}
+# These change no answer: how much is remembered; who is asked, which is recorded on its own; retries, which the library
+# sets to 20 whatever is said. PartOfSpeech's taggers other than NLTK's are models that are not here.
+WITHOUT_EFFECT = {"model_cache_size", "model_wrapper", "max_turn_retries", "tagger_type"}
+# Of some classes alone: whom they ask, and whose checksum is recorded on its own; what the shared model decides; what the
+# library refuses to change; the language of stop words that are given.
+ALSO_WITHOUT_EFFECT: dict[Any, set[str]] = {
+    encoders.EncoderSimilarity: {"wrapper", "encoder"},
+    before.StopwordModification: {"language"},
+    white_box.GradientRanked: {"gradients"},
+    white_box.GradientSwap: {"gradients"},
+    constraints.overlap.MaxWordsPerturbed: {"compare_against_original"},
+    **{
+        kind: {"wrapper", "masked_language_model", "tokenizer", "max_length"}
+        for kind in (infilling.SharedSwap, infilling.SharedInsertion, infilling.SharedMerge)
+    },
+}
 
 
 def arguments(kind: Any) -> set[str]:
@@ -97,7 +213,17 @@ def arguments(kind: Any) -> set[str]:
             } - {"self"}
             if not any(one.kind is one.VAR_KEYWORD for one in signature):
                 break
-    return found - WITHOUT_EFFECT
+    return found - WITHOUT_EFFECT - ALSO_WITHOUT_EFFECT.get(kind, set())
+
+
+@pytest.fixture(autouse=True)
+def _no_nltk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library's WordNet swap downloads when it is made, and asks which languages there are."""
+    import nltk
+
+    monkeypatch.setattr(nltk, "download", lambda *_, **__: False)
+    module = sys.modules[transformations.WordSwapWordNet.__module__]
+    monkeypatch.setattr(module, "wordnet", SimpleNamespace(langs=lambda: ["eng", "fra"]))
 
 
 @pytest.mark.parametrize(
@@ -109,15 +235,134 @@ def test_every_argument_counts(kind: Any, needed: dict[str, Any], others: dict[s
     assert fingerprint({"component": describe(kind(**needed))}) == usual
     seen = {usual}
     for name, value in others.items():
-        seen.add(fingerprint({"component": describe(kind(**{**needed, name: value}))}))
+        changed = value if isinstance(value, Together) else {name: value}
+        seen.add(fingerprint({"component": describe(kind(**{**needed, **changed}))}))
         assert len(seen) == 1 + list(others).index(name) + 1, name
+
+
+def classes(told: Any) -> set[tuple[str, bool]]:
+    """Every class in a description, and whether anything is told of it."""
+    parts = told.values() if isinstance(told, dict) else told if isinstance(told, list) else ()
+    found = {pair for part in parts for pair in classes(part)}
+    return found | ({(told["class"], len(told) > 1)} if isinstance(told, dict) and "class" in told else set())
+
+
+@pytest.mark.parametrize("edition", [OPEN_ENGLISH, PRINCETON])
+def test_every_component_of_every_attack_is_among_those_whose_arguments_count(
+    edition: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import nltk
+
+    monkeypatch.setattr(nltk.data, "path", [])
+    for name in ("BERT", "DISTILROBERTA"):
+        monkeypatch.setattr(infilling, name, resources.MASKED)
+    wrapper = VictimWrapper(None, np.arange(2), data_dir=data_folder(tmp_path, edition))
+    tested = {f"{kind.__module__}.{kind.__qualname__}": bool(others) for kind, _, others in COMPONENTS}
+    tested |= {f"{kind.__module__}.{kind.__qualname__}": True for kind in (NeighbourLists, CounterFitted)}
+    attacks = [attack for attack in map(ATTACKS.get, ATTACKS.names()) if suits(attack, edition)]
+    assert len(attacks) > len(ATTACKS.names()) / 2
+    try:
+        for attack in attacks:
+            for corpus in (nltk.corpus.stopwords, nltk.corpus.wordnet):
+                corpus._unload()
+            built = build(attack, wrapper)
+            parts = [built.goal_function, built.search_method, built.transformation]
+            parts += [*built.pre_transformation_constraints, *built.constraints]
+            for kind, told in classes(describe(parts)):
+                assert kind in tested, f"{attack.name}: add {kind} to COMPONENTS"
+                assert told or not tested[kind], f"{attack.name}: nothing is told of {kind}"
+    finally:
+        for corpus in (nltk.corpus.stopwords, nltk.corpus.wordnet):
+            corpus._unload()
+
+
+def suits(attack: Attack, edition: str) -> bool:
+    """Whether a folder with a WordNet of that edition has what an attack needs."""
+    meant = OPEN_ENGLISH if library.wordnet_of(attack) == resources.OPEN_ENGLISH else PRINCETON
+    return meant == edition or "nltk:corpora/wordnet" not in attack.needs
+
+
+def test_vectors_count_by_content(tmp_path: Path) -> None:
+    def of(*words: str) -> set[str]:
+        path = tmp_path / "-".join(words) / "vectors.safetensors"
+        vectors.convert(counter_fitted.files(words), path, "a test")
+        held = CounterFitted(path)
+        parts = (
+            transformations.WordSwapEmbedding(embedding=held),
+            semantics.WordEmbeddingDistance(embedding=held, min_cos_sim=0.5),
+        )
+        return {fingerprint({"component": describe(part)}) for part in parts}
+
+    assert of("film", "movie") == of("film", "movie")
+    assert not of("film", "movie") & of("film", "plot")
+
+
+def test_the_files_of_an_encoder_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whom a constraint asks is not among its attributes, but the checksum of its files is recorded beside."""
+    folder = data_folder(tmp_path, OPEN_ENGLISH)
+    attack = ATTACKS.get("textfooler+neighbours+sbert")
+    attack = attack.model_copy(update={"needs": (resources.ENCODER,)})
+    seen = [resolve(attack, folder)]
+    (folder / "sentence_encoder" / "tokenizer_config.json").open("a").write("\n")
+    library.resources._sha256.cache_clear()
+    seen.append(resolve(attack, folder))
+    assert seen[0]["constraints"] == seen[1]["constraints"]
+    assert seen[0]["resources"] != seen[1]["resources"] and seen[0]["fingerprint"] != seen[1]["fingerprint"]
+
+
+WORDS = [f"word{number}" for number in range(100)]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (WORDS, WORDS[::-1]),
+        (WORDS, [*WORDS[:-1], "another"]),
+        (tuple(WORDS), tuple(WORDS[::-1])),
+        (dict.fromkeys(WORDS, 1), {word: 1 + (word == "word7") for word in WORDS}),
+        (["a", "b"], ["b", "a"]),
+        (np.float32(1), np.float32(2)),
+        (b"one", b"two"),
+        (torch.tensor([1.0, 2.0]), torch.tensor([2.0, 1.0])),
+        (torch.tensor(1.0, dtype=torch.bfloat16), torch.tensor(2.0, dtype=torch.bfloat16)),
+        (transformations.WordSwapQWERTY(), transformations.WordSwapQWERTY(random_one=False)),
+        ([transformations.WordSwapQWERTY()] * 65, [transformations.WordSwapQWERTY(random_one=False)] * 65),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_a_component_holds_counts(one: Any, other: Any) -> None:
+    """In public attributes of anybody's component, and in private ones of somebody else's."""
+    for name in ("words", "_words"):
+
+        class Holds(transformations.WordSwap):  # type: ignore[misc]
+            def __init__(self, value: Any, name: str = name) -> None:
+                super().__init__()
+                setattr(self, name, value)
+
+        told = [json.dumps(describe(Holds(value)), sort_keys=True) for value in (one, one, other)]
+        assert told[0] == told[1] != told[2]
+        assert len(told[0]) < 1000 and "0x" not in told[0]
+
+
+def test_the_order_of_a_set_does_not_count_and_that_of_a_list_does() -> None:
+    words = set(WORDS)
+    before = describe(words)
+    assert before == {"count": 100, "sha256": library.words_sha256(WORDS)}
+    assert describe(frozenset(WORDS)) == before
+    assert describe(WORDS) not in (before, describe(WORDS[::-1]))
+
+
+def test_components_that_know_each_other_are_described() -> None:
+    outer, inner = transformations.WordSwapQWERTY(), transformations.WordSwapQWERTY()
+    outer.part, inner.whole = inner, outer
+    told = describe(outer)
+    assert told["part"]["whole"] == {"class": told["class"]}
 
 
 def test_neighbour_lists_count_by_content(tmp_path: Path) -> None:
     def lists(content: dict[str, list[str]]) -> Any:
-        path = tmp_path / "lists.json.xz"
-        path.write_bytes(lzma.compress(json.dumps(content).encode()))
-        swap = transformations.WordSwapEmbedding(max_candidates=8, embedding=NeighbourLists(path))
+        held = NeighbourLists(tiny_resources.neighbours(tmp_path, content))
+        swap = transformations.WordSwapEmbedding(max_candidates=8, embedding=held)
         return fingerprint({"component": describe(swap)})
 
     assert lists({"good": ["fine", "great"]}) == lists({"good": ["fine", "great"]})
@@ -132,8 +377,6 @@ def test_a_resolved_recipe_carries_its_fingerprint(monkeypatch: pytest.MonkeyPat
     assert resolve(ATTACKS.get("deepwordbug+stopwords"))["fingerprint"] == found["fingerprint"]
     prints = {found["fingerprint"], resolve(ATTACKS.get("pruthi+stopwords"))["fingerprint"]}
     prints.add(resolve(WITHOUT_RANDOMNESS)["fingerprint"])
-    from asa_bench.attacks import library
-
     monkeypatch.setattr(library, "VERSION", "0.0.0")
     prints.add(resolve(WITHOUT_RANDOMNESS)["fingerprint"])
     monkeypatch.setattr(library, "stop_words", lambda: ["the"])
@@ -168,8 +411,6 @@ def test_records_of_another_recipe_are_not_compared() -> None:
 def test_files_word_lists_and_encoders_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a recipe reads is part of what it is: another byte in a file gives another fingerprint and another address."""
     import nltk
-
-    from asa_bench.attacks import library
 
     monkeypatch.setattr(nltk.data, "path", [])
     need = "nltk:corpora/stopwords"
@@ -216,11 +457,6 @@ def test_arguments_and_code_of_somebody_elses_components_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A plug-in is described like the library's parts, and its file is part of a cell's address."""
-    import sys
-
-    from asa_bench.attacks import library
-    from asa_bench.attacks.base import Attack
-
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     attack = Attack(name="own", title="Own", recipe="plugin_of_a_test:build", paper="none")

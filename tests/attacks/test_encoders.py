@@ -117,6 +117,32 @@ def test_outcomes_are_the_librarys_for_any_lanes_order_and_subset(folder: Path) 
         assert row["perturbed"] == (json.dumps([found.perturbed_text()]) if won else "")
 
 
+def test_an_encoder_answers_all_lanes_in_one_pass(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many lanes as examples: their questions come together, in as many passes as the longest search needs."""
+    asked: list[int] = []
+    answer = encoders.Victim.steady_logits
+
+    def counted(self: Any, texts: Any, *arguments: Any) -> np.ndarray:
+        asked.append(len(texts))
+        return answer(self, texts, *arguments)
+
+    # Nobody else is counted: the victim of these tests is no `Victim`.
+    monkeypatch.setattr(encoders.Victim, "steady_logits", counted)
+
+    def passes(lanes: int, *texts: str) -> list[int]:
+        asked.clear()
+        run(folder, single_rows(*texts), lanes)
+        return list(asked)
+
+    each = [passes(1, text) for text in TEXTS]
+    assert min(map(len, each)) > 0
+    alone, together = passes(1, *TEXTS), passes(len(TEXTS), *TEXTS)
+    assert len(alone) == sum(map(len, each))
+    # Lanes ask together; a text that several of them ask about is asked once.
+    assert len(together) == max(map(len, each))
+    assert max(together) > max(alone) and sum(together) <= sum(alone)
+
+
 def test_the_constraint_decides(folder: Path) -> None:
     without = GREEDY.model_copy(update={"recipe": "test_encoders:greedy_without"})
     victim: Any = KeywordVictim()

@@ -16,6 +16,7 @@ import counter_fitted
 import numpy as np
 import pytest
 from file_server import serve
+from tiny_resources import OPEN_ENGLISH, PRINCETON, wordnet
 
 from asa_bench.attacks import ATTACKS, library, resources, sources, vectors
 from asa_bench.errors import BadInput, Unavailable
@@ -239,25 +240,7 @@ def test_every_need_has_a_place_or_none_for_a_reason() -> None:
     assert not library.fetching_helps(other, "nltk:corpora/wordnet")
 
 
-OPEN, PRINCETON = (
-    "  1 Open English WordNet 2024-edition\n",
-    "  1 This\n  2 WordNet 3.0 Copyright 2006 by P.\n",
-)
 WORDNET = "nltk:corpora/wordnet"
-
-
-def wordnet(folder: Path, head: str) -> Path:
-    """A WordNet without words, as NLTK can read it."""
-    (folder / "nltk_data" / "corpora").mkdir(parents=True, exist_ok=True)
-    path = folder / "nltk_data" / "corpora" / "wordnet.zip"
-    with zipfile.ZipFile(path, "w") as packed:
-        for name in ("lexnames", "index.sense"):
-            packed.writestr(f"wordnet/{name}", "")
-        for part in ("adj", "adv", "noun", "verb"):
-            packed.writestr(f"wordnet/index.{part}", "")
-            packed.writestr(f"wordnet/{part}.exc", "")
-            packed.writestr(f"wordnet/data.{part}", head)
-    return path
 
 
 def wordnet_of(name: str, data_dir: Path) -> library.Requirement:
@@ -265,16 +248,18 @@ def wordnet_of(name: str, data_dir: Path) -> library.Requirement:
     return next(need for need in needed if need.name == WORDNET)
 
 
-@pytest.mark.parametrize("head", [OPEN, PRINCETON, PRINCETON.replace("3.0", "3.1"), "  1 This software\n"])
+@pytest.mark.parametrize(
+    "head", [OPEN_ENGLISH, PRINCETON, PRINCETON.replace("3.0", "3.1"), "  1 This software\n"]
+)
 def test_the_wrong_wordnet_is_told_before_work(fetched: Path, tmp_path: Path, head: str) -> None:
     wordnet(tmp_path, head)
     own, other = (wordnet_of(name, tmp_path) for name in ("pwws", "pwws+oewn2024"))
-    assert (own.present, other.present) == (head == PRINCETON, head == OPEN)
+    assert (own.present, other.present) == (head == PRINCETON, head == OPEN_ENGLISH)
     assert own.present or own.where.endswith(", not Princeton WordNet 3.0")
 
 
 def test_a_wordnet_that_is_none_is_told(fetched: Path, tmp_path: Path) -> None:
-    wordnet(tmp_path, OPEN).write_bytes(b"PK\x03\x04 and no more")
+    wordnet(tmp_path, OPEN_ENGLISH).write_bytes(b"PK\x03\x04 and no more")
     told = wordnet_of("pwws", tmp_path)
     assert not told.present and "wordnet.zip is not a WordNet" in told.where
 
@@ -285,7 +270,7 @@ def test_a_wordnet_of_another_edition_does_not_hide_the_one_that_is_meant(
     """Neither on the disk nor in NLTK, which keeps the first that it reads."""
     import nltk
 
-    places = {"pwws+oewn2024": wordnet(tmp_path / "data", OPEN), "pwws": wordnet(fetched, PRINCETON)}
+    places = {"pwws+oewn2024": wordnet(tmp_path / "data", OPEN_ENGLISH), "pwws": wordnet(fetched, PRINCETON)}
     try:
         for name in ("pwws", "pwws+oewn2024", "pwws"):
             attack = ATTACKS.get(name)
@@ -311,7 +296,7 @@ def test_an_attack_is_built_with_the_wordnet_that_it_means_alone(
     monkeypatch.setattr(nltk.data, "path", [])
     build = {
         (name, PRINCETON): getattr(builders, name),
-        (f"{name}+oewn2024", OPEN): getattr(builders, f"{name}_open_english_wordnet"),
+        (f"{name}+oewn2024", OPEN_ENGLISH): getattr(builders, f"{name}_open_english_wordnet"),
     }
 
     def forget() -> None:
@@ -321,7 +306,7 @@ def test_an_attack_is_built_with_the_wordnet_that_it_means_alone(
     try:
         for (attack, meant), builder in build.items():
             assert ATTACKS.get(attack).recipe == f"{builders.__name__}:{builder.__name__}"
-            for head in (PRINCETON, OPEN):
+            for head in (PRINCETON, OPEN_ENGLISH):
                 folder = tmp_path / f"{attack}-{head == PRINCETON}"
                 wordnet(folder, head)
                 (folder / "nltk_data" / "corpora" / "stopwords.zip").write_bytes(stop_words("the"))
