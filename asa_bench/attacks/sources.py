@@ -68,9 +68,6 @@ PLACES: dict[str, Place] = {
     "nltk:corpora/wordnet": _nltk(
         "corpora/wordnet", "cbda5ea6eef7f36a97a43d4a75f85e07fccbb4f23657d27b4ccbc93e2646ab59", 10_775_600
     ),
-    "nltk:corpora/omw-1.4": _nltk(
-        "corpora/omw-1.4", "3b941e664852f3297b6040236626065796a2aaf7d7f9eec8779a3beaa1096c2d", 26_634_772
-    ),
     "nltk:taggers/averaged_perceptron_tagger_eng": _nltk(
         "taggers/averaged_perceptron_tagger_eng",
         "6025f530624335c67d6547d44757b357b4e79bae030a0383e9887a92c1718f0b",

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from attack_victims import KeywordVictim
 from test_attack_resources import Graded
 
 from asa_bench.attacks import ATTACKS, Attack, library
@@ -477,3 +478,29 @@ def test_the_status_of_bad_characters_is_what_trying_its_variants_gives(goal: st
     for homoglyphic in (None, "homoglyphs"):
         lacks = "Invalid goal" if goal == "untargeted" else "shared/intentional_homoglyphs.txt"
         assert lacks in bad_characters(goal, homoglyphic)
+
+
+def test_bad_characters_asks_on_after_a_success() -> None:
+    wrapper = VictimWrapper(KeywordVictim(), np.array([1, 0]))  # type: ignore[arg-type]
+    recipe = textattack.attack_recipes.BadCharacters2021
+    options = {"perturbation_type": "reorderings", "target_class": 1, "popsize": 4, "maxiter": 2}
+    built = recipe.build(wrapper, "targeted_classification", **options)
+    found = built.attack("the film is wonderful", 1)  # is of the target before anything is changed
+    assert isinstance(found, textattack.attack_results.SuccessfulAttackResult) and found.num_queries > 2
+
+
+def test_invisible_characters_are_none_to_a_tokenizer_of_words(tmp_path: Path) -> None:
+    """Which is among the reasons why BadCharacters is not offered: most of the victims drop what one of its variants puts in."""
+    from transformers import BertTokenizerFast
+
+    (tmp_path / "vocab.txt").write_text(
+        "\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "wonderful", "film"])
+    )
+    tokenizer = BertTokenizerFast(str(tmp_path / "vocab.txt"))
+    recipe = textattack.attack_recipes.BadCharacters2021
+    wrapper = VictimWrapper(None, np.array([1, 0]))
+    swap = recipe.build(wrapper, "targeted_classification", perturbation_type="invisible").transformation
+    text = textattack.shared.AttackedText("wonderful film")
+    changed = [swap.apply_perturbation(text, [kind, at], None).text for kind in range(3) for at in range(14)]
+    assert len(set(changed)) == 42 and text.text not in changed
+    assert {tuple(tokenizer.tokenize(each)) for each in changed} == {("wonderful", "film")}

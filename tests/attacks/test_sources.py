@@ -233,7 +233,7 @@ def test_a_resource_that_nobody_publishes(fetched: Path) -> None:
 def test_every_need_has_a_place_or_none_for_a_reason() -> None:
     needs = {need for attack in map(ATTACKS.get, ATTACKS.names()) for need in attack.needs}
     hub = {need for need in needs if need.startswith("hub:")}  # models of the hub come by its own client
-    assert hub and needs - hub <= set(sources.PLACES) | set(sources.CHOSEN)
+    assert hub and needs - hub == set(sources.PLACES) | set(sources.CHOSEN)
     assert not set(sources.PLACES) & set(sources.CHOSEN)
     pwws, other = ATTACKS.get("pwws"), ATTACKS.get("pwws+oewn2024")
     assert library.fetching_helps(pwws, "nltk:corpora/wordnet")
