@@ -348,7 +348,10 @@ class Victim:
                 found = [part(start, end).float().cpu().numpy() for start, end in bounds]
             return found[0] if len(found) == 1 else np.concatenate(found)
 
-        return self.parts.attempt(rows, compute)
+        try:
+            return self.parts.attempt(rows, compute)
+        except SystemExit as left:  # one of several threads that ended so would never be missed
+            raise RuntimeError(f"the model asked to leave the process: SystemExit({left.code!r})") from left
 
     def predict(self, texts: Sequence[tuple[str, ...]]) -> list[str]:
         """The most probable label name of each example, or a regression's number, as text."""

@@ -76,6 +76,7 @@ class VictimWrapper(_ModelWrapper):  # type: ignore[misc]
             the victim. The first one is about the original, which is wrong or right before the attack by the victim's word.
         first: logits, (victim labels,), of the first text asked since `reset`, or None; not divided by anything.
         gradient_norm: of the first gradient taken since `reset`, by a white-box search; None where there is none.
+        known: what was answered since `reset`, by whom and about which texts, where a search will be run again; else None.
     """
 
     def __init__(
@@ -93,12 +94,15 @@ class VictimWrapper(_ModelWrapper):  # type: ignore[misc]
         self._ask = ask
         self.data_dir = data_dir
         self.quick: Answer | None = None
+        self.known: dict[tuple[Answer, tuple[str, ...]], np.ndarray] | None = None
         self.reset()
 
     def reset(self) -> None:
         """Forgets the last example."""
         self.first: np.ndarray | None = None
         self.gradient_norm: float | None = None
+        if self.known is not None:
+            self.known.clear()
 
     def __call__(self, text_input_list: Sequence[str | tuple[str, ...]], **_: Any) -> torch.Tensor:
         if self.victim is None:
@@ -112,6 +116,15 @@ class VictimWrapper(_ModelWrapper):  # type: ignore[misc]
 
     def ask(self, texts: Sequence[tuple[str, ...]], whom: Answer) -> np.ndarray:
         """What somebody answers, asked together with other lanes where there are any; no query."""
+        if self.known is None:
+            return self._answers(texts, whom)
+        new = [text for text in dict.fromkeys(texts) if (whom, text) not in self.known]
+        if new:
+            answers = self._answers(new, whom)
+            self.known |= {(whom, text): answer for text, answer in zip(new, answers, strict=True)}
+        return np.stack([self.known[whom, text] for text in texts]) if texts else self._answers(texts, whom)
+
+    def _answers(self, texts: Sequence[tuple[str, ...]], whom: Answer) -> np.ndarray:
         return whom(texts) if self._ask is None else self._ask(texts, whom)
 
 

@@ -38,6 +38,9 @@ FLOAT32_STATUS = "float32_status"
 # One failure in so many is drawn, by its id.
 DRAWN = 16
 
+# Query budgets that table `budget` shows, and at which every curve is exact.
+TABLE_BUDGETS = (10, 25, 50, 100, 200, 500, 1000, 2000)
+
 SearchPrecision = Literal["float32", "bf16", "bf16_alone"]
 
 

@@ -226,7 +226,7 @@ class Lanes(Generic[T]):
         try:
             with _alarm(max((self.time_limit - lane.spent for lane in lanes), default=math.inf)):
                 answers = whom(texts)
-        except (Exception, TimeLimitReached) as error:
+        except (Exception, SystemExit, TimeLimitReached) as error:
             if len(lanes) == 1:
                 lanes[0].spent += time.monotonic() - started
                 yield lanes[0], error

@@ -11,7 +11,7 @@ import numpy as np
 
 from asa_bench.attacks import adapter
 from asa_bench.attacks.base import BF16_QUERIES, BF16_STATUS, FLOAT32_STATUS, GRADIENT_NORM, Status
-from asa_bench.attacks.budget import BudgetLog
+from asa_bench.attacks.budget import BudgetLog, Intervals
 from asa_bench.attacks.labels import pool
 from asa_bench.attacks.lanes import TimeLimitReached
 from asa_bench.victims import threads_apart
@@ -54,6 +54,8 @@ class Searcher:
         self.quick = quick
         self.alone = alone
         self.log = BudgetLog(built)
+        if self.log.runs_again and quick is None:
+            wrapper.known = {}
 
     def __call__(self, text: tuple[str, ...], label: int, drawn: bool = False) -> dict[str, Any]:
         """The outcome of one example: the columns of the record that the attack decides.
@@ -95,6 +97,7 @@ class Searcher:
         """What becomes of one example in one search."""
         # Caches hold texts of other examples, whose equality ignores what was changed to get there.
         self.built.clear_cache()
+        drawing = random.getstate(), np.random.get_state()
         self.wrapper.reset()
         self.log.reset()
         goal = self.built.goal_function
@@ -111,12 +114,14 @@ class Searcher:
                     status = "errored"
         except TimeLimitReached:
             status, error = "timed_out", "the time limit was reached"
-        except Exception as caught:  # a victim or a recipe may raise anything; the other examples go on
+        except (
+            Exception,
+            SystemExit,
+        ) as caught:  # a victim or a recipe may raise anything; the other examples go on
             status, error = "errored", _one_line(f"{type(caught).__name__}: {caught}")
-        finally:
-            self.built.clear_cache()
+        budgets = self._budgets(text, label, status, drawing)
+        self.built.clear_cache()
         won = status == "successful"
-        budgets = self.log.budgets
         return {
             "status": status,
             "perturbed": json.dumps(perturbed) if won else "",
@@ -127,6 +132,49 @@ class Searcher:
             **({} if self.wrapper.gradient_norm is None else {GRADIENT_NORM: self.wrapper.gradient_norm}),
             "error": error,
         }
+
+    def _budgets(
+        self, text: tuple[str, ...], label: int, status: Status, drawing: tuple[Any, Any]
+    ) -> Intervals | None:
+        """At which query budgets the search that has just ended would have succeeded; None where nobody knows.
+
+        A population's search is run again with smaller budgets, from the same random numbers, on the answers that it had: as
+        a separate search would run, but for the victim's passes. One that raises an error then is not robust, so it counts
+        as a success here.
+
+        Args:
+            drawing: the states of both random generators at the search's start.
+        """
+        if not self.log.runs_again:
+            return self.log.budgets(False, lambda budget: False)
+        if self.quick is not None:
+            return None
+        if status not in ("successful", "failed"):
+            return []  # counts as not robust at every budget
+        goal = self.built.goal_function
+        queries, most = goal.num_queries, goal.query_budget
+
+        def succeeds_at(budget: int) -> bool:
+            random.setstate(drawing[0])
+            np.random.set_state(drawing[1])
+            goal.query_budget = budget
+            try:
+                return _search(self.built, self.task, text, label)[0] != "failed"
+            except Exception:
+                return True
+
+        if (
+            not self.log.drawing
+        ):  # candidates are the same again, and the library would forget them after every run
+            self.built.clear_cache = lambda *_: None
+        try:
+            with self.log.at_rest():
+                return self.log.budgets(status == "successful", succeeds_at)
+        except TimeLimitReached:
+            return None  # of what came to its end, the outcome stands
+        finally:
+            vars(self.built).pop("clear_cache", None)
+            goal.num_queries, goal.query_budget = queries, most
 
 
 def _search(built: Any, task: Task, text: tuple[str, ...], label: int) -> tuple[Status, str, tuple[str, ...]]:

@@ -12,8 +12,10 @@ import pytest
 from attack_victims import SINGLE, WITHOUT_RANDOMNESS, KeywordVictim, make_task, single_rows
 
 from asa_bench.attacks import ATTACKS, Attack, AttackOptions
+from asa_bench.attacks.adapter import textattack
+from asa_bench.attacks.budget import _LANDMARKS, BudgetLog
 from asa_bench.attacks.engine import attack_rows
-from asa_bench.measures import robust_by_budget
+from asa_bench.measures import robust_at, robust_by_budget
 
 LABELS = ("good", "fair", "bad")
 THREE = make_task(labels=LABELS)
@@ -69,6 +71,117 @@ def test_the_curve_equals_separate_searches(attack: Attack, labels: tuple[str, .
     assert curve[0].hits == len(texts) > curve[-1].hits
 
 
+def _population(wrapper: Any, search: Any, random_one: bool) -> Any:
+    return textattack.Attack(
+        textattack.goal_functions.UntargetedClassification(wrapper),
+        [textattack.constraints.pre_transformation.RepeatModification()],
+        textattack.transformations.WordSwapNeighboringCharacterSwap(random_one=random_one),
+        search,
+    )
+
+
+def leap(wrapper: Any) -> Any:
+    search = textattack.search_methods.ParticleSwarmOptimizationLEAP(pop_size=4, max_iters=3)
+    return _population(wrapper, search, random_one=False)
+
+
+def swarm(wrapper: Any) -> Any:
+    return _population(wrapper, textattack.search_methods.ParticleSwarmOptimization(4, 3), random_one=True)
+
+
+def genetic(wrapper: Any) -> Any:
+    search = textattack.search_methods.ImprovedGeneticAlgorithm(
+        pop_size=4, max_iters=3, max_replace_times_per_index=2
+    )
+    return _population(wrapper, search, random_one=False)
+
+
+def alzantot(wrapper: Any) -> Any:
+    return _population(wrapper, textattack.search_methods.AlzantotGeneticAlgorithm(4, 3), random_one=True)
+
+
+@pytest.mark.parametrize(
+    ("search", "labels"),
+    [
+        ("leap", LABELS),
+        ("genetic", LABELS),
+        *(
+            pytest.param(search, labels, marks=pytest.mark.slow)
+            for search, labels in (
+                ("leap", LABELS[:2]),
+                ("genetic", LABELS[:2]),
+                ("swarm", LABELS),
+                ("swarm", LABELS[:2]),
+                ("alzantot", LABELS),
+                ("alzantot", LABELS[:2]),
+            )
+        ),
+    ],
+)
+def test_the_curve_of_a_population_equals_separate_searches(search: str, labels: tuple[str, ...]) -> None:
+    attack = Attack(name=search, title=search, recipe=f"test_attack_budgets:{search}", paper="none")
+    task = THREE if len(labels) == 3 else make_task(labels=labels)
+    victim = Arbitrary(labels, 0.7)
+    texts = [text for text in TEXTS if victim.logits([(text,)])[0].argmax() == 0]
+    rows = single_rows(*texts, label="good")
+    whole = attacked(attack, victim, task, rows, 120)
+    intervals = [json.loads(found) for found in whole["success_budgets"]]
+    early = [
+        bool(found) and found[0][0] < queries
+        for found, queries in zip(intervals, whole["queries"], strict=True)
+    ]
+    assert any(early)  # a smaller budget would have done
+    last = int(whole["queries"].max()) + 1
+    budgets = [*range(1, 30), *range(30, last, 9), last]
+    for budget in budgets:
+        alone = attacked(attack, victim, task, rows, budget)
+        expected = [status == "failed" for status in alone["status"]]
+        assert robust_at(whole["status"].tolist(), intervals, budget).tolist() == expected, budget
+
+
+def test_a_long_search_is_exact_at_the_budgets_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asa_bench.attacks.budget._MOST_RUNS", 3)
+    attack = Attack(name="leap", title="leap", recipe="test_attack_budgets:leap", paper="none")
+    victim = Arbitrary(LABELS, 0.7)
+    texts = [text for text in TEXTS if victim.logits([(text,)])[0].argmax() == 0]
+    rows = single_rows(*texts, label="good")
+    whole = attacked(attack, victim, THREE, rows, 120)
+    intervals = [json.loads(found) for found in whole["success_budgets"]]
+    edges = {edge for found in intervals for interval in found for edge in interval} - {None}
+    assert edges & {*_LANDMARKS}
+    for most in (10, 15, 25, 50, 75, 100):
+        alone = attacked(attack, victim, THREE, rows, most)
+        expected = [status == "failed" for status in alone["status"]]
+        assert robust_at(whole["status"].tolist(), intervals, most).tolist() == expected, most
+
+
+def test_running_a_population_again_asks_nobody_and_costs_no_query() -> None:
+    attack = Attack(name="leap", title="leap", recipe="test_attack_budgets:leap", paper="none")
+    victim = Arbitrary(LABELS, 0.7)
+    texts = [text for text in TEXTS if victim.logits([(text,)])[0].argmax() == 0]
+    victim.asked.clear()
+    frame = attacked(attack, victim, THREE, single_rows(*texts, label="good"), None)
+    texts_asked = [text for asked, size in victim.asked if size is None for text in asked]
+    assert len(texts_asked) <= frame["queries"].sum()
+
+
+def test_a_control_tells_the_budget_of_its_success() -> None:
+    attack = ATTACKS.get("deepwordbug+stopwords+random")
+    victim = Arbitrary(LABELS, 1.5)
+    texts = [text for text in TEXTS if victim.logits([(text,)])[0].argmax() == 0]
+    rows = single_rows(*texts, label="good")
+    whole = attacked(attack, victim, THREE, rows, None)
+    assert set(whole["status"]) == {"successful", "failed"}
+    for status, queries, found in zip(
+        whole["status"], whole["queries"], whole["success_budgets"], strict=True
+    ):
+        assert json.loads(found) == ([[queries, None]] if status == "successful" else [])
+    least = int(whole["queries"][whole["status"] == "successful"].min())
+    for budget in (least - 1, least):
+        alone = attacked(attack, victim, THREE, rows, budget)
+        assert (alone["status"] == "successful").sum() == (budget == least)
+
+
 def test_importance_probes_are_no_success() -> None:
     class FallsForUnknowns(KeywordVictim):
         def score(self, text: tuple[str, ...]) -> float:
@@ -93,9 +206,6 @@ def test_later_candidates_can_undo_a_success() -> None:
     """With three labels a candidate that lowers the label further, but keeps it first, is preferred to a success."""
     from types import SimpleNamespace
 
-    from asa_bench.attacks.adapter import textattack
-    from asa_bench.attacks.budget import BudgetLog
-
     status = textattack.goal_function_results.GoalFunctionResultStatus
     goal = SimpleNamespace(num_queries=5)
     search = textattack.search_methods.GreedyWordSwapWIR()
@@ -110,9 +220,9 @@ def test_later_candidates_can_undo_a_success() -> None:
         goal.num_queries += len(texts)
         return [SimpleNamespace(score=score, goal_status=found) for score, found in scores], False
 
-    search.get_goal_results = ask
+    search.get_goal_results, search.get_transformations = ask, None
     log = BudgetLog(SimpleNamespace(search_method=search, goal_function=goal))
     log._performed = lambda initial: None  # type: ignore[method-assign]
     log._best = 0.4  # the original's score: the first candidate is no improvement
     search.get_goal_results([1, 2, 3, 4])
-    assert log.budgets == [[7, 8], [9, None]]
+    assert log.budgets(False, lambda budget: False) == [[7, 8], [9, None]]

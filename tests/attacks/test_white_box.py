@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import OrderedDict
 from pathlib import Path
@@ -11,12 +12,20 @@ import numpy as np
 import pytest
 import torch
 from attack_victims import PAIR, SINGLE, pair_rows, single_rows
-from white_box_victims import planted_victim, random_victim
+from white_box_victims import WORDS, planted_victim, random_victim
 
 from asa_bench.attacks import ATTACKS, AttackOptions
 from asa_bench.attacks.adapter import VictimWrapper, textattack
 from asa_bench.attacks.engine import attack_rows, resolve
-from asa_bench.attacks.white_box import GradientRanked, Gradients, GradientSwap, own_words, places
+from asa_bench.attacks.white_box import (
+    GradientBeam,
+    GradientRanked,
+    Gradients,
+    GradientSwap,
+    own_words,
+    places,
+)
+from asa_bench.measures import robust_at
 
 HOTFLIP = ATTACKS.get("hotflip+gradientswap+nopos+stopwords")
 
@@ -151,13 +160,59 @@ def test_a_gradient_costs_a_query_and_keeps_to_the_budget(tmp_path: Path) -> Non
         assert frame["queries"][0] <= budget
 
 
-def test_the_record_claims_nothing_of_smaller_budgets(tmp_path: Path) -> None:
-    # Gradients of the later texts of a beam come before all candidates of the step, so that a smaller budget would ask other
-    # candidates than those at the same count of this search.
-    victim = planted_victim(tmp_path)
-    frame = attack_rows(HOTFLIP, victim, SINGLE, single_rows("the grand grand wonderful film"), seed=0)
-    assert frame["status"].tolist() == ["successful"]
-    assert frame["success_budgets"].tolist() == [""]
+def beam(wrapper: VictimWrapper) -> Any:
+    """Two words may change, so that the second step has a gradient for each text of a beam."""
+    made = textattack.goal_functions.UntargetedClassification(wrapper)
+    constraints = textattack.constraints
+    return textattack.Attack(
+        made,
+        [
+            constraints.pre_transformation.RepeatModification(),
+            constraints.overlap.MaxWordsPerturbed(max_num_words=3),
+        ],
+        GradientSwap(Gradients(wrapper, made), top_n=2, min_cos_sim=-1.0, max_neighbours=4),
+        GradientBeam(beam_width=3),
+    )
+
+
+def ranked(wrapper: VictimWrapper) -> Any:
+    made = textattack.goal_functions.UntargetedClassification(wrapper)
+    return textattack.Attack(
+        made,
+        [textattack.constraints.pre_transformation.RepeatModification()],
+        GradientSwap(Gradients(wrapper, made), top_n=3, min_cos_sim=-1.0, max_neighbours=9),
+        GradientRanked(Gradients(wrapper, made)),
+    )
+
+
+@pytest.mark.parametrize("recipe", ["beam", "ranked"])
+def test_the_curve_equals_separate_searches(recipe: str, tmp_path: Path) -> None:
+    victim = random_victim("bert", tmp_path)
+    victim.model.float()
+    attack = HOTFLIP.model_copy(update={"recipe": f"test_white_box:{recipe}"})
+    texts = [
+        f"the {a} {b} near the {c}"
+        for a, b, c in itertools.product(("grand", "dull"), ("judge", "film"), WORDS[3:9])
+    ]
+    pairs = [("the doctor slept", text) for text in texts]
+    rows = pair_rows(*pairs)
+    rows["label"] = [PAIR.label_map.get(name, name) for name in victim.predict(pairs)]
+
+    def attacked_within(budget: int | None) -> Any:
+        return attack_rows(attack, victim, PAIR, rows, seed=0, options=AttackOptions(query_budget=budget))
+
+    whole = attacked_within(None)
+    assert "successful" in set(whole["status"]) <= {"successful", "failed"}
+    intervals = [json.loads(found) for found in whole["success_budgets"]]
+    starts = {found[0][0] for found in intervals if found}
+    assert len(starts) > 1
+    assert any(
+        found and found[0][0] < queries for found, queries in zip(intervals, whole["queries"], strict=True)
+    )
+    for most in [*range(1, 18), int(whole["queries"].max())]:
+        alone = attacked_within(most)["status"]
+        expected = [status == "failed" for status in alone]
+        assert robust_at(whole["status"].tolist(), intervals, most).tolist() == expected, most
 
 
 def test_words_are_ranked_by_the_norm_of_their_gradient(tmp_path: Path) -> None:

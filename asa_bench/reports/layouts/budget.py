@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from asa_bench.attacks.base import TABLE_BUDGETS
 from asa_bench.measures import macro_average, robust_at
 from asa_bench.reports.answers import Answers, of_attacks
 from asa_bench.reports.assemble import DraftColumn, finish, method_rows
@@ -15,7 +16,6 @@ from asa_bench.reports.parts import attack_fact, clean, gate_note, robust
 from asa_bench.reports.recipes import attack_head
 from asa_bench.reports.tables import UNDEFINED, Cell, Column, Row, Table, make_cell
 
-_BUDGETS = (10, 25, 50, 100, 200, 500, 1000, 2000)
 _GROUP = "Robust accuracy at a budget of"
 
 
@@ -34,7 +34,7 @@ def budget(data: Gathered) -> Table | None:
         return None
     # A budget that no search reaches would repeat the full one.
     most = max(int(outcome.rows["queries"].max()) for outcome in told)
-    shown = [number for number in _BUDGETS if number < most]
+    shown = [number for number in TABLE_BUDGETS if number < most]
     columns = [
         Column("clean", "No attack"),
         *(Column(f"at/{number}", f"{number:,}", _GROUP) for number in shown),
