@@ -17,7 +17,7 @@ VERSIONS = {
     "pretrain": 1,
     "train": 1,
     "evaluate": 2,
-    "attack": 5,
+    "attack": 6,
     "reliance": 1,
     "replay": 4,
     "quality": 1,
