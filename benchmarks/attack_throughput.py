@@ -20,18 +20,23 @@ these two, as the library would ask it.
 layers' products of the computed real tokens take at this machine's own rate, which is measured in the same run and the same
 precision by products of the model's shapes, over the time that was taken; padding, attention, activations, tokenization
 and everything else are what is missing to 100 %. What came of it stands in `docs/attack_profile.md`.
+
+`--processes 2` compares instead what two cores are used for: one process with two threads, or two processes with one thread and
+half of the examples each, by the clock on the wall from the moment when all are ready to the end of the last.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import platform
 import random
 import tempfile
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +97,15 @@ def arguments() -> argparse.Namespace:
         choices=("float32", "bf16", "bf16_alone"),
         help="instead: where asa-bench's time goes, by recipe",
     )
-    return parser.parse_args()
+    parser.add_argument(
+        "--processes", type=int, help="instead: so many processes against as many threads; needs --keep"
+    )
+    options = parser.parse_args()
+    if options.processes is not None and (options.processes < 2 or options.keep is None):
+        parser.error(
+            "--processes: 2 or more, and with --keep, from where each process takes the trained model"
+        )
+    return options
 
 
 class DynamicPadding(textattack.models.wrappers.HuggingFaceModelWrapper):  # type: ignore[misc]
@@ -233,19 +246,94 @@ def _operations(model: Any) -> int:
     return sum(2 * layer.in_features * layer.out_features for layer in _layers(model))
 
 
-def compared(options: argparse.Namespace, name: str, root: Path) -> None:
-    """Prints the lines of one recipe on one task."""
+@dataclass
+class Case:
+    """One recipe on one task: the victim and the examples."""
+
+    options: argparse.Namespace
+    attack: Any
+    task: Task
+    victim: Victim
+    rows: pd.DataFrame
+    root: Path
+
+    def ours(self, part: pd.DataFrame, precision: Any = "float32") -> pd.DataFrame:
+        """asa-bench on some of the examples."""
+        asked = AttackOptions(lanes=self.options.lanes, search_precision=precision)
+        return attack_rows(
+            self.attack, self.victim, self.task, part, seed=SEED, options=asked, data_dir=self.root
+        )
+
+
+def case_of(options: argparse.Namespace, name: str, root: Path) -> Case:
+    """What `attack@task` asks for."""
     recipe, _, wanted = name.partition("@")
-    task, attack = TASKS.get(wanted), ATTACKS.get(recipe)
-    source = Source(kind="folder", root=options.data_dir)
-    model, tokenizer = classifier(options, task, source)
-    victim = Victim(model, tokenizer, task.labels, max_length=options.max_length)
+    task, source = TASKS.get(wanted), Source(kind="folder", root=options.data_dir)
+    victim = Victim(*classifier(options, task, source), task.labels, max_length=options.max_length)
     data = loading.load(task, task.evaluation_split, source, None)
     rows = choose(data.frame, task.columns, options.examples, "attack").reset_index(drop=True)
+    return Case(options, ATTACKS.get(recipe), task, victim, rows, root)
 
-    def ours(part: pd.DataFrame, precision: Any = "float32") -> pd.DataFrame:
-        asked = AttackOptions(lanes=options.lanes, search_precision=precision)
-        return attack_rows(attack, victim, task, part, seed=SEED, options=asked, data_dir=root)
+
+# What a process of `side_by_side` attacks, and where all of them wait until the last is ready.
+_case: Case
+_ready: Any
+
+
+def _prepare(options: argparse.Namespace, name: str, root: Path, ready: Any) -> None:
+    global _case, _ready
+    torch.set_num_threads(1)
+    logging.set_verbosity_error()
+    _case, _ready = case_of(options, name, root), ready
+
+
+def _part(at: int, precision: str) -> tuple[float, list[Found]]:
+    """One process's share: seconds, outcomes."""
+    _case.ours(_case.rows.iloc[:1], precision)
+    _ready.wait(600)
+    started = time.perf_counter()
+    found = _case.ours(_case.rows.iloc[at :: _case.options.processes], precision)
+    return time.perf_counter() - started, told(found)
+
+
+def side_by_side(options: argparse.Namespace, name: str, root: Path) -> None:
+    """Prints what a process with several threads takes, and as many processes with one each."""
+    count = options.processes
+    torch.set_num_threads(count)
+    case = case_of(options, name, root)  # which also trains the model, once
+    context = multiprocessing.get_context("spawn")
+    ways = (f"one process, {count} threads", f"{count} processes, one thread each")
+    print(f"\n**{name}**: {len(case.rows)} examples\n\n| | | seconds | queries/s | other outcomes |")
+    print("|---|---|--:|--:|--:|")
+    with ProcessPoolExecutor(
+        count, context, initializer=_prepare, initargs=(options, name, root, context.Barrier(count))
+    ) as pool:
+        for precision in ("float32", "bf16_alone"):
+            seconds = dict.fromkeys(ways, float("inf"))
+            outcomes: dict[str, list[Found]] = {}
+            case.ours(case.rows.iloc[:1], precision)
+            for _ in range(options.rounds):
+                started = time.perf_counter()
+                outcomes[ways[0]] = told(case.ours(case.rows, precision))
+                seconds[ways[0]] = min(seconds[ways[0]], time.perf_counter() - started)
+                parts = list(pool.map(_part, range(count), [precision] * count))
+                seconds[ways[1]] = min(seconds[ways[1]], max(spent for spent, _ in parts))
+                outcomes[ways[1]] = [parts[at % count][1][at // count] for at in range(len(case.rows))]
+            queries = sum(asked for *_, asked in outcomes[ways[0]])
+            other = sum(one != two for one, two in zip(*outcomes.values(), strict=True))
+            for way in ways:
+                said = (
+                    f"{seconds[way]:.1f} | {queries / seconds[way]:.1f} | {other if way == ways[1] else ''}"
+                )
+                print(f"| {precision} | {way} | {said} |", flush=True)
+
+
+def compared(options: argparse.Namespace, name: str, root: Path) -> None:
+    """Prints the lines of one recipe on one task."""
+    recipe = name.partition("@")[0]
+    case = case_of(options, name, root)
+    attack, task, victim, rows, ours = case.attack, case.task, case.victim, case.rows, case.ours
+    model, tokenizer = victim.model, victim.tokenizer
 
     if options.profile:
         profiled(name, lambda: ours(rows, options.profile), model)
@@ -340,7 +428,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     logging.set_verbosity_error()
     print(
-        f"{platform.machine()}, torch {torch.__version__}, {options.threads} thread(s), {options.clock} time"
+        f"{platform.machine()}, torch {torch.__version__}"
+        + ("" if options.processes else f", {options.threads} thread(s), {options.clock} time")
     )
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
@@ -349,7 +438,7 @@ def main() -> None:
         if Path(options.model).is_dir() and not (root / "sentence_encoder").exists():
             (root / "sentence_encoder").symlink_to(Path(options.model).resolve())
         for name in options.recipes:
-            compared(options, name, root)
+            (compared if options.processes is None else side_by_side)(options, name, root)
 
 
 if __name__ == "__main__":
