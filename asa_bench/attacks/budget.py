@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -44,6 +44,25 @@ _SUCCEEDED = textattack.goal_function_results.GoalFunctionResultStatus.SUCCEEDED
 Intervals = list[list[int | None]]
 
 
+def merged(pieces: Iterable[tuple[int, int | None]]) -> Intervals:
+    """Pieces [from, to) in ascending order as few intervals; pieces that touch become one."""
+    found: Intervals = []
+    for start, end in pieces:
+        if found and found[-1][1] == start:
+            found[-1][1] = end
+        else:
+            found.append([start, end])
+    return found
+
+
+class Piece(NamedTuple):
+    """Budgets [start, end) at which a search ends with one and the same success; end is None for all further ones."""
+
+    start: int
+    end: int | None
+    text: Any  # textattack's
+
+
 class BudgetLog:
     """Watches the steps of a recipe's search.
 
@@ -61,6 +80,8 @@ class BudgetLog:
 
     Attributes:
         runs_again: whether `budgets` needs runs of the search on answers that are known: a population's.
+        pieces: of a search in steps, what it succeeds with at which budgets, ascending.
+        asked: queries before the last question, which may have ended in an error.
         drawing: whether candidates were made with random numbers since `reset`, so that making them again is part of a run;
             looked at where `runs_again`.
     """
@@ -89,7 +110,8 @@ class BudgetLog:
         self._resting = False
         self.drawing = False
         self._first: int | None = None  # queries behind which a budget leaves the step a candidate
-        self._intervals: Intervals = []
+        self.pieces: list[Piece] = []
+        self.asked = 0
         self._decisive: list[int] = []
         self._first_success: int | None = None
 
@@ -104,7 +126,7 @@ class BudgetLog:
             succeeds_at: runs the search again with a budget; called where `runs_again` alone.
         """
         if self._stepwise:
-            return self._intervals
+            return merged(piece[:2] for piece in self.pieces)
         if not self.runs_again:
             return None
         if self._first_success is None:
@@ -115,16 +137,10 @@ class BudgetLog:
         if len(decisive) > _MOST_RUNS:
             decisive = [number for number in _LANDMARKS if self._first_success <= number <= queries]
         ends = [*decisive[1:], queries + 1]
-        told = [(start, end, succeeds_at(start)) for start, end in zip(decisive, ends, strict=True)]
-        found: Intervals = []
-        for start, end, success in [*told, (queries + 1, None, succeeded)]:
-            if not success:
-                continue
-            if found and found[-1][1] == start:
-                found[-1][1] = end
-            else:
-                found.append([start, end])
-        return found
+        told: list[tuple[int, int | None]] = [
+            piece for piece in zip(decisive, ends, strict=True) if succeeds_at(piece[0])
+        ]
+        return merged([*told, (queries + 1, None)] if succeeded else told)
 
     @contextlib.contextmanager
     def at_rest(self) -> Iterator[None]:
@@ -134,7 +150,6 @@ class BudgetLog:
             yield
         finally:
             self._resting = False
-        self.drawing = False
 
     def _performed(self, initial_result: Any) -> Any:
         self._best = float(initial_result.score)
@@ -162,11 +177,11 @@ class BudgetLog:
         return random.getstate(), kind, np.asarray(keys).tobytes(), *rest
 
     def _asked(self, texts: Any, *arguments: Any, **options: Any) -> Any:
-        before = self._goal.num_queries
+        before = self.asked = self._goal.num_queries
         first = before if self._first is None else self._first
+        self._first = None
         results, over = self._ask(texts, *arguments, **options)
         if not (self._probing or self._resting):
-            self._first = None
             numbers = [first + 1, *range(before + 2, before + 1 + len(results))][: len(results)]
             if self._stepwise:
                 self._step(numbers, results)
@@ -175,20 +190,19 @@ class BudgetLog:
         return results, over
 
     def _step(self, numbers: list[int], results: list[Any]) -> None:
-        threshold, best, succeeds = self._best, float("-inf"), False
-        start: int | None = None
+        threshold, best = self._best, float("-inf")
+        piece: Piece | None = None
         for number, result in zip(numbers, results, strict=True):
             score = float(result.score)
-            if score > best:
-                best = score
-                succeeds = result.goal_status == _SUCCEEDED and not (self._improving and score <= threshold)
-            if succeeds and start is None:
-                start = number
-            elif not succeeds and start is not None:
-                self._intervals.append([start, number])
-                start = None
-        if start is not None:
-            self._intervals.append([start, None])
+            if score <= best:
+                continue
+            best = score
+            if piece is not None:
+                self.pieces.append(piece._replace(end=number))
+            taken = result.goal_status == _SUCCEEDED and not (self._improving and score <= threshold)
+            piece = Piece(number, None, result.attacked_text) if taken else None
+        if piece is not None:
+            self.pieces.append(piece)
         if not self._improving or best > self._best:
             self._best = best
 

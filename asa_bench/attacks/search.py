@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import random
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from asa_bench.attacks import adapter
 from asa_bench.attacks.base import BF16_QUERIES, BF16_STATUS, FLOAT32_STATUS, GRADIENT_NORM, Status
-from asa_bench.attacks.budget import BudgetLog, Intervals
+from asa_bench.attacks.budget import BudgetLog, Intervals, Piece, merged
 from asa_bench.attacks.labels import pool
 from asa_bench.attacks.lanes import TimeLimitReached
 from asa_bench.victims import threads_apart
@@ -84,14 +85,73 @@ class Searcher:
         finally:
             self.wrapper.quick = None
         tried = "denied" if outcome["error"] == _NOT_CONFIRMED else outcome["status"]
-        # A smaller budget may end both searches elsewhere, so nothing is said of it.
-        told = {"success_budgets": "", BF16_STATUS: tried, BF16_QUERIES: outcome["queries"]}
-        again = ""
-        if self.alone and tried == "failed":
+        told = {BF16_STATUS: tried, BF16_QUERIES: outcome["queries"]}
+        if not self.alone:
+            if tried not in ("successful", "skipped", "timed_out"):
+                outcome = in_float32()
+            # With a smaller budget float32 might be asked where bf16 was enough here, so nothing is said of it.
+            return outcome | told | {"success_budgets": ""}
+        pieces, asked = self.log.pieces, self.log.asked
+        budgets, again = outcome["success_budgets"], ""
+        if tried == "failed":
             again = in_float32()["status"] if drawn else ""
-        elif tried not in ("successful", "skipped", "timed_out"):
+        elif tried in ("denied", "errored"):
             outcome = in_float32()
-        return outcome | told | ({FLOAT32_STATUS: again} if self.alone else {})
+        if budgets:
+            found = self._alone_budgets(pieces, asked, tried, label, outcome["success_budgets"], in_float32)
+            budgets = "" if found is None else json.dumps(found)
+        return outcome | told | {"success_budgets": budgets, FLOAT32_STATUS: again}
+
+    def _alone_budgets(
+        self,
+        pieces: list[Piece],
+        asked: int,
+        tried: str,
+        label: int,
+        repeated: str,
+        in_float32: Callable[[], dict[str, Any]],
+    ) -> Intervals | None:
+        """At which query budgets a search in bf16 alone would have ended with a success; None where time was up.
+
+        With a smaller budget it may have another success, which float32 is asked about here, too; where that denies one, the
+        search in float32 decides. An error counts for all budgets behind the question that raised it.
+
+        Args:
+            pieces: of the search in bf16.
+            asked: its queries before the last question.
+            tried: what it came to.
+            repeated: the budgets of the search in float32, where one was made.
+            in_float32: makes one.
+        """
+        repeats: list[Intervals] = (
+            [json.loads(repeated)] if tried in ("denied", "errored") and repeated else []
+        )
+        found: list[tuple[int, int | None]] = []
+        if tried == "errored":
+            pieces = [*(piece for piece in pieces if piece.start <= asked), Piece(asked + 1, None, None)]
+        try:
+            for start, end, candidate in pieces:
+                if tried == "successful" if end is None else self._holds(candidate, label):
+                    found.append((start, end))
+                    continue
+                if not repeats:
+                    repeats.append(json.loads(in_float32()["success_budgets"]))
+                for first, last in repeats[0]:
+                    least = max(start, first or 1)
+                    most = min((edge for edge in (end, last) if edge is not None), default=None)
+                    if most is None or least < most:
+                        found.append((least, most))
+        except TimeLimitReached:
+            return None
+        return merged(found)
+
+    def _holds(self, candidate: Any, label: int) -> bool:
+        """Whether float32 confirms a success of bf16."""
+        given = candidate.tokenizer_input
+        try:
+            return not _verify(self.wrapper, (given,) if isinstance(given, str) else tuple(given), label)[1]
+        except (Exception, SystemExit):
+            return False
 
     def _outcome(self, text: tuple[str, ...], label: int) -> dict[str, Any]:
         """What becomes of one example in one search."""

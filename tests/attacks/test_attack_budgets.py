@@ -218,7 +218,9 @@ def test_later_candidates_can_undo_a_success() -> None:
 
     def ask(texts: Any) -> Any:
         goal.num_queries += len(texts)
-        return [SimpleNamespace(score=score, goal_status=found) for score, found in scores], False
+        return [
+            SimpleNamespace(score=score, goal_status=found, attacked_text="") for score, found in scores
+        ], False
 
     search.get_goal_results, search.get_transformations = ask, None
     log = BudgetLog(SimpleNamespace(search_method=search, goal_function=goal))

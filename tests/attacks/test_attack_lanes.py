@@ -187,6 +187,38 @@ def test_planted_crashes_and_hangs_are_recorded_and_the_rest_is_as_without_them(
     pd.testing.assert_frame_equal(frame.iloc[others], clean.iloc[others])
 
 
+def test_a_victim_that_asks_to_leave_the_process_is_an_error_of_its_example() -> None:
+    class Leaves(KeywordVictim):
+        def score(self, text: tuple[str, ...]) -> float:
+            if "leave" in text[0] and "wonderful" not in text[0]:
+                raise SystemExit(3)
+            return super().score(text)
+
+    frame = attacked(Leaves(), single_rows("a wonderful film", "wonderful leave", "dull"))
+    assert frame["status"].tolist() == ["successful", "errored", "skipped"]
+    assert frame["error"].tolist() == ["", "SystemExit: 3", ""]
+
+
+def test_a_model_that_asks_to_leave_in_a_thread_of_its_own_is_an_error(tiny: Any) -> None:
+    """A thread that ends by SystemExit is never missed, and whoever waits for its answer waits for ever."""
+    model, tokenizer = tiny
+    victim = Victim(model, tokenizer, ("negative", "positive"))
+
+    def leave(*_: Any) -> None:
+        raise SystemExit("planted")
+
+    hook, before = model.register_forward_pre_hook(leave), torch.get_num_threads()
+    texts = [(text,) for text in SENTENCES * 8]
+    try:
+        torch.set_num_threads(2)
+        for ask in (victim.steady_logits, victim.logits):
+            with pytest.raises(RuntimeError, match=r"asked to leave the process: SystemExit\('planted'\)"):
+                ask(texts)
+    finally:
+        hook.remove()
+        torch.set_num_threads(before)
+
+
 def test_the_number_of_lanes_decides_no_result() -> None:
     texts = [
         f"{'really ' * (i % 4)}a wonderful {['film', 'brilliant book', 'splendid and odd play'][i % 3]}"

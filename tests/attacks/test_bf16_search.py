@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from attack_victims import SINGLE, KeywordVictim, single_rows
+from attack_victims import SINGLE, KeywordVictim, make_task, single_rows
 from white_box_victims import random_victim
 
 from asa_bench.attacks import (
@@ -25,7 +27,7 @@ from asa_bench.attacks import (
 from asa_bench.attacks.base import BF16_QUERIES, BF16_STATUS, DRAWN, FLOAT32_STATUS
 from asa_bench.attacks.engine import attack_rows
 from asa_bench.errors import BadInput
-from asa_bench.measures import Disagreement, disagreement
+from asa_bench.measures import Disagreement, disagreement, robust_at
 
 TEXTS = (
     "a wonderful film with an unlikely hero",
@@ -232,3 +234,58 @@ def test_names() -> None:
     assert random.control_of == "deepwordbug+stopwords+bf16"
     with pytest.raises(BadInput, match="nothing"):
         described("nothing+bf16")
+
+
+class Near(KeywordVictim):
+    """Logits that only a text's hash decides; those of its twin in bf16 differ from them a little."""
+
+    def __init__(self, labels: tuple[str, ...], error: float = 0.0) -> None:
+        super().__init__(labels)
+        self.error = error
+
+    def in_bf16(self) -> KeywordVictim:
+        return Near(self.labels, 0.35)
+
+    def logits(self, texts: Any, batch_size: int | None = None) -> np.ndarray:
+        rows = [np.frombuffer(hashlib.sha256(repr(text).encode()).digest()[:6], np.uint8) for text in texts]
+        numbers = np.stack(rows).astype(np.float32) / 128 - 1
+        logits = numbers[:, : len(self.labels)] + self.error * numbers[:, 3 : 3 + len(self.labels)]
+        logits[:, 0] += 0.7
+        return logits
+
+
+@pytest.mark.parametrize("labels", [("good", "fair", "bad"), ("good", "bad")])
+def test_the_curve_of_bf16_alone_equals_separate_searches(labels: tuple[str, ...]) -> None:
+    task = make_task(labels=labels)
+    victim = Near(labels)
+    words = itertools.product(("some", "every", "another"), ("dull", "odd", "splendid"), ("actors", "lives"))
+    texts = [f"{one} {two} film about {three}" for one, two, three in words]
+    rows = single_rows(*(text for text in texts if victim.logits([(text,)])[0].argmax() == 0), label="good")
+
+    def within(budget: int | None) -> pd.DataFrame:
+        options = AttackOptions(search_precision="bf16_alone", query_budget=budget)
+        return attack_rows(ATTACKS.get("deepwordbug+stopwords"), victim, task, rows, seed=3, options=options)  # type: ignore[arg-type]
+
+    whole = within(None)
+    assert {"successful", "denied"} <= set(whole[BF16_STATUS])
+    intervals = [json.loads(found) for found in whole["success_budgets"]]
+    for budget in range(1, 30):
+        expected = [status == "failed" for status in within(budget)["status"]]
+        assert robust_at(whole["status"].tolist(), intervals, budget).tolist() == expected, budget
+
+
+def test_an_error_of_bf16_alone_counts_from_the_question_that_raised_it() -> None:
+    class Breaks(KeywordVictim):
+        def logits(self, texts: Any, batch_size: int | None = None) -> np.ndarray:
+            if any("film" not in text[0] for text in texts):
+                raise FloatingPointError("misspelt")
+            return super().logits(texts, batch_size)
+
+    victim = TwoPrecisions()
+    victim.quick = Breaks()
+    rows = single_rows("wonderful film")
+    frame = attacked(victim, "deepwordbug+stopwords", "bf16_alone", rows)
+    assert frame[BF16_STATUS].tolist() == ["errored"] and frame["status"].tolist() == ["successful"]
+    # The look at the original, and two probes: the second one hides "film".
+    exact = attacked(KeywordVictim(), "deepwordbug+stopwords", "float32", rows)
+    assert frame["success_budgets"].tolist() == exact["success_budgets"].tolist() == ["[[4, null]]"]
