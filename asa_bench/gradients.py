@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from multiprocessing.pool import ThreadPool
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 
 from asa_bench.errors import BadInput
 from asa_bench.models.perturbation import WordPerturbation
+from asa_bench.victims import threads_apart
 
 if TYPE_CHECKING:
     from asa_bench.victims import Victim
 
 _CHUNK = 4096  # words that are tokenized at once
+_TOKENS = 1024  # of a pass with gradients, about; it bounds the memory
+_FILLED = 8  # texts of a pass on other devices than the processor
 
 
 @dataclass(frozen=True)
@@ -40,18 +45,32 @@ class TextGradient:
         return np.flatnonzero(inside & (self.spans[:, 1] > self.spans[:, 0]))
 
 
-def text_gradient(
-    victim: Victim, texts: tuple[str, ...], gold: np.ndarray, temperature: float = 1.0
-) -> TextGradient:
-    """The gradient of one example's plain cross-entropy, in eval mode, by the word embeddings at each of its tokens.
+class LossQuestion(NamedTuple):
+    """One example whose loss is asked for.
 
-    The example is computed alone, so that its gradient depends on nothing else. However the victim was trained, its loss
-    here is -log of the probability of the true label; where several of its labels mean that, of their sum.
+    Attributes:
+        texts: of the example.
+        gold: per label of the victim whether it means the true one.
+    """
+
+    texts: tuple[str, ...]
+    gold: tuple[bool, ...]
+
+
+def text_gradients(
+    victim: Victim, questions: Sequence[LossQuestion], temperature: float = 1.0
+) -> list[TextGradient]:
+    """The gradient of each example's plain cross-entropy, in eval mode, by the word embeddings at each of its tokens.
+
+    It depends on its example alone, to the last bit. Examples of as many tokens share a pass where that can be kept
+    (`Victim.apart`); on other devices than the processor passes are filled up with copies to one number of texts; otherwise
+    each has a pass of its own. A pass is computed by one thread, and several at once where torch has several threads. However the
+    victim was trained, the loss here is -log of the probability of the true label; where several of its labels mean that, of
+    their sum.
 
     Args:
         victim: a classifier with a fast tokenizer.
-        texts: the texts of one example.
-        gold: (victim labels,) bool, True at the labels that mean the true one.
+        questions: equal ones are answered once.
         temperature: by which the logits are divided first.
 
     Raises:
@@ -62,28 +81,70 @@ def text_gradient(
             f"a white-box attack needs a fast tokenizer, which tells where its tokens stand in a text; "
             f"{type(victim.tokenizer).__name__} is none"
         )
-    encoded = victim.tokenizer(
-        *texts,
-        truncation=True,
-        max_length=victim.max_length,
-        return_offsets_mapping=True,
-        return_tensors="pt",
-    )
-    spans = encoded.pop("offset_mapping")[0].numpy()
-    columns = np.array([-1 if column is None else column for column in encoded.sequence_ids(0)])
-    batch = {name: ids.to(victim.model.device) for name, ids in encoded.items()}
+    by_length: dict[int, list[_Asked]] = {}
+    for question in dict.fromkeys(questions):
+        encoded = victim.tokenizer(
+            *question.texts, truncation=True, max_length=victim.max_length, return_offsets_mapping=True
+        )
+        by_length.setdefault(len(encoded["input_ids"]), []).append(_Asked(question, encoded))
+    on_processor = victim.model.device.type == "cpu"
+    found: dict[LossQuestion, TextGradient] = {}
+    with contextlib.ExitStack() as stack:
+        shared, threads = False, 1
+        if on_processor:
+            threads = stack.enter_context(threads_apart())
+            shared = victim.apart and stack.enter_context(victim.products.differentiable())
+        passes = []
+        for length, asked in by_length.items():
+            most = max(1, _TOKENS // length) if shared else 1 if on_processor else _FILLED
+            # As many for each thread, where there are not enough for all.
+            most = min(most, max(1, -(-len(asked) // threads))) if shared else most
+            passes += [asked[start : start + most] for start in range(0, len(asked), most)]
+        passes.sort(key=lambda part: -sum(len(one.encoded["input_ids"]) for one in part))
+
+        def answered(part: list[_Asked]) -> list[TextGradient]:
+            return _one_pass(victim, part, temperature, 0 if on_processor else _FILLED)
+
+        if threads > 1 and len(passes) > 1:
+            # Daemons that nobody waits for, see `Victim.steady_logits`.
+            pool = stack.enter_context(ThreadPool(threads))
+            answers: Iterable[list[TextGradient]] = pool.imap(answered, passes)
+        else:
+            answers = map(answered, passes)
+        for part, gradients in zip(passes, answers, strict=True):
+            found |= {one.question: gradient for one, gradient in zip(part, gradients, strict=True)}
+    return [found[question] for question in questions]
+
+
+class _Asked(NamedTuple):
+    """A question, and the tokenizer's encoding of its texts."""
+
+    question: LossQuestion
+    encoded: Any
+
+
+def _one_pass(victim: Victim, asked: list[_Asked], temperature: float, least: int) -> list[TextGradient]:
+    """Gradients of examples of as many tokens, by one pass of at least `least` of them."""
+    rows = [*asked, *asked[:1] * (least - len(asked))]
+    device = victim.model.device
+    names = [name for name in rows[0].encoded if name != "offset_mapping"]
+    batch = {name: torch.tensor([row.encoded[name] for row in rows], device=device) for name in names}
     weight = victim.model.get_input_embeddings().weight
-    shift = torch.zeros(
-        (*batch["input_ids"].shape, weight.shape[1]), device=weight.device, requires_grad=True
-    )
+    shift = torch.zeros((*batch["input_ids"].shape, weight.shape[1]), device=device, requires_grad=True)
+    right = torch.tensor([row.question.gold for row in rows], device=device)
     with torch.enable_grad(), WordPerturbation(victim.model, 0).added(shift):
-        logits = victim.model(**batch).logits[0].float() / temperature
-        right = torch.from_numpy(gold).to(logits.device)
-        loss = logits.logsumexp(0) - logits[right].logsumexp(0)
-        (gradient,) = torch.autograd.grad(loss, shift)
-    return TextGradient(
-        batch["input_ids"][0].cpu().numpy(), columns, spans, gradient[0].float().cpu().numpy()
-    )
+        logits = victim.model(**batch).logits.float() / temperature
+        losses = logits.logsumexp(1) - logits.masked_fill(~right, -torch.inf).logsumexp(1)
+        (gradients,) = torch.autograd.grad(losses.sum(), shift)
+    return [
+        TextGradient(
+            np.array(one.encoded["input_ids"]),
+            np.array([-1 if column is None else column for column in one.encoded.sequence_ids(0)]),
+            np.array(one.encoded["offset_mapping"]),
+            gradient,
+        )
+        for one, gradient in zip(asked, gradients.float().cpu().numpy(), strict=False)
+    ]
 
 
 class OwnWords:

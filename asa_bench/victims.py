@@ -88,6 +88,7 @@ class Victim:
     Attributes:
         parts: into how many parts batches are cut; more than 1 once one did not fit into memory.
         bf16: whether passes are computed under bf16 autocast; see `in_bf16`.
+        products: the model's linear layers, computed so that rows do not change each other.
     """
 
     def __init__(
@@ -111,7 +112,7 @@ class Victim:
         self.batch_size = batch_size
         self.parts = Parts()
         self.bf16 = False
-        self._products = SteadyProducts(self.model)
+        self.products = SteadyProducts(self.model)
         self._unpadded = unpadded.of(self.model) if self.kind == "classification" else None
 
     def in_bf16(self) -> Victim:
@@ -119,6 +120,11 @@ class Victim:
         quick = copy.copy(self)
         quick.bf16 = True
         return quick
+
+    @property
+    def apart(self) -> bool:
+        """Whether texts of as many tokens do not change each other where `products` are used: of a family that is known to."""
+        return self._unpadded is not None and self.model.device.type == "cpu"
 
     def logits(
         self,
@@ -200,7 +206,7 @@ class Victim:
         with contextlib.ExitStack() as stack:
             threads = 1
             if on_processor:
-                stack.enter_context(self._products.used(self.bf16))
+                stack.enter_context(self.products.used(self.bf16))
                 threads = stack.enter_context(threads_apart())
             if unpadded is not None:
                 stack.enter_context(unpadded.used())

@@ -5,13 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
-from white_box_victims import planted_victim, random_victim
+from models_for_tests import tiny_bert
+from toy_training import TASK
+from transformers import AutoModelForSequenceClassification
+from white_box_victims import planted_victim, random_victim, text_gradient
 
 from asa_bench.errors import BadInput
-from asa_bench.gradients import OwnWords, gains, text_gradient
+from asa_bench.gradients import LossQuestion, OwnWords, gains, text_gradients
+from asa_bench.methods import METHODS
 from asa_bench.models.perturbation import WordPerturbation
+from asa_bench.training import TrainingOptions, load_model, load_tokenizer, train
+from asa_bench.victims import Victim
 
 GOLD = np.array([True, False, False])
 TEXTS = [("the doctor saw a lawyer", "who slept"), ("the doctor slept",)]
@@ -103,3 +110,80 @@ def test_a_slow_tokenizer_is_refused(tmp_path: Path) -> None:
     victim.tokenizer = BertTokenizer(str(tmp_path / "vocab.txt"))
     with pytest.raises(BadInput, match="fast tokenizer"):
         text_gradient(victim, ("the film",), np.array([True, False]))
+
+
+WORDS = ("the", "doctor", "film", "dull", "lawyer", "judge", "grand", "slept")
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "distilbert"])
+def test_a_gradient_depends_on_its_example_alone(family: str, tmp_path: Path) -> None:
+    """To the last bit: however many share its pass, whatever their order, with one thread or two."""
+    victim = random_victim(family, tmp_path)
+    victim.model.float()
+    shares: list[int] = []
+    hook = victim.model.register_forward_pre_hook(
+        lambda module, given, inputs: shares.append(len(inputs["input_ids"])), with_kwargs=True
+    )
+    drawn = np.random.default_rng(0)
+    questions = [
+        LossQuestion(
+            (" ".join(drawn.choice(WORDS, drawn.integers(2, 9))),), tuple(drawn.permutation(GOLD).tolist())
+        )
+        for _ in range(60)
+    ]
+    alone = [text_gradients(victim, [question], 1.5)[0].values for question in questions]
+    assert set(shares) == {1}
+    before = torch.get_num_threads()
+    try:
+        for threads, order in ((1, range(60)), (2, drawn.permutation(60)), (1, drawn.permutation(60)[:25])):
+            torch.set_num_threads(threads)
+            shares.clear()
+            together = text_gradients(victim, [questions[at] for at in order], 1.5)
+            assert max(shares) > 2 and len(shares) < len(order)
+            for at, found in zip(order, together, strict=True):
+                assert np.array_equal(found.values, alone[at])
+    finally:
+        torch.set_num_threads(before)
+        hook.remove()
+    # Equal questions are asked once; an example of another label is another question.
+    shares.clear()
+    hook = victim.model.register_forward_pre_hook(
+        lambda module, given, inputs: shares.append(len(inputs["input_ids"])), with_kwargs=True
+    )
+    one, other = (LossQuestion(("the film",), gold) for gold in ((True, False, False), (False, True, False)))
+    first, second, third = text_gradients(victim, [one, other, one])
+    hook.remove()
+    assert shares == [2]
+    assert np.array_equal(first.values, third.values) and not np.allclose(first.values, second.values)
+
+
+@pytest.mark.parametrize("method", ["naive", "asa"])
+def test_a_trained_checkpoint_gives_plain_gradients(method: str, tmp_path: Path) -> None:
+    """However it was trained: of the plain cross-entropy, in eval mode, with nothing of an adversary in the pass."""
+    encoder = tiny_bert(tmp_path, TASK.labels)
+    tokenizer = load_tokenizer(encoder)
+    texts = ["good film", "a dull film", "good plot here", "no plot"]
+    labels = ["positive", "negative", "positive", "negative"]
+    rows = pd.DataFrame({"id": texts, "text": texts, "label": labels})
+    options = TrainingOptions(epochs=2, learning_rate=1e-3, batch_size=2, max_length=12)
+    train(
+        rows,
+        TASK,
+        METHODS.get(method)(None),
+        load_model(encoder, TASK, 0),
+        tokenizer,
+        options,
+        tmp_path / "out",
+    )
+    loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
+    victim = Victim(loaded, tokenizer, TASK.labels)
+    found = text_gradient(victim, (texts[2],), np.array([True, False]))
+    batch = tokenizer(texts[2], return_tensors="pt")
+    embedded = loaded.get_input_embeddings()(batch.pop("input_ids")).detach().requires_grad_()
+    logits = loaded(inputs_embeds=embedded, **batch).logits
+    (expected,) = torch.autograd.grad(torch.nn.functional.cross_entropy(logits, torch.tensor([0])), embedded)
+    assert np.abs(found.values).max() > 1e-5
+    assert np.allclose(found.values, expected[0].numpy(), rtol=1e-3, atol=1e-7)
+    # A pass that drew dropout or an adversary's masks would not give it twice.
+    assert np.array_equal(found.values, text_gradient(victim, (texts[2],), np.array([True, False])).values)
+    assert not loaded.training and all(weight.grad is None for weight in loaded.parameters())

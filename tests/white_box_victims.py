@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import (
@@ -15,6 +16,7 @@ from transformers import (
     RobertaTokenizerFast,
 )
 
+from asa_bench.gradients import LossQuestion, TextGradient, text_gradients
 from asa_bench.victims import Victim
 
 WORDS = [
@@ -114,3 +116,11 @@ def planted_victim(folder: Path) -> Victim:
         vectors[tokenizer.convert_tokens_to_ids(word)] = torch.tensor(vector)
     model: Any = Planted(vectors)
     return Victim(model, tokenizer, ("negative", "positive"))
+
+
+def text_gradient(
+    victim: Victim, texts: tuple[str, ...], gold: np.ndarray, temperature: float = 1.0
+) -> TextGradient:
+    """That of one example."""
+    question = LossQuestion(texts, tuple(gold.tolist()))
+    return text_gradients(victim, [question], temperature)[0]

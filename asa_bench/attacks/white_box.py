@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from asa_bench.attacks import adapter, builders
-from asa_bench.gradients import OwnWords, TextGradient, gains, text_gradient
+from asa_bench.gradients import LossQuestion, OwnWords, TextGradient, gains, text_gradients
 
 textattack = adapter.textattack
 
@@ -17,8 +18,9 @@ _WordSwap: Any = textattack.transformations.WordSwap
 _Ranked: Any = textattack.search_methods.GreedyWordSwapWIR
 _Beam: Any = textattack.search_methods.BeamSearch
 
-# One table of words for all lanes of a victim.
+# One table of words for all lanes of a victim, and whom they ask for gradients, by temperature.
 _WORDS: weakref.WeakKeyDictionary[Any, OwnWords] = weakref.WeakKeyDictionary()
+_ANSWERS: weakref.WeakKeyDictionary[Any, dict[float, adapter.Answer]] = weakref.WeakKeyDictionary()
 
 
 def own_words(victim: Any) -> OwnWords:
@@ -26,6 +28,24 @@ def own_words(victim: Any) -> OwnWords:
     if victim not in _WORDS:
         _WORDS[victim] = OwnWords(victim)
     return _WORDS[victim]
+
+
+def _answers(victim: Any, temperature: float) -> adapter.Answer:
+    """Who answers with gradients at texts, each with a text more: per label of the victim, 1 if it is the true one, else 0."""
+    known = _ANSWERS.setdefault(victim, {})
+    if temperature not in known:
+        asked: Any = weakref.ref(victim)  # the victim is the key, which must not be held by its value
+
+        def answer(texts: Sequence[tuple[str, ...]]) -> np.ndarray:
+            questions = [
+                LossQuestion(tuple(rest), tuple(bit == "1" for bit in gold)) for *rest, gold in texts
+            ]
+            found = np.empty(len(texts), dtype=object)
+            found[:] = text_gradients(asked(), questions, temperature)
+            return found
+
+        known[temperature] = answer
+    return known[temperature]
 
 
 def places(text: Any) -> list[tuple[int, int, int]]:
@@ -64,8 +84,11 @@ class Gradients:
         self._goal.num_queries += 1
         given = text.tokenizer_input
         texts = (given,) if isinstance(given, str) else tuple(given)
-        gold = self._wrapper.groups == self._goal.ground_truth_output
-        found = text_gradient(self.victim, texts, gold, self._wrapper.temperature)
+        gold = "".join(
+            "1" if group == self._goal.ground_truth_output else "0" for group in self._wrapper.groups
+        )
+        answers = _answers(self.victim, self._wrapper.temperature)
+        found: TextGradient = self._wrapper.ask([(*texts, gold)], answers)[0]
         if self._wrapper.gradient_norm is None:
             self._wrapper.gradient_norm = float(np.linalg.norm(found.values))
         return found

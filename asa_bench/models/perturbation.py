@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -54,15 +55,17 @@ class WordPerturbation:
 
     @contextmanager
     def added(self, perturbation: Tensor) -> Iterator[None]:
-        """While open, each forward pass has `perturbation` added to its word embeddings.
+        """While open, each forward pass of this thread has `perturbation` added to its word embeddings.
 
         Raises:
             BadInput: no pass went through the word embeddings while it was open.
         """
-        passes = 0
+        passes, thread = 0, threading.get_ident()
 
         def add(module: Any, arguments: Any, embedded: Tensor) -> Tensor:
             nonlocal passes
+            if threading.get_ident() != thread:
+                return embedded
             passes += 1
             return embedded + perturbation.to(embedded.dtype)
 

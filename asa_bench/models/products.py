@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -17,6 +17,8 @@ from transformers.activations import GELUActivation
 STEADY_ROWS = 4
 
 _Product = Callable[[torch.Tensor], torch.Tensor]
+# What a weight is packed for: a product in one of two precisions, or the gradient by what was multiplied.
+_Use = Literal["float32", "bf16", "gradient"]
 
 
 @functools.cache
@@ -70,7 +72,7 @@ class SteadyProducts:
 
     def __init__(self, model: Any) -> None:
         self._model = model
-        self._packed: dict[tuple[nn.Linear, bool], tuple[tuple[int, ...], _Packed]] = {}
+        self._packed: dict[tuple[nn.Linear, _Use], tuple[tuple[int, ...], _Packed]] = {}
 
     @contextlib.contextmanager
     def used(self, bf16: bool) -> Iterator[None]:
@@ -79,17 +81,35 @@ class SteadyProducts:
         Args:
             bf16: whether it is called under bf16 autocast.
         """
+        use: _Use = "bf16" if bf16 else "float32"
         with contextlib.ExitStack() as stack:
             for module in self._model.modules():
                 if isinstance(module, nn.Linear):
-                    packed = self._of(module, bf16)
+                    packed = self._of(module, use)
                     forward = module.forward if packed is None else packed.product
                     stack.enter_context(replaced(module, _steady(forward)))
-                elif _activates(module) and (packed := self._of(module.dense, bf16)) is not None:
+                elif _activates(module) and (packed := self._of(module.dense, use)) is not None:
                     stack.enter_context(replaced(module, _steady(packed.activated)))
             yield
 
-    def _of(self, layer: nn.Linear, bf16: bool) -> _Packed | None:
+    @contextlib.contextmanager
+    def differentiable(self) -> Iterator[bool]:
+        """While inside, a row's result and the gradient by that row depend on it and its own gradient alone, in float32.
+
+        There are no gradients by weights. It costs each weight's memory once more than `used`. Yields whether it is so; not
+        where a layer cannot be packed, and then all is left as it is.
+        """
+        layers = [module for module in self._model.modules() if isinstance(module, nn.Linear)]
+        packed = [(layer, self._of(layer, "float32"), self._of(layer, "gradient")) for layer in layers]
+        with contextlib.ExitStack() as stack:
+            steady = all(ahead is not None and back is not None for _, ahead, back in packed)
+            for layer, ahead, back in packed if steady else ():
+                assert ahead is not None and back is not None
+                product = functools.partial(_differentiated, _steady(ahead.product), _steady(back.product))
+                stack.enter_context(replaced(layer, product))
+            yield steady
+
+    def _of(self, layer: nn.Linear, use: _Use) -> _Packed | None:
         """The packed weight of one layer, where there is one."""
         weight, bias = layer.weight, layer.bias
         own = type(layer).forward is not nn.Linear.forward or "forward" in vars(layer)
@@ -98,13 +118,35 @@ class SteadyProducts:
         state = tuple(
             n for part in (weight, bias) if part is not None for n in (part.data_ptr(), part._version)
         )
-        known = self._packed.get((layer, bf16))
+        known = self._packed.get((layer, use))
         if known is None or known[0] != state:
-            kind = torch.bfloat16 if bf16 else torch.float32
             with torch.no_grad():
-                known = state, _Packed(weight.to(kind), None if bias is None else bias.to(kind))
-            self._packed[layer, bf16] = known
+                if use == "gradient":
+                    packed = _Packed(weight.t().contiguous(), None)
+                else:
+                    kind = torch.bfloat16 if use == "bf16" else torch.float32
+                    packed = _Packed(weight.to(kind), None if bias is None else bias.to(kind))
+            known = state, packed
+            self._packed[layer, use] = known
         return known[1]
+
+
+class _Differentiated(torch.autograd.Function):
+    """A product whose gradient by what was multiplied is a product, too."""
+
+    @staticmethod
+    def forward(ctx: Any, given: torch.Tensor, product: _Product, back: _Product) -> torch.Tensor:
+        ctx.back = back
+        return product(given)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        return ctx.back(gradients[0].contiguous()), None, None
+
+
+def _differentiated(product: _Product, back: _Product, given: torch.Tensor) -> torch.Tensor:
+    found: torch.Tensor = _Differentiated.apply(given, product, back)
+    return found
 
 
 @contextlib.contextmanager

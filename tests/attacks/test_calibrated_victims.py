@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 from attack_victims import SINGLE, KeywordVictim, single_rows
-from white_box_victims import random_victim
+from white_box_victims import random_victim, text_gradient
 
 from asa_bench.attacks import ATTACKS, CALIBRATED, AttackOptions, described, variants
 from asa_bench.attacks.base import GRADIENT_NORM
 from asa_bench.attacks.engine import attack_rows
 from asa_bench.attacks.labels import probabilities
 from asa_bench.errors import BadInput
-from asa_bench.gradients import text_gradient
 
 TEXTS = [f"a wonderful film with a brilliant plot and {n} splendid heroes" for n in ("two", "three", "many")]
 SCALE = 10_000

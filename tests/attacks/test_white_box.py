@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from attack_victims import PAIR, SINGLE, pair_rows, single_rows
-from white_box_victims import WORDS, planted_victim, random_victim
+from white_box_victims import WORDS, planted_victim, random_victim, text_gradient
 
 from asa_bench.attacks import ATTACKS, AttackOptions
 from asa_bench.attacks.adapter import VictimWrapper, textattack
@@ -216,8 +216,6 @@ def test_the_curve_equals_separate_searches(recipe: str, tmp_path: Path) -> None
 
 
 def test_words_are_ranked_by_the_norm_of_their_gradient(tmp_path: Path) -> None:
-    from asa_bench.gradients import text_gradient
-
     victim = random_victim("bert", tmp_path)
     made, gradients = goal(victim, label=0)
     search = GradientRanked(gradients)
