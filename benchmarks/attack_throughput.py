@@ -124,10 +124,11 @@ class DynamicPadding(textattack.models.wrappers.HuggingFaceModelWrapper):  # typ
 
 
 class Padded(adapter.VictimWrapper):
-    """Asks sentence encoders of constraints in ordinary padded batches."""
+    """Asks sentence encoders of constraints in ordinary padded batches, and takes a white-box attack's gradients as they come."""
 
     def ask(self, texts: Any, whom: Any) -> np.ndarray:
-        return whom.__self__.logits(texts)
+        encoder = getattr(whom, "__self__", None)
+        return whom(texts) if encoder is None else encoder.logits(texts)
 
 
 @dataclass
