@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import random
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def a_text(characters: int, file: Path | None) -> str:
 
 
 def searched(
-    attack: str, characters: int, data_dir: Path | None, file: Path | None
+    attack: str, characters: int, data_dir: Path | None, file: Path | None, budget: int | None
 ) -> tuple[int, float, str, int]:
     """Characters of the text, bytes by which the highest resident size rose, status, queries."""
     torch.set_num_threads(1)
@@ -64,7 +65,7 @@ def searched(
     def search(length: int) -> tuple[str, pd.Series]:
         text = a_text(length, file)
         row = {"id": "a", task.columns[0]: text, "label": victim.predict([(text,)])[0]}
-        options = AttackOptions(query_budget=None)
+        options = AttackOptions(query_budget=budget)
         found = attack_rows(
             ATTACKS.get(attack),
             victim,
@@ -92,7 +93,10 @@ def main() -> None:
     parser.add_argument("--lengths", nargs="+", type=int, default=(1000, 2000), help="characters")
     parser.add_argument("--data-dir", type=Path, help="with what the attacks need")
     parser.add_argument("--text", type=Path, help="a file whose beginning is attacked")
+    parser.add_argument("--query-budget", type=int, help="of a search; none by default")
     given = parser.parse_args()
+    # Of every number of rows that it multiplied oneDNN keeps something, a thousand times: once for a process, not a search.
+    os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] = "16"
     machine = provenance.machine()
     print(f"{machine['processor']}, torch {provenance.versions()['torch']}\n")
     print("| attack | characters | status | queries | MiB | bytes per pair of characters |")
@@ -101,7 +105,7 @@ def main() -> None:
         for length in given.lengths:
             with multiprocessing.get_context("spawn").Pool(1) as pool:
                 characters, held, status, queries = pool.apply(
-                    searched, (attack, length, given.data_dir, given.text)
+                    searched, (attack, length, given.data_dir, given.text, given.query_budget)
                 )
             print(
                 f"| {attack} | {characters:,} | {status} | {queries:,} | {held / 2**20:,.0f} "

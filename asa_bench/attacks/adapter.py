@@ -54,6 +54,10 @@ _CHUNK = 512
 # Lists of more items are told by a checksum.
 _LISTED = 64
 
+# Of how many texts a lane remembers the candidates, and of how many candidates whether they keep to the constraints. The
+# library remembers 32,768 of each, every one a text with all its words: gigabytes for a swarm in a text of a page.
+_REMEMBERED = 64, 4096
+
 # Strings up to this length are words and worth remembering; whole texts hardly ever come twice.
 _WORD = 48
 
@@ -76,7 +80,7 @@ class VictimWrapper(_ModelWrapper):  # type: ignore[misc]
             the victim. The first one is about the original, which is wrong or right before the attack by the victim's word.
         first: logits, (victim labels,), of the first text asked since `reset`, or None; not divided by anything.
         gradient_norm: of the first gradient taken since `reset`, by a white-box search; None where there is none.
-        known: what was answered since `reset`, by whom and about which texts, where a search will be run again; else None.
+        remembers: whether answers of others than the victim are remembered, too, because a search will be run again.
     """
 
     def __init__(
@@ -94,15 +98,15 @@ class VictimWrapper(_ModelWrapper):  # type: ignore[misc]
         self._ask = ask
         self.data_dir = data_dir
         self.quick: Answer | None = None
-        self.known: dict[tuple[Answer, tuple[str, ...]], np.ndarray] | None = None
+        self.remembers = False
+        self._known: dict[Answer, dict[bytes, np.ndarray]] = {}
         self.reset()
 
     def reset(self) -> None:
         """Forgets the last example."""
         self.first: np.ndarray | None = None
         self.gradient_norm: float | None = None
-        if self.known is not None:
-            self.known.clear()
+        self._known.clear()
 
     def __call__(self, text_input_list: Sequence[str | tuple[str, ...]], **_: Any) -> torch.Tensor:
         if self.victim is None:
@@ -115,17 +119,33 @@ class VictimWrapper(_ModelWrapper):  # type: ignore[misc]
         return torch.from_numpy(probabilities(logits, self.groups, self.temperature))
 
     def ask(self, texts: Sequence[tuple[str, ...]], whom: Answer) -> np.ndarray:
-        """What somebody answers, asked together with other lanes where there are any; no query."""
-        if self.known is None:
+        """What somebody answers, asked together with other lanes where there are any; no query.
+
+        What the victim answered since `reset` is not asked again.
+        """
+        if not (self.remembers or whom in self._own()):
             return self._answers(texts, whom)
-        new = [text for text in dict.fromkeys(texts) if (whom, text) not in self.known]
-        if new:
-            answers = self._answers(new, whom)
-            self.known |= {(whom, text): answer for text, answer in zip(new, answers, strict=True)}
-        return np.stack([self.known[whom, text] for text in texts]) if texts else self._answers(texts, whom)
+        known = self._known.setdefault(whom, {})
+        keys = [_digest(text) for text in texts]
+        new = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+        if new or not texts:
+            answers = self._answers(list(new.values()), whom)
+            if not texts:
+                return answers
+            known |= zip(new, answers, strict=True)
+        return np.stack([known[key] for key in keys])
+
+    def _own(self) -> tuple[Answer | None, ...]:
+        return self.quick, None if self.victim is None else self.victim.steady_logits
 
     def _answers(self, texts: Sequence[tuple[str, ...]], whom: Answer) -> np.ndarray:
         return whom(texts) if self._ask is None else self._ask(texts, whom)
+
+
+def _digest(text: tuple[str, ...]) -> bytes:
+    """A short stand-in for a text that no two texts share."""
+    content = "".join(f"{len(part)}:{part}" for part in text)
+    return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 class OtherColumnsUnchanged(_Constraint):  # type: ignore[misc]
@@ -144,10 +164,11 @@ class OtherColumnsUnchanged(_Constraint):  # type: ignore[misc]
 
 @contextlib.contextmanager
 def words_remembered() -> Iterator[None]:
-    """While inside, how a word splits into words is looked up instead of computed again.
+    """While inside, how a word splits into words is looked up instead of computed again, and texts share their words.
 
-    The library splits every word of a text twice for every candidate it makes, which is most of its time.
-    The function is pure, so results are the same.
+    The library splits every word of a text twice for every candidate it makes, which is most of its time, and every
+    candidate has strings of its own for all of its words, which is most of its memory. The function is pure, so results are
+    the same.
     """
     module = textattack.shared.attacked_text
     split = module.words_from_text
@@ -156,8 +177,12 @@ def words_remembered() -> Iterator[None]:
     def remembered(text: str) -> tuple[str, ...]:
         return tuple(split(text))
 
+    @functools.lru_cache(maxsize=2**14)
+    def shared(word: str) -> str:
+        return word
+
     def words_from_text(text: str) -> list[str]:
-        return list(remembered(text)) if len(text) <= _WORD else list(split(text))
+        return list(remembered(text)) if len(text) <= _WORD else list(map(shared, split(text)))
 
     module.words_from_text = words_from_text
     try:
@@ -221,6 +246,12 @@ def prepare(attack: Attack, wrapper: VictimWrapper, task: Task, options: AttackO
     if options.query_budget is not None:
         built.goal_function.query_budget = options.query_budget
     built.goal_function.batch_size = _CHUNK
+    # Answers are remembered by the wrapper, in a tenth of the memory.
+    built.goal_function.use_cache = False
+    candidates, checked = _REMEMBERED
+    if built.use_transformation_cache:
+        built.transformation_cache.set_size(candidates)
+    built.constraints_cache.set_size(checked)
     if len(task.columns) > 1:
         others = [column for column in task.columns if column != task.attack_column]
         # The first saves the work; the second is the guarantee, since the first counts words by column and

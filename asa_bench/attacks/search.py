@@ -55,8 +55,7 @@ class Searcher:
         self.quick = quick
         self.alone = alone
         self.log = BudgetLog(built)
-        if self.log.runs_again and quick is None:
-            wrapper.known = {}
+        wrapper.remembers = self.log.runs_again and quick is None
 
     def __call__(self, text: tuple[str, ...], label: int, drawn: bool = False) -> dict[str, Any]:
         """The outcome of one example: the columns of the record that the attack decides.

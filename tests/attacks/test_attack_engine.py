@@ -22,7 +22,7 @@ from attack_victims import (
 )
 
 from asa_bench.attacks import ATTACKS, COLUMNS, AttackOptions
-from asa_bench.attacks.adapter import VictimWrapper, build
+from asa_bench.attacks.adapter import VictimWrapper, build, prepare, textattack, words_remembered
 from asa_bench.attacks.engine import attack_rows
 from asa_bench.attacks.labels import label_groups, pool
 from asa_bench.attacks.search import MAX_CHARACTERS, MAX_WORD
@@ -375,3 +375,45 @@ def test_no_rows_give_no_records() -> None:
     frame = run("pruthi+stopwords", KeywordVictim(), SINGLE, ROWS.iloc[:0])
     assert len(frame) == 0
     assert list(frame.columns) == [*COLUMNS, "kind"]
+
+
+def test_a_victim_is_asked_about_a_text_once_in_a_search_and_others_whenever_they_are_asked() -> None:
+    victim, asked = KeywordVictim(), []
+
+    def other(texts: Any) -> np.ndarray:
+        asked.append(list(texts))
+        return np.zeros((len(texts), 1))
+
+    wrapper = VictimWrapper(victim, np.array([0, 1]))  # type: ignore[arg-type]
+    pairs = [("1:a", "b"), ("1", ":ab"), ("1:a", "b"), ("", "")]
+    first = wrapper.ask(pairs, victim.steady_logits)
+    assert [texts for texts, _ in victim.asked] == [[pairs[0], pairs[1], pairs[3]]]
+    assert np.array_equal(wrapper.ask(pairs[::-1], victim.steady_logits), first[::-1])
+    assert len(victim.asked) == 1
+    wrapper.reset()
+    wrapper.ask(pairs[:1], victim.steady_logits)
+    assert len(victim.asked) == 2
+    for _ in range(2):
+        wrapper.ask(pairs, other)
+    assert asked == [pairs, pairs]
+    wrapper.remembers = True
+    for _ in range(2):
+        wrapper.ask(pairs, other)
+    assert len(asked) == 3
+    assert wrapper.ask([], victim.steady_logits).shape == (0, 2)
+
+
+def test_candidates_share_their_words() -> None:
+    """A text of a page has hundreds, and a search holds thousands of candidates."""
+    text = "a wonderful film with an unlikely hero who lives near the old harbour of a small town"
+    with words_remembered():
+        one, other = (textattack.shared.AttackedText(text + end).words for end in ("", " too"))
+    assert all(first is second for first, second in zip(one, other, strict=False))
+    assert len(other) == len(one) + 1
+
+
+def test_what_is_remembered_of_a_search_is_bounded() -> None:
+    wrapper = VictimWrapper(KeywordVictim(), np.array([0, 1]))  # type: ignore[arg-type]
+    built = prepare(WITHOUT_RANDOMNESS, wrapper, SINGLE, AttackOptions())
+    assert not built.goal_function.use_cache
+    assert (built.transformation_cache.get_size(), built.constraints_cache.get_size()) == (64, 4096)
