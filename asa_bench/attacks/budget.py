@@ -118,8 +118,8 @@ class BudgetLog:
     def budgets(self, succeeded: bool, succeeds_at: Callable[[int], bool]) -> Intervals | None:
         """[from, to) of the budgets at which the search succeeds, ascending; None where this kind of search does not tell.
 
-        Where more runs would be needed than `_MOST_RUNS`, they are exact at `_LANDMARKS`, and between two of these as at the
-        smaller one.
+        Where more runs would be needed than `_MOST_RUNS`, they are exact at `_LANDMARKS` and at the last query, and between two
+        of these as at the smaller one.
 
         Args:
             succeeded: what the search that was watched came to.
@@ -135,8 +135,10 @@ class BudgetLog:
         queries = self._goal.num_queries
         decisive = [number for number in self._decisive if number >= self._first_success]
         if len(decisive) > _MOST_RUNS:
-            decisive = [number for number in _LANDMARKS if self._first_success <= number <= queries]
-        ends = [*decisive[1:], queries + 1]
+            # The last query may be the search's own budget, at which it came to what it came to.
+            decisive = [number for number in _LANDMARKS if self._first_success <= number < queries]
+            decisive.append(queries)
+        ends = [*decisive, queries + 1][1:]
         told: list[tuple[int, int | None]] = [
             piece for piece in zip(decisive, ends, strict=True) if succeeds_at(piece[0])
         ]

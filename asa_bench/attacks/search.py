@@ -219,7 +219,7 @@ class Searcher:
             goal.query_budget = budget
             try:
                 return _search(self.built, self.task, text, label)[0] != "failed"
-            except Exception:
+            except (Exception, SystemExit):
                 return True
 
         if (

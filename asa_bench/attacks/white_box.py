@@ -182,10 +182,10 @@ class GradientRanked(_Ranked):  # type: ignore[misc]
 
 
 class GradientBeam(_Beam):  # type: ignore[misc]
-    """The library's beam search, as a kind of its own: its outcomes at smaller budgets cannot be read off.
+    """The library's beam search, over candidates that come from gradients.
 
-    The gradients of all texts of a beam come before the step's candidates. A budget that ends among them leaves other
-    candidates to a search than this one asked at the same count (see `asa_bench.attacks.budget`).
+    The gradients of all texts of a beam come before the step's candidates, and are queries, too. What a budget that ends
+    among them leaves to a search, `asa_bench.attacks.budget` tells.
     """
 
 

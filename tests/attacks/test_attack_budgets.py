@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -155,6 +156,46 @@ def test_a_long_search_is_exact_at_the_budgets_of_the_table(monkeypatch: pytest.
         assert robust_at(whole["status"].tolist(), intervals, most).tolist() == expected, most
 
 
+def _told(answers: list[list[tuple[float, bool]]], succeeded: bool, reached: set[int]) -> Any:
+    """What a population's search tells that had these answers, (score, whether a success), question by question.
+
+    The look at the original is query 1, and a search of a budget in `reached` succeeds.
+    """
+    status = textattack.goal_function_results.GoalFunctionResultStatus
+    goal = SimpleNamespace(num_queries=1)
+    search = textattack.search_methods.ParticleSwarmOptimization(4, 3)
+
+    def ask(results: Any) -> Any:
+        goal.num_queries += len(results)
+        return [
+            SimpleNamespace(score=score, goal_status=status.SUCCEEDED if won else status.SEARCHING)
+            for score, won in results
+        ], False
+
+    search.get_goal_results, search.get_transformations = ask, None
+    log = BudgetLog(SimpleNamespace(search_method=search, goal_function=goal))
+    for question in answers:
+        search.get_goal_results(question)
+    return log.budgets(succeeded, reached.__contains__)
+
+
+def test_a_success_that_nothing_takes_is_none() -> None:
+    """With three labels the best answer of the last question may be no success, but a worse one of it."""
+    assert _told([[(0.66, False), (0.6, True)]], False, set()) == []
+    assert _told([[(0.66, False), (0.6, True)], [(0.7, True)]], True, {4}) == [[4, None]]
+
+
+def test_a_long_search_between_two_landmarks_tells_its_own_budget() -> None:
+    before, many = [(0.1, False)] * 15, [(0.6, True)] * 40  # queries 2 to 16, and 17 to 56
+    assert not {*range(17, 25)} & {*_LANDMARKS}
+    assert {25, 50} <= {*_LANDMARKS}
+    assert _told([before, many], True, {25, 56}) == [[25, 50], [56, None]]
+    before = [(0.1, False)] * 2100  # a longer one, behind 2,000 and before 3,000
+    assert not {*range(2102, 2142)} & {*_LANDMARKS}
+    assert _told([before, many], True, {2141}) == [[2141, None]]
+    assert _told([before, many], False, set()) == []
+
+
 def test_running_a_population_again_asks_nobody_and_costs_no_query() -> None:
     attack = Attack(name="leap", title="leap", recipe="test_attack_budgets:leap", paper="none")
     victim = Arbitrary(LABELS, 0.7)
@@ -204,8 +245,6 @@ def test_success_at_a_known_query() -> None:
 
 def test_later_candidates_can_undo_a_success() -> None:
     """With three labels a candidate that lowers the label further, but keeps it first, is preferred to a success."""
-    from types import SimpleNamespace
-
     status = textattack.goal_function_results.GoalFunctionResultStatus
     goal = SimpleNamespace(num_queries=5)
     search = textattack.search_methods.GreedyWordSwapWIR()
