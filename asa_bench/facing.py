@@ -12,7 +12,7 @@ from asa_bench.adversarial_sets import AdversarialSet
 from asa_bench.errors import BadInput, StoreError, Unavailable, nearest
 from asa_bench.judging import RunJudgement
 from asa_bench.last_run import PlannedRun
-from asa_bench.quality import QualitySettings
+from asa_bench.quality import QualitySettings, is_description
 from asa_bench.replaying import Replay, replay
 from asa_bench.store import Store
 from asa_bench.stores import open_store, url_of
@@ -116,7 +116,7 @@ def _judgement(store: Store, attack: str, run: PlannedRun | None) -> RunJudgemen
         if manifest is not None and manifest.get("waits", {}).get("set") == attack:
             suite = f"suite {run.suite}, profile {run.profile}"
             judges = manifest["result"].get("judges")
-            if not isinstance(judges, dict):
+            if not is_description(judges):
                 where = store.folder("quality", cell.address)
                 raise StoreError(f"{where}: does not say by what it was judged; run its suite again")
             return RunJudgement(store, cell.address, suite, run.quality.gate, judges)

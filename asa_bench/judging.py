@@ -166,7 +166,7 @@ def judged_by_run(found: AdversarialSet, run: RunJudgement) -> Judged:
     """A set as its own run judged it; nothing is measured.
 
     Raises:
-        StoreError: the run's record is damaged, or of other examples.
+        StoreError: the run's record is damaged, of other examples, or not of the form that this asa-bench writes.
     """
     record = run.store.find("quality", run.address)
     where = run.store.folder("quality", run.address)
@@ -174,10 +174,15 @@ def judged_by_run(found: AdversarialSet, run: RunJudgement) -> Judged:
         raise StoreError(f"{where}: the record is damaged; run its suite again")
     rows = record.rows()
     ids = [example.id for example in found.examples]
-    if sorted(rows["id"].tolist()) != sorted(ids):
-        raise StoreError(f"{where}: is not of the examples of {found.title}; run its suite again")
-    rows = rows.set_index("id", drop=False).loc[ids].reset_index(drop=True)
-    return Judged(run.gate.passes(rows), run.wanted, run.judges, rows, run, by_run=True)
+    try:
+        if sorted(rows["id"].tolist()) != sorted(ids):
+            raise StoreError(f"{where}: is not of the examples of {found.title}; run its suite again")
+        rows = rows.set_index("id", drop=False).loc[ids].reset_index(drop=True)
+        passes = run.gate.passes(rows)
+    except (KeyError, TypeError, ValueError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise StoreError(f"{where}: is not a quality record of this form ({reason})") from error
+    return Judged(passes, run.wanted, run.judges, rows, run, by_run=True)
 
 
 def judge(

@@ -174,3 +174,11 @@ def describe(similarity: str | None, fluency: str | None) -> dict[str, Any]:
         if fluency is None
         else {"model": fluency, "how": "pseudo-perplexity per word, PLL-word-l2r"},
     }
+
+
+def is_description(judges: Any) -> bool:
+    """Whether this, out of a record, is of the form of what `describe` returns."""
+    return isinstance(judges, dict) and all(
+        isinstance(told.get("model") if isinstance(told, dict) else told or "", str)
+        for told in judges.values()
+    )

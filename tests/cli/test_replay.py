@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -382,6 +383,40 @@ def test_a_damaged_judgement_is_refused_in_a_line(
     code, out, err = run(capsys, store.root, *fooled)
     assert (code != 0, out) == (True, "")
     assert "the record is damaged; run its suite again" in err and len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("judges", "similarity", "said"),
+    [
+        ({"similarity": {}}, 0.1, "does not say by what it was judged"),
+        ({"similarity": {"model": 3}}, 0.1, "does not say by what it was judged"),
+        ({"similarity": ["x"]}, 0.1, "does not say by what it was judged"),
+        ("x", 0.1, "does not say by what it was judged"),
+        (describe("e", None), "much", "is not a quality record of this form (ValueError: could not convert"),
+        (describe("e", None), None, "is not a quality record of this form (KeyError: 'similarity')"),
+    ],
+)
+def test_a_judgement_of_another_form_is_refused_in_a_line(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    fooled: tuple[str, ...],
+    judges: Any,
+    similarity: float | str | None,
+    said: str,
+) -> None:
+    """Its checksums fit, since anyone can compute those."""
+    store = an_output_folder(tmp_path / "out", (0.1,) * 3)
+    record = store.find("quality", QUALITY_AT)
+    assert record is not None
+    rows = record.rows().drop(columns="similarity")
+    if similarity is not None:
+        rows = rows.assign(similarity=similarity)
+    shutil.rmtree(record.folder)
+    manifest = {"spec": {"task": "sst2"}, "waits": {"set": "a" * 20}, "result": {"judges": judges}}
+    Store(store.root).write("quality", QUALITY_AT, manifest, rows, {})  # the other one remembers the record
+    code, out, err = run(capsys, store.root, *fooled)
+    assert (code != 0, out) == (True, "")
+    assert said in err and len(err.strip().splitlines()) == 1
 
 
 def test_sets_that_were_judged_in_different_ways_have_no_gated_worst_case(
