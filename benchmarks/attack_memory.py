@@ -10,7 +10,8 @@ Texts are words of the laboratory, drawn by chance, nearly all of which a search
 of a file instead. Each search has a process of its own, which attacks a short text first: what is loaded and kept once is in
 memory then. Printed is by how much the highest resident size rises in the search of the long text. A search that ends early, by
 a success, may hold less; its status stands beside.
-`asa_bench.attacks.engine.MOST_CHARACTERS_SQUARED` rests on the largest number of bytes per pair of characters.
+`asa_bench.attacks.engine.MOST_CHARACTERS_SQUARED` rests on the largest number of bytes per pair of characters
+of pruthi+stopwords.
 """
 
 from __future__ import annotations

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 
 # A search holds up to some candidates for each character of its text, each as long as the text. Measured with
-# pruthi+stopwords (benchmarks/attack_memory.py): 36 to 63 bytes for each pair of characters. So searches that run at once
-# hold 2 GB at most, but for a text of more than 5,600 characters, which is searched alone.
+# pruthi+stopwords (benchmarks/attack_memory.py): 36 to 63 bytes for each pair of characters. So its searches that run at once
+# hold 2 GB at most, but for a text of more than 5,600 characters, which is searched alone. CLARE's held more, 108 bytes.
 MOST_CHARACTERS_SQUARED = 32 * 1000**2
 
 
