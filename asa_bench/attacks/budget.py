@@ -23,7 +23,6 @@ _STEPWISE = {
     _searches.GreedySearch: False,
     control.RandomWalks: False,
     white_box.GradientRanked: True,
-    white_box.GradientBeam: False,
 }
 # Searches of whose answers to one question only the first one of the best score decides. What they do then, and how they
 # draw random numbers, follows no such rule, so they are run again, on answers that are known.

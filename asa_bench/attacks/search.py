@@ -134,7 +134,10 @@ class Searcher:
                     found.append((start, end))
                     continue
                 if not repeats:
-                    repeats.append(json.loads(in_float32()["success_budgets"]))
+                    outcome = in_float32()
+                    if outcome["status"] == "timed_out":
+                        return None
+                    repeats.append(json.loads(outcome["success_budgets"]))
                 for first, last in repeats[0]:
                     least = max(start, first or 1)
                     most = min((edge for edge in (end, last) if edge is not None), default=None)

@@ -228,9 +228,13 @@ def _vectors(
         sha256 = vectors.convert(vectors.raw_files(given), goal, str(given))
         return f"{goal} (from {given}; sha256 {sha256}, noted beside it)"
     refused: list[tuple[str, str]] = []  # what lies where, and its checksum
-    cached = cached_vectors()
+    cached, files, unusable = cached_vectors(), dict[str, bytes](), ""
     if cached is not None:
-        files = vectors.raw_files(cached)
+        try:
+            files = vectors.raw_files(cached)
+        except BadInput as error:  # half a download, say; it hides nothing
+            cached, unusable = None, f" ({error}; passed over)"
+    if cached is not None:
         digest = vectors.digest(files)
         if accepted.vouches(digest):
             sha256 = vectors.convert(files, goal, str(cached))
@@ -252,11 +256,14 @@ def _vectors(
                 raise
             raise Unavailable(f"{_refusal(refused, accepted)}; and {error}") from error
         if digest == place.sha256 or accepted.vouches(digest):
-            sha256 = vectors.convert(vectors.raw_files(archive), goal, place.url)
+            try:
+                sha256 = vectors.convert(vectors.raw_files(archive), goal, place.url)
+            except BadInput as error:
+                raise BadInput(f"{error}; delete {archive} to have it downloaded again") from error
             archive.unlink()
             how = "as pinned" if digest == place.sha256 else "as accepted"
-            return f"{goal} (archive sha256 {digest}, {how}; converted sha256 {sha256}, noted beside it)"
-        refused.append((f"{archive}, from {place.url},", digest))
+            return f"{goal} (archive sha256 {digest}, {how}; converted sha256 {sha256}, noted beside it){unusable}"
+        refused.append((f"{archive}, from {place.url},{unusable}", digest))
     if list(accepted):
         raise BadInput(_refusal(refused, accepted))
     raise Unavailable(_refusal(refused, accepted))

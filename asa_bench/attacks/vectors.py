@@ -117,7 +117,8 @@ def raw_files(place: Path) -> dict[str, bytes]:
                     raise BadInput(f"{place}: {entry.filename} is longer than {_LARGEST} bytes")
                 found[name] = archive.read(entry)
     except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
-        raise BadInput(f"{place}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        where = getattr(error, "filename", None) or place
+        raise BadInput(f"{where}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     missing = [name for name in FILES if name not in found]
     if missing:
         raise BadInput(f"{place}: has no {missing[0]}; TextAttack's folder paragramcf has {', '.join(FILES)}")

@@ -16,7 +16,6 @@ textattack = adapter.textattack
 # mypy sees the library as Any.
 _WordSwap: Any = textattack.transformations.WordSwap
 _Ranked: Any = textattack.search_methods.GreedyWordSwapWIR
-_Beam: Any = textattack.search_methods.BeamSearch
 
 # One table of words for all lanes of a victim, and whom they ask for gradients, by temperature.
 _WORDS: weakref.WeakKeyDictionary[Any, OwnWords] = weakref.WeakKeyDictionary()
@@ -181,14 +180,6 @@ class GradientRanked(_Ranked):  # type: ignore[misc]
         return np.array(indices)[order], False
 
 
-class GradientBeam(_Beam):  # type: ignore[misc]
-    """The library's beam search, over candidates that come from gradients.
-
-    The gradients of all texts of a beam come before the step's candidates, and are queries, too. What a budget that ends
-    among them leaves to a search, `asa_bench.attacks.budget` tells.
-    """
-
-
 def hotflip_gradient_swap(wrapper: adapter.VictimWrapper) -> Any:
     """HotFlip's word-level attack on a transformer: as `HotFlipEbrahimi2017`, but for the swap and its constraints.
 
@@ -206,7 +197,7 @@ def hotflip_gradient_swap(wrapper: adapter.VictimWrapper) -> Any:
             constraints.overlap.MaxWordsPerturbed(max_num_words=2),
         ],
         GradientSwap(Gradients(wrapper, goal), top_n=1, min_cos_sim=0.5, max_neighbours=50),
-        GradientBeam(beam_width=10),
+        textattack.search_methods.BeamSearch(beam_width=10),
     )
 
 

@@ -121,7 +121,6 @@ COMPONENTS: list[tuple[Any, dict[str, Any], dict[str, Any]]] = [
     (searches.ImprovedGeneticAlgorithm, {}, {**GENETIC, "max_replace_times_per_index": 2}),
     (searches.GreedySearch, {}, {}),
     (control.RandomWalks, {"per_word": 5}, {"per_word": 4}),
-    (white_box.GradientBeam, {}, {"beam_width": 3}),
     (white_box.GradientRanked, {"gradients": None}, {}),
     (
         white_box.GradientSwap,

@@ -205,6 +205,14 @@ def test_vectors_of_the_librarys_own_cache_must_be_accepted_too(
     assert bucket[1] == [] and files_in(own) == set(vectors.FILES)
 
 
+def test_half_a_cache_hides_no_archive(fetched: Path, tmp_path: Path, bucket: tuple[str, list[str]]) -> None:
+    own = put(tmp_path / "cache" / "word_embeddings" / "paragramcf", counter_fitted.files())
+    (own / vectors.WORDS).unlink()
+    with pytest.raises(Unavailable, match=rf"{vectors.WORDS}: cannot be read: .*passed over"):
+        sources.fetch(VECTORS)
+    assert len(bucket[1]) == 1 and library.resources.find(VECTORS, None).path is None
+
+
 def test_whoever_accepts_the_archive_gets_it_beside_a_cache_of_other_files(
     fetched: Path, tmp_path: Path, bucket: tuple[str, list[str]]
 ) -> None:

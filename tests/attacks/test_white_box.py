@@ -18,7 +18,6 @@ from asa_bench.attacks import ATTACKS, AttackOptions
 from asa_bench.attacks.adapter import VictimWrapper, textattack
 from asa_bench.attacks.engine import attack_rows, resolve
 from asa_bench.attacks.white_box import (
-    GradientBeam,
     GradientRanked,
     Gradients,
     GradientSwap,
@@ -171,7 +170,7 @@ def beam(wrapper: VictimWrapper) -> Any:
             constraints.overlap.MaxWordsPerturbed(max_num_words=3),
         ],
         GradientSwap(Gradients(wrapper, made), top_n=2, min_cos_sim=-1.0, max_neighbours=4),
-        GradientBeam(beam_width=3),
+        textattack.search_methods.BeamSearch(beam_width=3),
     )
 
 
