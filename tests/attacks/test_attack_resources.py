@@ -18,6 +18,7 @@ from asa_bench.attacks.adapter import VictimWrapper, prepare, textattack
 from asa_bench.attacks.base import AttackOptions
 from asa_bench.attacks.engine import attack_rows, resolve
 from asa_bench.errors import BadInput, Unavailable
+from asa_bench.measures import robust_at
 
 WORDS = {"wonderful": ["terrific", "great"], "film": ["movie", "picture", "cinema"], "odd": ["strange"]}
 
@@ -134,19 +135,25 @@ def test_recipes_over_real_data_as_the_attacker_runs_them(name: str, shared: Pat
 
 
 @pytest.mark.slow
-def test_leap_runs_within_a_budget_and_does_not_tell_a_curve(shared: Path) -> None:
-    frame = attack_rows(
-        ATTACKS.get("leap+oewn2024"),
-        Graded(),  # type: ignore[arg-type]
-        SINGLE,
-        single_rows(*SENTENCES[:2]),
-        seed=1,
-        options=AttackOptions(query_budget=80),
-        data_dir=shared / "data",
-    )
-    assert set(frame["status"]) <= {"successful", "failed"}
-    assert frame["queries"].max() <= 80
-    assert set(frame["success_budgets"]) == {""}
+def test_leap_runs_within_a_budget_and_tells_its_curve(shared: Path) -> None:
+    def within(budget: int) -> pd.DataFrame:
+        return attack_rows(
+            ATTACKS.get("leap+oewn2024"),
+            Graded(),  # type: ignore[arg-type]
+            SINGLE,
+            single_rows(*SENTENCES),
+            seed=1,
+            options=AttackOptions(query_budget=budget),
+            data_dir=shared / "data",
+        )
+
+    whole = within(80)
+    assert "successful" in set(whole["status"]) <= {"successful", "failed"}
+    assert whole["queries"].max() <= 80
+    intervals = [json.loads(found) for found in whole["success_budgets"]]
+    for budget in (2, 3, 4, 10, 25, 50):
+        expected = [status == "failed" for status in within(budget)["status"]]
+        assert robust_at(whole["status"].tolist(), intervals, budget).tolist() == expected, budget
 
 
 def test_resources_are_told_before_work(tmp_path: Path) -> None:
