@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing.pool import ThreadPool
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,7 +12,7 @@ import torch
 
 from asa_bench.errors import BadInput
 from asa_bench.models.perturbation import WordPerturbation
-from asa_bench.victims import threads_apart
+from asa_bench.victims import at_once, threads_apart
 
 if TYPE_CHECKING:
     from asa_bench.victims import Victim
@@ -105,13 +104,7 @@ def text_gradients(
         def answered(part: list[_Asked]) -> list[TextGradient]:
             return _one_pass(victim, part, temperature, 0 if on_processor else _FILLED)
 
-        if threads > 1 and len(passes) > 1:
-            # Daemons that nobody waits for, see `Victim.steady_logits`.
-            pool = stack.enter_context(ThreadPool(threads))
-            answers: Iterable[list[TextGradient]] = pool.imap(answered, passes)
-        else:
-            answers = map(answered, passes)
-        for part, gradients in zip(passes, answers, strict=True):
+        for part, gradients in zip(passes, at_once(answered, passes, threads, stack), strict=True):
             found |= {one.question: gradient for one, gradient in zip(part, gradients, strict=True)}
     return [found[question] for question in questions]
 

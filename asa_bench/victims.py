@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from multiprocessing.pool import ThreadPool
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from asa_bench.models.unpadded import Unpadded
     from asa_bench.tasks.base import Kind
 
+T = TypeVar("T")
+R = TypeVar("R")
 Progress = Callable[[int, int], None]
 
 # Texts are padded to a multiple of this many tokens, which decides how many different lengths there are, and so passes. With
@@ -46,6 +47,22 @@ def threads_apart() -> Iterator[int]:
         yield threads
     finally:
         torch.set_num_threads(threads)
+
+
+def at_once(
+    work: Callable[[T], R], items: Sequence[T], threads: int, stack: contextlib.ExitStack
+) -> Iterable[R]:
+    """What `work` makes of each item, in their order, by several threads where there are several and more than one item.
+
+    Give what takes longest first, so that no thread is left with it at the end. The threads are daemons that nobody waits
+    for: one that hangs, with a time limit, ends neither the others nor the process.
+
+    Args:
+        stack: ends the threads when it is left.
+    """
+    if threads < 2 or len(items) < 2:
+        return map(work, items)
+    return stack.enter_context(ThreadPool(threads)).imap(work, items)
 
 
 def _parts(
@@ -218,17 +235,9 @@ class Victim:
                     continue
                 step = min(size, max(STEADY_ROWS, -(-len(alike) // threads))) if on_processor else size
                 passes += [(alike[start : start + step], length) for start in range(0, len(alike), step)]
-            if threads > 1 and len(passes) > 1:
-                # The longest first, so that no thread is left with it at the end.
+            if threads > 1:
                 passes.sort(key=lambda item: -sum(encoded.lengths[same[0]] for same in item[0]))
-                # Its threads are daemons that nobody waits for: one that hangs, with a time limit, ends neither pass nor process.
-                pool = stack.enter_context(ThreadPool(threads))
-                answers: Iterable[tuple[list[list[int]], np.ndarray]] = pool.imap(
-                    lambda item: asked(*item), passes
-                )
-            else:
-                answers = itertools.starmap(asked, passes)
-            for chosen, logits in answers:
+            for chosen, logits in at_once(lambda item: asked(*item), passes, threads, stack):
                 for same, row in zip(chosen, logits[: len(chosen)], strict=True):
                     result[same] = row
         return result
@@ -313,14 +322,8 @@ class Victim:
 
         done = 0
         with contextlib.ExitStack() as stack:
-            answers: Iterable[tuple[list[int], np.ndarray]] = map(asked, batches)
-            if self.model.device.type == "cpu":
-                threads = stack.enter_context(threads_apart())
-                if threads > 1 and len(batches) > 1:
-                    pool = stack.enter_context(ThreadPool(threads))
-                    # The longest first, so that no thread is left with it at the end.
-                    answers = pool.imap(asked, reversed(batches))
-            for chosen, logits in answers:
+            threads = stack.enter_context(threads_apart()) if self.model.device.type == "cpu" else 1
+            for chosen, logits in at_once(asked, batches[:: 1 if threads == 1 else -1], threads, stack):
                 yield chosen, logits
                 done += len(chosen)
                 if progress is not None:

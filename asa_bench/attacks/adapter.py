@@ -142,6 +142,12 @@ class VictimWrapper(_ModelWrapper):  # type: ignore[misc]
         return whom(texts) if self._ask is None else self._ask(texts, whom)
 
 
+def texts_of(text: Any) -> tuple[str, ...]:
+    """The texts of a `textattack.shared.AttackedText`, one per column, as the victim gets them."""
+    given = text.tokenizer_input
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
 def _digest(text: tuple[str, ...]) -> bytes:
     """A short stand-in for a text that no two texts share."""
     content = "".join(f"{len(part)}:{part}" for part in text)

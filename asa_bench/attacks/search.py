@@ -149,9 +149,8 @@ class Searcher:
 
     def _holds(self, candidate: Any, label: int) -> bool:
         """Whether float32 confirms a success of bf16."""
-        given = candidate.tokenizer_input
         try:
-            return not _verify(self.wrapper, (given,) if isinstance(given, str) else tuple(given), label)[1]
+            return not _verify(self.wrapper, adapter.texts_of(candidate), label)[1]
         except (Exception, SystemExit):
             return False
 
@@ -176,10 +175,8 @@ class Searcher:
                     status = "errored"
         except TimeLimitReached:
             status, error = "timed_out", "the time limit was reached"
-        except (
-            Exception,
-            SystemExit,
-        ) as caught:  # a victim or a recipe may raise anything; the other examples go on
+        except (Exception, SystemExit) as caught:
+            # A victim or a recipe may raise anything; the other examples go on.
             status, error = "errored", _one_line(f"{type(caught).__name__}: {caught}")
         budgets = self._budgets(text, label, status, drawing)
         self.built.clear_cache()
@@ -225,9 +222,8 @@ class Searcher:
             except (Exception, SystemExit):
                 return True
 
-        if (
-            not self.log.drawing
-        ):  # candidates are the same again, and the library would forget them after every run
+        if not self.log.drawing:
+            # Candidates are the same again, and the library would forget them after every run.
             self.built.clear_cache = lambda *_: None
         try:
             with self.log.at_rest():
@@ -258,8 +254,7 @@ def _search(built: Any, task: Task, text: tuple[str, ...], label: int) -> tuple[
         return "skipped", "", ()
     if not isinstance(result, results.SuccessfulAttackResult):
         return "failed", "", ()
-    found = result.perturbed_result.attacked_text.tokenizer_input
-    return "successful", "", (found,) if isinstance(found, str) else tuple(found)
+    return "successful", "", adapter.texts_of(result.perturbed_result.attacked_text)
 
 
 def _refusal(text: tuple[str, ...]) -> str:

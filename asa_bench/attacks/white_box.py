@@ -49,8 +49,7 @@ def _answers(victim: Any, temperature: float) -> adapter.Answer:
 
 def places(text: Any) -> list[tuple[int, int, int]]:
     """For each word of a textattack text: its column, and where in that column's text it begins and ends."""
-    given = text.tokenizer_input
-    columns = (given,) if isinstance(given, str) else tuple(given)
+    columns = adapter.texts_of(text)
     found: list[tuple[int, int, int]] = []
     column, cursor = 0, 0
     for number, word in enumerate(text.words):
@@ -81,13 +80,11 @@ class Gradients:
         if self._goal.num_queries + 1 >= self._goal.query_budget:
             return None
         self._goal.num_queries += 1
-        given = text.tokenizer_input
-        texts = (given,) if isinstance(given, str) else tuple(given)
         gold = "".join(
             "1" if group == self._goal.ground_truth_output else "0" for group in self._wrapper.groups
         )
         answers = _answers(self.victim, self._wrapper.temperature)
-        found: TextGradient = self._wrapper.ask([(*texts, gold)], answers)[0]
+        found: TextGradient = self._wrapper.ask([(*adapter.texts_of(text), gold)], answers)[0]
         if self._wrapper.gradient_norm is None:
             self._wrapper.gradient_norm = float(np.linalg.norm(found.values))
         return found

@@ -117,17 +117,22 @@ def test_outcomes_are_the_librarys_for_any_lanes_order_and_subset(folder: Path) 
         assert row["perturbed"] == (json.dumps([found.perturbed_text()]) if won else "")
 
 
-def test_an_encoder_answers_all_lanes_in_one_pass(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many lanes as examples: their questions come together, in as many passes as the longest search needs."""
-    asked: list[int] = []
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many texts each question to an encoder had. Nobody else is counted: the victim of these tests is no `Victim`."""
+    found: list[int] = []
     answer = encoders.Victim.steady_logits
 
     def counted(self: Any, texts: Any, *arguments: Any) -> np.ndarray:
-        asked.append(len(texts))
+        found.append(len(texts))
         return answer(self, texts, *arguments)
 
-    # Nobody else is counted: the victim of these tests is no `Victim`.
     monkeypatch.setattr(encoders.Victim, "steady_logits", counted)
+    return found
+
+
+def test_an_encoder_answers_all_lanes_in_one_pass(folder: Path, asked: list[int]) -> None:
+    """As many lanes as examples: their questions come together, in as many passes as the longest search needs."""
 
     def passes(lanes: int, *texts: str) -> list[int]:
         asked.clear()
@@ -260,7 +265,7 @@ def test_a_recipe_that_cannot_be_built_costs_no_work(folder: Path, tmp_path: Pat
 
 @pytest.mark.slow
 def test_the_recipe_of_textfooler_is_the_same_for_any_lanes(
-    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shared: Path, tmp_path: Path, asked: list[int]
 ) -> None:
     for name in ("counterfitting", "nltk_data"):
         (tmp_path / name).symlink_to(shared / "data" / name)
@@ -274,15 +279,6 @@ def test_the_recipe_of_textfooler_is_the_same_for_any_lanes(
         f"a wonderful and splendid book, {long}",
     )
     victim: Any = KeywordVictim()
-
-    asked: list[int] = []
-    answer = encoders.Victim.steady_logits
-
-    def counted(self: Any, texts: Any, *arguments: Any) -> np.ndarray:
-        asked.append(len(texts))
-        return answer(self, texts, *arguments)
-
-    monkeypatch.setattr(encoders.Victim, "steady_logits", counted)
 
     def found(lanes: int) -> pd.DataFrame:
         return attack_rows(
